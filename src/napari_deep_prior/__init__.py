@@ -1,0 +1,52 @@
+"""Restore microscopy images with no training data: everything is learned from the one image at hand.
+
+Importing this package loads neither PyTorch nor napari; a name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .methods import DeepImagePrior
+    from .networks import Hourglass
+    from .problem import Problem, Step
+    from .restoration import OutOfMemoryError, Restoration, RestorationError, restore
+    from .tasks import Denoise, preset
+
+_HOMES = {
+    "DeepImagePrior": ".methods",
+    "Denoise": ".tasks",
+    "Hourglass": ".networks",
+    "OutOfMemoryError": ".restoration",
+    "Problem": ".problem",
+    "Restoration": ".restoration",
+    "RestorationError": ".restoration",
+    "Step": ".problem",
+    "preset": ".tasks",
+    "restore": ".restoration",
+}
+
+__all__ = [
+    "DeepImagePrior",
+    "Denoise",
+    "Hourglass",
+    "OutOfMemoryError",
+    "Problem",
+    "Restoration",
+    "RestorationError",
+    "Step",
+    "preset",
+    "restore",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

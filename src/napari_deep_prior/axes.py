@@ -1,0 +1,184 @@
+"""Arrays with named axes, to the canonical tensor and exactly back.
+
+The canonical tensor is ``(1, C, *S)``, float32, its values mapped to about [0.05, 0.95]: inside the range
+of a sigmoid without touching its flat ends. Only :class:`Frame` rescales; what leaves it has the intensities
+of the input.
+
+Axis letters: ``Y`` and ``X`` (required), ``Z`` (depth), ``C`` (channels), ``S`` (colour samples, RGB or RGBA);
+every other letter (``T``, ``P``, ...) is an axis of a stack.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+CHANNEL_AXES = "CS"
+"""Letters of the axes that go into the tensor's channel dimension: channels, colour samples."""
+
+RANGE = (0.05, 0.95)
+"""Where the smallest and the largest measured value go in the canonical tensor."""
+
+Array = npt.NDArray[Any]
+MissingPixels = Literal["refuse", "fill"]
+
+
+def parse_axes(axes: str | None, shape: tuple[int, ...]) -> str:
+    """Return the axis letters of an array in upper case, guessed when ``axes`` is None.
+
+    The guess: ``YX``, ``ZYX``, ``TZYX``, ``TCZYX``; a last axis of 3 or 4 behind two larger ones is colour (``S``).
+
+    Raises
+    ------
+    ValueError
+        If the letters do not fit the shape, repeat, or lack ``Y`` or ``X``.
+    """
+    if len(shape) < 2:
+        raise ValueError(f"the image has shape {shape}; at least the two axes Y and X are needed")
+    if axes is None:
+        colour = len(shape) > 2 and shape[-1] in (3, 4) and min(shape[-3:-1]) > 4
+        plain = len(shape) - colour
+        if plain > 5:
+            raise ValueError(f"the image has {len(shape)} axes; name them, for example axes='PTCZYX'")
+        return "TCZYX"[-plain:] + "S" * colour if plain != 4 else "TZYX" + "S" * colour
+    letters = axes.upper().strip()
+    if len(letters) != len(shape):
+        raise ValueError(
+            f"axes {axes!r} names {len(letters)} axes, but the image has {len(shape)}, of lengths "
+            f"{' × '.join(map(str, shape))}: give one letter per axis"
+        )
+    if not letters.isalpha() or len(set(letters)) != len(letters):
+        raise ValueError(f"axes {axes!r} must be different letters, one per axis, such as 'ZYX' or 'CYX'")
+    if lacking := [letter for letter in "YX" if letter not in letters]:
+        raise ValueError(f"axes {axes!r} has no {' and no '.join(lacking)}: every image needs a Y and an X axis")
+    if "C" in letters and "S" in letters:
+        raise ValueError(f"axes {axes!r} has both channels (C) and colour samples (S): only one of them can be given")
+    return letters
+
+
+def stack_axes(axes: str, *, volume: bool) -> str:
+    """Return the letters along which an image is taken apart: all but the plane (or volume) and the channels."""
+    spatial = "ZYX" if volume else "YX"
+    return "".join(letter for letter in axes if letter not in spatial + CHANNEL_AXES)
+
+
+@final
+@dataclass(frozen=True)
+class Frame:
+    """The way back from a canonical tensor to an array: where its axes, channels and intensities were.
+
+    Parameters
+    ----------
+    axes : str
+        Letters of the array, spatial ones and at most one of ``C`` and ``S``.
+    low, span : ndarray
+        Per channel, the value that maps to ``RANGE[0]`` and the distance to the one that maps to ``RANGE[1]``,
+        in the image's intensity units.
+    alpha : ndarray or None
+        The opacity of an RGBA image: not a measurement, given back untouched.
+    """
+
+    axes: str
+    low: Array
+    span: Array
+    alpha: Array | None = None
+
+    def to_image(self, tensor: Tensor) -> Array:
+        """Return the array of a canonical tensor ``(1, C, *S)``: float32, the input's axes and intensities."""
+        values = tensor.detach()[0].to("cpu", torch.float32).numpy().astype(np.float64)
+        trailing = (-1,) + (1,) * (values.ndim - 1)
+        unit = (values - RANGE[0]) / (RANGE[1] - RANGE[0])
+        image = unit * self.span.reshape(trailing) + self.low.reshape(trailing)
+        if self.alpha is not None:
+            image = np.concatenate([image, self.alpha[None]])
+        channel = _channel_position(self.axes)
+        image = image[0] if channel is None else np.moveaxis(image, 0, channel)
+        return image.astype(np.float32)
+
+
+def canonical(
+    image: Array, axes: str, *, device: torch.device, missing: MissingPixels = "refuse"
+) -> tuple[Tensor, Tensor, Frame]:
+    """Return an array as canonical tensor, the weight of its values, and the way back.
+
+    Parameters
+    ----------
+    image : ndarray
+        Real numbers, with the axes that ``axes`` names: the plane or volume and at most one channel axis.
+    device : torch.device
+        Where the tensors are wanted.
+    missing : {"refuse", "fill"}
+        What NaN and infinite values are: an error, or missing pixels of weight 0 that a method fills in.
+
+    Returns
+    -------
+    measured : Tensor, (1, C, *S) float32
+    weight : Tensor, (1, C, *S) float32
+        1 where a value was measured, 0 where it is missing.
+    frame : Frame
+
+    Raises
+    ------
+    ValueError
+        If values are not finite and ``missing`` is "refuse", or the image is constant.
+    """
+    channel = _channel_position(axes)
+    values = image[None] if channel is None else np.moveaxis(image, channel, 0)
+    values = np.asarray(values, dtype=np.float64)
+    alpha = None
+    if "S" in axes and len(values) == 4:
+        alpha, values = values[3], values[:3]
+    finite = np.isfinite(values)
+    refuse_missing(finite, missing=missing)
+    low, high = _limits(values, finite, jointly="S" in axes)
+    if not (high > low).any():
+        raise ValueError(f"the image is constant (every pixel is {low.max():g}): there is nothing to restore")
+    # A single constant channel has no range of its own: any positive span maps it there and back.
+    span = np.where(high > low, high - low, 1.0)
+    trailing = (-1,) + (1,) * (values.ndim - 1)
+    unit = (values - low.reshape(trailing)) / span.reshape(trailing)
+    scaled = np.where(finite, unit * (RANGE[1] - RANGE[0]) + RANGE[0], 0.5)
+    measured = torch.from_numpy(scaled.astype(np.float32))[None].to(device)
+    weight = torch.from_numpy(finite.astype(np.float32))[None].to(device)
+    return measured, weight, Frame(axes, low, span, alpha)
+
+
+def refuse_missing(finite: npt.NDArray[np.bool_], *, missing: MissingPixels) -> None:
+    """Raise a ValueError that counts the values that are not finite, unless they are to be filled."""
+    count = int(finite.size - np.count_nonzero(finite))
+    if count == finite.size:
+        raise ValueError("every pixel is NaN or infinite: there is nothing to restore")
+    if count and missing == "refuse":
+        raise ValueError(
+            f"{count} of {finite.size} pixels are NaN or infinite: set 'missing' to 'fill' to treat them as "
+            "missing and fill them in, or replace them first"
+        )
+
+
+def to_dtype(image: Array, dtype: np.dtype[Any]) -> Array:
+    """Return float intensities as ``dtype``; integers are rounded and limited to the range of the type."""
+    if dtype.kind not in "iu":
+        return image.astype(dtype, copy=False)
+    limits = np.iinfo(dtype)
+    # float64 first: the largest 32-bit integers have no float32 of their own and would wrap around.
+    return np.clip(np.rint(image.astype(np.float64)), limits.min, limits.max).astype(dtype)
+
+
+def _channel_position(axes: str) -> int | None:
+    positions = [axes.index(letter) for letter in CHANNEL_AXES if letter in axes]
+    return positions[0] if positions else None
+
+
+def _limits(values: Array, finite: npt.NDArray[np.bool_], *, jointly: bool) -> tuple[Array, Array]:
+    """Smallest and largest finite value per channel; colour samples share one pair, so that grey stays grey."""
+    spatial = tuple(range(0 if jointly else 1, values.ndim))
+    low = np.min(values, axis=spatial, where=finite, initial=np.inf)
+    high = np.max(values, axis=spatial, where=finite, initial=-np.inf)
+    empty = ~np.isfinite(low)
+    low, high = np.where(empty, 0.0, low), np.where(empty, 0.0, high)
+    return np.broadcast_to(low, len(values)).copy(), np.broadcast_to(high, len(values)).copy()

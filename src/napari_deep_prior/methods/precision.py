@@ -1,0 +1,28 @@
+"""Number format inside a network: bfloat16 where the processor computes in it, else float32."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+Precision = Literal["auto", "float32"]
+
+
+def working_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """Return the number format for the layers of a network on ``device``.
+
+    "auto" means bfloat16 on processors with AVX512-BF16 or AMX and on GPUs of compute capability 8.0 or more;
+    emulated bfloat16 would be slower than float32.
+    """
+    if precision == "float32":
+        return torch.float32
+    if device.type == "cuda":
+        fast = torch.cuda.get_device_capability(device) >= (8, 0)
+    elif device.type == "cpu":
+        # Older PyTorch cannot tell; then float32.
+        found = getattr(torch.cpu, "get_capabilities", dict)()
+        fast = bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+    else:
+        fast = False
+    return torch.bfloat16 if fast else torch.float32

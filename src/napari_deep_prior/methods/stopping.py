@@ -1,0 +1,148 @@
+"""When to stop: rules that watch a fit, keep the best image so far and say when it will not get better.
+
+A rule never waits for the device while it observes; only :meth:`StoppingRule.finished` does, every
+``CHECK_EVERY`` iterations.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Literal, final
+
+import torch
+from torch import Tensor
+
+from ..misfit import weighted_mean
+from ..problem import Problem
+
+StoppingRuleName = Literal["held-out", "variance", "none"]
+
+FEWEST_HELD_OUT = 32
+"""With fewer held-out pixels their mean error is too noisy to decide by; the windowed variance decides instead."""
+
+CHECK_EVERY = 10
+"""Iterations between two looks at the device."""
+
+PATIENCE_FACTOR = 0.4
+"""A minimum is believed after this share of the iterations it took (and never before the patience)."""
+
+
+class StoppingRule(ABC):
+    """Keeps the best image of a fit by a criterion (smaller is better) and tells when waiting for a better one ends.
+
+    ``learned`` is the weight of the pixels that the fit may learn from.
+    """
+
+    def __init__(self, problem: Problem, patience: int) -> None:
+        device = problem.measured.device
+        self.patience = patience
+        self.learned = problem.weight
+        self.image: Tensor | None = None
+        self.chosen = torch.zeros((), dtype=torch.int64, device=device)
+        self.best = torch.full((), math.inf, device=device)
+        self.criterion: Tensor | None = None
+
+    @abstractmethod
+    def measure(self, number: int, output: Tensor, average: Tensor) -> Tensor | None:
+        """Return the criterion (0-d) after iteration ``number``, or None if it cannot be told (yet)."""
+
+    @final
+    @torch.no_grad()
+    def observe(self, number: int, output: Tensor, average: Tensor) -> None:
+        """Take in the output of an iteration and the running average of the outputs, both ``(1, C, *S)``."""
+        now = torch.full_like(self.chosen, number)
+        self.criterion = self.measure(number, output, average)
+        if self.criterion is None or self.image is None:
+            self.image, self.chosen = average, now
+            return
+        better = self.criterion < self.best
+        self.best = torch.where(better, self.criterion, self.best)
+        self.image = torch.where(better, average, self.image)
+        self.chosen = torch.where(better, now, self.chosen)
+
+    @final
+    def finished(self, number: int) -> bool:
+        """Return whether the best image so far has stood for longer than the patience."""
+        if self.criterion is None or number % CHECK_EVERY:
+            return False
+        chosen = int(self.chosen)
+        return number - chosen > max(self.patience, PATIENCE_FACTOR * chosen)
+
+
+@final
+class HeldOut(StoppingRule):
+    """The misfit, on the running average, of pixels that the fit never learns from."""
+
+    def __init__(self, problem: Problem, patience: int, held_out: Tensor) -> None:
+        super().__init__(problem, patience)
+        self.problem = problem
+        self.weight = problem.weight * held_out
+        self.learned = problem.weight * (1 - held_out)
+
+    def measure(self, number: int, output: Tensor, average: Tensor) -> Tensor:
+        """Return the mean misfit of the held-out pixels."""
+        problem = self.problem
+        misfit = problem.misfit.pointwise(problem.operator(average), problem.measured)
+        return weighted_mean(misfit, self.weight)
+
+
+@final
+class WindowedVariance(StoppingRule):
+    """The variance of the last outputs: smallest between learning the image and learning the noise (ES-WMV).
+
+    H. Wang et al., "Early stopping for deep image prior", TMLR 2023, arXiv 2112.06074. Needs the memory of
+    ``WINDOW`` images. Can stop early on a false minimum: the held-out rule is the better one where it applies.
+    """
+
+    WINDOW = 100
+
+    def __init__(self, problem: Problem, patience: int) -> None:
+        super().__init__(problem, patience)
+        self.window: list[Tensor] = []
+
+    def measure(self, number: int, output: Tensor, average: Tensor) -> Tensor | None:
+        """Return the variance over the last ``WINDOW`` outputs, averaged over the pixels."""
+        self.window = [*self.window[-self.WINDOW + 1 :], output]
+        if number < self.WINDOW:
+            return None
+        return torch.stack(self.window).var(dim=0, correction=0).mean()
+
+
+@final
+class FixedSteps(StoppingRule):
+    """No criterion: the last average is the answer."""
+
+    def measure(self, number: int, output: Tensor, average: Tensor) -> None:
+        """Return None: nothing decides."""
+
+
+def choose_rule(
+    name: StoppingRuleName, problem: Problem, *, fraction: float, patience: int, generator: torch.Generator
+) -> StoppingRule:
+    """Return the stopping rule of that name; held-out falls back to windowed variance on too few pixels."""
+    if name == "none":
+        return FixedSteps(problem, patience)
+    if name == "held-out":
+        held_out = hold_out(problem, fraction, generator)
+        if int(held_out.sum()) >= FEWEST_HELD_OUT:
+            return HeldOut(problem, patience, held_out)
+    return WindowedVariance(problem, patience)
+
+
+def hold_out(problem: Problem, fraction: float, generator: torch.Generator) -> Tensor:
+    """Return a mask ``(1, 1, *S)``, 1 on pixels to hold out: a random one of each 1/fraction of similar brightness.
+
+    A pixel is held out in all channels at once, since their noise may be related; only pixels measured in every
+    channel are.
+    """
+    brightness = problem.measured.mean(dim=1).flatten().cpu()
+    measured = (problem.weight > 0).all(dim=1).flatten().cpu()
+    order = torch.argsort(brightness, stable=True)
+    order = order[measured[order]]
+    size = round(1 / fraction)
+    groups = len(order) // size
+    pick = torch.randint(size, (groups,), generator=generator)
+    mask = torch.zeros_like(brightness)
+    mask[order[: groups * size].reshape(groups, size)[torch.arange(groups), pick]] = 1
+    return mask.reshape(1, 1, *problem.measured.shape[2:]).to(problem.measured.device)

@@ -1,0 +1,156 @@
+"""The hourglass with skip connections of the Deep Image Prior, in two and three dimensions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..settings import Setting, Settings
+from .layers import Upsampling, pad_reflection, upsample
+
+LEAK = 0.2
+"""Slope of the activation below zero (Ulyanov et al. 2018)."""
+
+CONVOLUTIONS: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+CONVOLVE = {2: functional.conv2d, 3: functional.conv3d}
+NORMALISATIONS: dict[int, type[nn.BatchNorm2d] | type[nn.BatchNorm3d]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+
+SMALLEST_SIDE = 2
+"""A reflected border needs two pixels; smaller images get a larger canvas of which the image is cut out."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Hourglass(Settings):
+    """Encoder and decoder with skip connections (Ulyanov et al. 2018, doi 10.1109/CVPR.2018.00984, "skip").
+
+    Any size goes in and the same size comes out. An axis is halved only while it has at least three pixels, so
+    thin volumes keep their few planes.
+    """
+
+    channels: Annotated[
+        tuple[int, ...],
+        Setting("Channels", "feature channels of each scale, finest first; as many scales as numbers", low=1, high=1024),
+    ] = (32, 32, 32, 32, 32)
+    skip: Annotated[
+        tuple[int, ...],
+        Setting("Skip channels", "channels of the skip connection of each scale; 0 = none", low=0, high=1024),
+    ] = (4, 4, 4, 4, 4)
+    upsampling: Annotated[
+        Upsampling, Setting("Upsampling", "how the decoder enlarges: bilinear is smoother, nearest is sharper")
+    ] = "bilinear"
+    output: Annotated[
+        Literal["sigmoid", "linear"],
+        Setting("Output", "sigmoid keeps the image inside the measured range, linear does not limit it"),
+    ] = "sigmoid"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.channels or len(self.channels) != len(self.skip):
+            raise ValueError(
+                f"channels {self.channels} has {len(self.channels)} scales and skip {self.skip} has "
+                f"{len(self.skip)}: give both one number per scale, at least one"
+            )
+
+    def build(self, *, inputs: int, outputs: int, shape: tuple[int, ...], device: torch.device) -> nn.Module:
+        """Return the network, its weights not yet drawn (see :func:`initialise`).
+
+        Parameters
+        ----------
+        inputs, outputs : int
+            Channels that go in and come out.
+        shape : tuple of int
+            Spatial shape, two or three axes of at least ``SMALLEST_SIDE`` pixels.
+        """
+        with torch.device(device):
+            return _Network(self, inputs, outputs, shape)
+
+
+def initialise(network: nn.Module, generator: torch.Generator) -> None:
+    """Draw the weights of a network on the CPU, as PyTorch does by default, but from ``generator`` alone.
+
+    Drawn on the CPU, a seed means the same start on every device.
+    """
+    for name, parameter in network.named_parameters():
+        if parameter.ndim > 1:
+            bound = 1 / math.sqrt(parameter[0].numel())
+            bias = network.get_parameter(name.removesuffix("weight") + "bias")
+            for values in (parameter, bias):
+                drawn = torch.empty(values.shape).uniform_(-bound, bound, generator=generator)
+                with torch.no_grad():
+                    values.copy_(drawn)
+
+
+class _Network(nn.Module):
+    def __init__(self, settings: Hourglass, inputs: int, outputs: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        dimensions = len(shape)
+        self.scales = _Scale(settings, 0, inputs, shape)
+        self.head = CONVOLUTIONS[dimensions](settings.channels[0], outputs, 1)
+        self.bounded = settings.output == "sigmoid"
+
+    def forward(self, code: Tensor) -> Tensor:
+        # The last layer and the loss in full precision: bfloat16 has 8 bits, a camera has up to 16.
+        image: Tensor = self.head(self.scales(code).float())
+        return image.sigmoid() if self.bounded else image
+
+
+class _Scale(nn.Module):
+    """One scale and, inside it, all coarser ones."""
+
+    def __init__(self, settings: Hourglass, level: int, inputs: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        channels, skip = settings.channels[level], settings.skip[level]
+        dimensions = len(shape)
+        self.upsampling: Upsampling = settings.upsampling
+        self.strides = tuple(2 if length > SMALLEST_SIDE else 1 for length in shape)
+        coarse = tuple(-(-length // stride) for length, stride in zip(shape, self.strides, strict=True))
+        self.skip = _Block(dimensions, inputs, skip, 1) if skip else None
+        self.down = nn.Sequential(
+            _Block(dimensions, inputs, channels, 3, self.strides), _Block(dimensions, channels, channels, 3)
+        )
+        last = level + 1 == len(settings.channels)
+        self.coarser = None if last else _Scale(settings, level + 1, channels, coarse)
+        joined = skip + (channels if last else settings.channels[level + 1])
+        self.normalise = NORMALISATIONS[dimensions](joined, track_running_stats=False)
+        self.up = nn.Sequential(_Block(dimensions, joined, channels, 3), _Block(dimensions, channels, channels, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        deep = self.down(image)
+        if self.coarser is not None:
+            deep = self.coarser(deep)
+        deep = upsample(deep, self.strides, self.upsampling)
+        # An odd length comes back one too long.
+        for axis, length in enumerate(image.shape[2:], start=2):
+            deep = deep.narrow(axis, 0, length)
+        joined = deep if self.skip is None else torch.cat([self.skip(image), deep], dim=1)
+        features: Tensor = self.up(self.normalise(joined))
+        return features
+
+
+class _Block(nn.Module):
+    """Convolution, normalisation by the image's own statistics, leaky rectifier.
+
+    Works in the precision of what comes in; the weights stay float32, so that small updates are not lost.
+    """
+
+    def __init__(
+        self, dimensions: int, inputs: int, outputs: int, kernel: int, strides: tuple[int, ...] | int = 1
+    ) -> None:
+        super().__init__()
+        self.strides = strides if isinstance(strides, tuple) else (strides,) * dimensions
+        self.padded = kernel > 1
+        self.convolution = CONVOLUTIONS[dimensions](inputs, outputs, kernel)
+        self.normalise = NORMALISATIONS[dimensions](outputs, track_running_stats=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        padded = pad_reflection(image) if self.padded else image
+        weight, bias = self.convolution.weight.to(image.dtype), self.convolution.bias
+        convolve = CONVOLVE[image.ndim - 2]
+        features = convolve(padded, weight, None if bias is None else bias.to(image.dtype), self.strides)
+        return functional.leaky_relu(self.normalise(features), LEAK, inplace=True)

@@ -1,0 +1,92 @@
+"""The two things that pass between task, method and caller: the problem that is posed, and a step towards its answer."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from torch import Tensor
+
+from .axes import MissingPixels
+from .misfit import Misfit
+from .operators import Operator
+from .settings import Setting, Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """``measured = noise(operator(image))``: find the image.
+
+    Parameters
+    ----------
+    measured : Tensor, (1, C, *S)
+        The measurement, canonical (see :mod:`napari_deep_prior.axes`).
+    weight : Tensor, (1, C, *S)
+        How much each measured value counts: 1, or 0 where it is missing.
+    operator : Operator
+        From image to measurement.
+    misfit : Misfit
+        How far a prediction of the measurement is from it.
+    """
+
+    measured: Tensor
+    weight: Tensor
+    operator: Operator
+    misfit: Misfit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """The state after one iteration. Its tensors are detached, stay on their device and never change later.
+
+    Reading a value (``float(step.loss)``) waits for the device: whoever displays it pays for it.
+
+    Parameters
+    ----------
+    number, total : int
+        This iteration, counted from 1, and the most there can be.
+    loss : Tensor, 0-d
+        Misfit of this iteration on the pixels it learns from.
+    criterion : Tensor, 0-d, or None
+        What decides the stop (smaller is better): held-out error or windowed variance. None if nothing does.
+    chosen : Tensor, 0-d int64
+        The iteration that ``image`` is from: the best so far.
+    image : Tensor, (1, C, *S)
+        The answer if the caller stops here.
+    """
+
+    number: int
+    total: int
+    loss: Tensor
+    criterion: Tensor | None
+    chosen: Tensor
+    image: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(Settings):
+    """Settings of a way to solve a problem. Its only verb is :meth:`fit`."""
+
+    @abstractmethod
+    def fit(self, problem: Problem) -> Iterator[Step]:
+        """Yield steps towards the image; the last one is the answer. To stop early, stop asking."""
+
+    @abstractmethod
+    def memory(self, problem: Problem) -> int:
+        """Return the bytes that :meth:`fit` will need on the problem's device, estimated before the first is used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(Settings):
+    """Settings of a kind of restoration. Its only verb is :meth:`problem`."""
+
+    missing: Annotated[
+        MissingPixels,
+        Setting("NaN pixels", "refuse an image with NaN or infinite pixels, or treat them as missing and fill them"),
+    ] = "refuse"
+
+    @abstractmethod
+    def problem(self, measured: Tensor, weight: Tensor) -> Problem:
+        """Pose the problem for a canonical measurement and the weight of its values."""

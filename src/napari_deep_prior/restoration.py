@@ -1,0 +1,281 @@
+"""Restoration: the iterator that the viewer, the command line and a script all drive."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, Protocol, Self, final
+
+import numpy as np
+import torch
+
+from .axes import Array, Frame, canonical, parse_axes, refuse_missing, to_dtype
+from .devices import describe_device, free_memory, give_memory_back, resolve_device
+from .problem import Method, Step, Task
+from .stacks import Index, slice_axes, slices
+from .tasks import preset, task_name
+
+VERSION = importlib.metadata.version("napari-deep-prior")
+
+RECORD = "deep-prior"
+"""Key of the record of what was done, in a layer's metadata and in a file."""
+
+ResultType = Literal["same", "float32"]
+
+
+class RestorationError(Exception):
+    """A run that failed while it was under way, in one sentence. What was restored so far is kept."""
+
+
+class OutOfMemoryError(RestorationError):
+    """The device has not enough memory for this image with these settings."""
+
+
+class ArrayLike(Protocol):
+    """NumPy, dask and zarr arrays: sliced before they are read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
+        ...
+
+    @property
+    def dtype(self) -> Any:
+        """Type of the values."""
+        ...
+
+    def __getitem__(self, index: Any, /) -> Any:
+        """Return a part."""
+        ...
+
+
+@final
+class Restoration(Iterator[Step]):
+    """A run: iterate it, stop when you like, and read the answer so far from :attr:`image`.
+
+    Slices of a stack are restored one after another; ``slice_number`` of ``slice_count`` is under way, and those
+    not reached yet are the input's. A constant slice in a stack is passed through.
+
+    Made by :func:`restore`.
+    """
+
+    def __init__(
+        self,
+        image: ArrayLike,
+        task: Task,
+        method: Method,
+        *,
+        axes: str | None,
+        volume: bool,
+        device: str,
+        dtype: ResultType,
+    ) -> None:
+        kind = np.dtype(image.dtype)
+        if kind.kind not in "iuf":
+            raise ValueError(f"the image has pixels of type {kind}: real numbers are needed; convert it first")
+        if 0 in image.shape:
+            raise ValueError(f"the image is empty: its shape is {tuple(image.shape)}")
+        self.axes = parse_axes(axes, tuple(image.shape))
+        self.task, self.method, self.volume = task, method, volume
+        self.device = resolve_device(device)
+        self.slice_number = 0
+        if isinstance(image, np.ndarray) and kind.kind == "f":
+            refuse_missing(np.isfinite(image), missing=task.missing)
+        self._source = image
+        self._dtype = np.dtype(np.float32) if dtype == "float32" else kind
+        self._slices = slices(tuple(image.shape), self.axes, volume=volume)
+        self._result: Array | None = None
+        self._latest: tuple[Index, Frame, Step] | None = None
+        self._chosen: list[int | None] = []
+        self._refuse_without_memory()
+        self._steps = self._run()
+
+    @property
+    def slice_count(self) -> int:
+        """Number of slices to restore; 1 for a single image."""
+        return len(self._slices)
+
+    @property
+    def image(self) -> Array:
+        """The answer so far: axes and intensities of the input, of the type that was asked for. A copy."""
+        return self._with_latest().copy()
+
+    @property
+    def latest_slice(self) -> tuple[Index, Array] | None:
+        """Where in the image the slice under way lies, and its answer so far (float32); None before the first step."""
+        if self._latest is None:
+            return None
+        index, frame, step = self._latest
+        return index, frame.to_image(step.image)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What was done, as JSON types: enough to do it again."""
+        latest = [] if self._latest is None else [int(self._latest[2].chosen)]
+        chosen = [*self._chosen, *latest]
+        return {
+            "version": VERSION,
+            "torch": torch.__version__,
+            "device": describe_device(self.device),
+            "task": self.task.to_json(),
+            "method": self.method.to_json(),
+            "axes": self.axes,
+            "volume": self.volume,
+            "dtype": str(self._dtype),
+            "chosen step": chosen[0] if len(self._slices) == 1 and chosen else chosen,
+            "slices restored": f"{len(chosen)} of {len(self._slices)}",
+        }
+
+    def __next__(self) -> Step:
+        """Return the next step.
+
+        Raises
+        ------
+        RestorationError
+            If the device fails or its memory does not suffice; :attr:`image` still is the answer so far.
+        """
+        with _errors_as_sentences(self.device):
+            return next(self._steps)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def finish(self) -> Array:
+        """Run to the end, give the device's memory back and return the image."""
+        with self:
+            for _ in self:
+                pass
+        return self.image
+
+    def close(self) -> None:
+        """End the run and give the device's memory back; :attr:`image` and :attr:`record` stay."""
+        self._steps.close()
+        if self._latest is not None:
+            self._commit()
+        give_memory_back(self.device)
+
+    def _run(self) -> Iterator[Step]:
+        letters = slice_axes(self.axes, volume=self.volume)
+        for number, index in enumerate(self._slices, start=1):
+            self.slice_number = number
+            block = np.asarray(self._source[index])
+            if len(self._slices) > 1 and block.min() == block.max():
+                self._chosen.append(None)
+                continue
+            measured, weight, frame = canonical(block, letters, device=self.device, missing=self.task.missing)
+            for step in self.method.fit(self.task.problem(measured, weight)):
+                self._latest = (index, frame, step)
+                yield step
+            self._commit()
+
+    def _commit(self) -> None:
+        """Write the finished slice into the result and forget its tensors."""
+        self._with_latest()
+        assert self._latest is not None  # noqa: S101  (for mypy: both callers have looked)
+        self._chosen.append(int(self._latest[2].chosen))
+        self._latest = None
+
+    def _with_latest(self) -> Array:
+        if self._result is None:
+            self._result = np.array(self._source, dtype=self._dtype)
+        if self._latest is not None:
+            index, frame, step = self._latest
+            self._result[index] = to_dtype(frame.to_image(step.image), self._dtype)
+        return self._result
+
+    def _refuse_without_memory(self) -> None:
+        """Raise before the first heavy byte when the run cannot fit; the problem is posed without data for that."""
+        letters = slice_axes(self.axes, volume=self.volume)
+        lengths = dict(zip(self.axes, self._source.shape, strict=True))
+        spatial = [lengths[letter] for letter in letters if letter not in "CS"]
+        channels = lengths.get("C", min(lengths.get("S", 1), 3))
+        # Shapes without data: an expanded tensor takes the memory of one value.
+        blank = torch.zeros((), device=self.device).expand(1, channels, *spatial)
+        needed = self.method.memory(self.task.problem(blank, blank))
+        free = free_memory(self.device)
+        if needed > free:
+            raise OutOfMemoryError(_no_memory(self.device, f"this run needs about {_gigabytes(needed)}", free))
+
+
+def restore(
+    image: ArrayLike,
+    task: Task,
+    method: Method | None = None,
+    *,
+    axes: str | None = None,
+    volume: bool = False,
+    device: str = "auto",
+    dtype: ResultType = "same",
+) -> Restoration:
+    """Return a run that restores ``image``: iterate it, or call :meth:`Restoration.finish`.
+
+    Parameters
+    ----------
+    image : array
+        Real numbers of any intensity scale; NumPy, dask or zarr. Two or more axes of any length.
+    task : Task
+        What is to be done, for example ``Denoise()``.
+    method : Method, optional
+        How; the task's "balanced" preset if not given.
+    axes : str, optional
+        One letter per axis, for example "ZYX" or "TCYX" (see :mod:`napari_deep_prior.axes`); guessed if not given.
+    volume : bool
+        Restore Z, Y and X together with a three-dimensional network, instead of plane by plane.
+    device : str
+        "auto", "cuda", "mps" or "cpu".
+    dtype : {"same", "float32"}
+        Type of the result's pixels: the input's (integers are rounded and limited to their range), or float32.
+
+    Raises
+    ------
+    ValueError
+        If the image, its axes or the device cannot be used.
+    OutOfMemoryError
+        If the run would not fit into the device's memory.
+
+    Examples
+    --------
+    >>> for step in (run := restore(image, Denoise())):  # doctest: +SKIP
+    ...     if step.number == 100:
+    ...         break
+    >>> run.image  # doctest: +SKIP
+    """
+    chosen = method if method is not None else preset(task)
+    return Restoration(image, task, chosen, axes=axes, volume=volume, device=device, dtype=dtype)
+
+
+def name_of_result(name: str, task: Task) -> str:
+    """Return a name for the restored version of something called ``name``."""
+    return f"{name} {task_name(task)}d" if task_name(task).endswith("e") else f"{name} {task_name(task)}"
+
+
+@contextmanager
+def _errors_as_sentences(device: torch.device) -> Iterator[None]:
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise OutOfMemoryError(_no_memory(device, _first_sentence(error), free_memory(device))) from error
+    except RuntimeError as error:
+        # The CPU's allocator has no error type of its own.
+        if "can't allocate memory" in str(error) or "not enough memory" in str(error):
+            raise OutOfMemoryError(_no_memory(device, _first_sentence(error), free_memory(device))) from error
+        raise RestorationError(f"the run on {device} failed: {_first_sentence(error)}") from error
+
+
+def _no_memory(device: torch.device, needed: str, free: int) -> str:
+    return (
+        f"not enough memory on {device}: {needed}, {_gigabytes(free)} are free. Crop the image, choose fewer or "
+        "smaller 'channels', restore a stack slice by slice, or close other programs"
+    )
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB"
+
+
+def _first_sentence(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

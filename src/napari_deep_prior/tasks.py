@@ -1,0 +1,65 @@
+"""Tasks: which problem is posed. ``TASKS`` lists them by the name of their command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+from torch import Tensor
+
+from .methods.deep_image_prior import DeepImagePrior
+from .misfit import Gaussian
+from .networks.hourglass import Hourglass
+from .operators import Identity
+from .problem import Method, Problem, Task
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Denoise(Task):
+    """Remove noise: the image itself was measured, and the noise differs from pixel to pixel."""
+
+    def problem(self, measured: Tensor, weight: Tensor) -> Problem:
+        """Pose the problem for a canonical measurement and the weight of its values."""
+        return Problem(measured=measured, weight=weight, operator=Identity(), misfit=Gaussian())
+
+
+TASKS: dict[str, type[Task]] = {"denoise": Denoise}
+
+DEFAULT_PRESET = "balanced"
+
+PRESETS: Mapping[str, Mapping[str, Method]] = {
+    "denoise": {
+        "balanced": DeepImagePrior(),
+        # Ulyanov et al. 2018: the denoising notebook's network and numbers.
+        "paper": DeepImagePrior(
+            steps=3000,
+            stop="none",
+            jitter_source="fresh",
+            clipping=0.0,
+            precision="float32",
+            network=Hourglass(channels=(128,) * 5, skip=(4,) * 5),
+        ),
+    }
+}
+"""Methods that are known to do well, by task and name."""
+
+
+def preset(task: Task, name: str = DEFAULT_PRESET) -> Method:
+    """Return the preset method of a task.
+
+    Raises
+    ------
+    ValueError
+        If the task has no preset of that name.
+    """
+    presets = PRESETS[task_name(task)]
+    if name not in presets:
+        raise ValueError(f"there is no preset {name!r}; choose one of {', '.join(presets)}")
+    return presets[name]
+
+
+def task_name(task: Task) -> str:
+    """Return the name that a task has in ``TASKS``."""
+    return next(name for name, kind in TASKS.items() if isinstance(task, kind))
