@@ -28,7 +28,9 @@ def why_no_gpu() -> str:
         return ""
     if sys.platform == "darwin":
         if not torch.backends.mps.is_built():
-            return "No GPU: this build of PyTorch has no Metal support; install the arm64 build on an Apple-silicon Mac."
+            return (
+                "No GPU: this build of PyTorch has no Metal support; install the arm64 build on an Apple-silicon Mac."
+            )
         return "No GPU: PyTorch finds no Apple-silicon GPU that it can use (macOS 12.3 or newer is needed)."
     if not torch.backends.cuda.is_built():
         return "No GPU: this PyTorch is the CPU build. With an NVIDIA GPU, install a CUDA build (see README)."

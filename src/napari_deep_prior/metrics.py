@@ -28,9 +28,7 @@ def mse(image: Array, reference: Array) -> float:
 def psnr(image: Array, reference: Array, *, span: float | None = None) -> float:
     """Return the peak signal-to-noise ratio in dB; ``span`` is the data range (see :func:`data_range`)."""
     span = data_range(reference) if span is None else span
-    return float(
-        peak_signal_noise_ratio(reference.astype(np.float64), image.astype(np.float64), data_range=span)
-    )
+    return float(peak_signal_noise_ratio(reference.astype(np.float64), image.astype(np.float64), data_range=span))
 
 
 def ssim(image: Array, reference: Array, *, span: float | None = None, channel_axis: int | None = None) -> float:

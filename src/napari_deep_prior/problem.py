@@ -1,4 +1,4 @@
-"""The two things that pass between task, method and caller: the problem that is posed, and a step towards its answer."""
+"""What passes between task, method and caller: the problem that is posed, and a step towards its answer."""
 
 from __future__ import annotations
 
@@ -84,7 +84,10 @@ class Task(Settings):
 
     missing: Annotated[
         MissingPixels,
-        Setting("NaN pixels", "refuse an image with NaN or infinite pixels, or treat them as missing and fill them"),
+        Setting(
+            "NaN pixels",
+            "refuse an image with NaN or infinite pixels, or treat them as missing and fill them",
+        ),
     ] = "refuse"
 
     @abstractmethod

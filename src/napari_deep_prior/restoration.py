@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, Protocol, Self, final
 
@@ -158,7 +158,7 @@ class Restoration(Iterator[Step]):
             self._commit()
         give_memory_back(self.device)
 
-    def _run(self) -> Iterator[Step]:
+    def _run(self) -> Generator[Step]:
         letters = slice_axes(self.axes, volume=self.volume)
         for number, index in enumerate(self._slices, start=1):
             self.slice_number = number

@@ -12,10 +12,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from abc import ABC
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from types import UnionType
 from typing import Any, Literal, Self, TypeVar
 
@@ -47,7 +45,7 @@ class Field:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(ABC):
+class Settings:
     """Frozen, keyword-only settings that check themselves and round-trip JSON."""
 
     def __post_init__(self) -> None:
@@ -58,8 +56,7 @@ class Settings(ABC):
         """Return the settings as JSON types; ``kind`` names the class."""
         values = {field.name: getattr(self, field.name) for field in fields(type(self))}
         return {"kind": type(self).__name__} | {
-            name: value.to_json() if isinstance(value, Settings) else _plain(value)
-            for name, value in values.items()
+            name: value.to_json() if isinstance(value, Settings) else _plain(value) for name, value in values.items()
         }
 
     @classmethod
@@ -83,7 +80,6 @@ class Settings(ABC):
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
-@cache
 def fields(cls: type[Settings]) -> tuple[Field, ...]:
     """Return the settings of a class in the order of their definition."""
     hints = typing.get_type_hints(cls, include_extras=True)

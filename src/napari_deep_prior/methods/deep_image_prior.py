@@ -40,7 +40,8 @@ class DeepImagePrior(Method):
         2000
     )
     seed: Annotated[
-        int, Setting("Seed", "start of the random numbers: the same seed gives the same image", 0, 2**31 - 1, False)
+        int,
+        Setting("Seed", "start of the random numbers: the same seed gives the same image", 0, 2**31 - 1, False),
     ] = 0
     stop: Annotated[
         StoppingRuleName,
@@ -65,14 +66,22 @@ class DeepImagePrior(Method):
     ] = 1 / 30
     jitter_source: Annotated[
         Literal["pooled", "fresh"],
-        Setting("Jitter from", "pooled: one field of noise, shifted and flipped in sign; fresh: drawn anew, slower"),
+        Setting(
+            "Jitter from",
+            "pooled: one field of noise, shifted and flipped in sign; fresh: drawn anew, slower",
+        ),
     ] = "pooled"
     averaging: Annotated[
-        float, Setting("Averaging", "weight of the past in the running average of the outputs; 0 = none", 0.0, 0.9999)
+        float,
+        Setting("Averaging", "weight of the past in the running average of the outputs; 0 = none", 0.0, 0.9999),
     ] = 0.99
     backtracking: Annotated[
         float,
-        Setting("Backtracking", "go back to the last good state when the loss grows by this factor; 0 = never", 0.0),
+        Setting(
+            "Backtracking",
+            "go back to the last good state when the loss grows by this factor; 0 = never",
+            0.0,
+        ),
     ] = 10**0.5
     clipping: Annotated[float, Setting("Gradient limit", "largest norm of the gradient; 0 = no limit", 0.0)] = 1.0
     precision: Annotated[
@@ -89,9 +98,7 @@ class DeepImagePrior(Method):
         network = self._network(problem, device)
         initialise(network, generator)
         code = _Code(self, _canvas(problem), device, generator)
-        rule = choose_rule(
-            self.stop, problem, fraction=self.held_out, patience=self.patience, generator=generator
-        )
+        rule = choose_rule(self.stop, problem, fraction=self.held_out, patience=self.patience, generator=generator)
         optimizer = torch.optim.Adam(network.parameters(), lr=self.rate, fused=device.type in ("cpu", "cuda"))
         backtracking = _Backtracking(network, optimizer, self.backtracking)
         average: Tensor | None = None
@@ -102,7 +109,12 @@ class DeepImagePrior(Method):
             backtracking.watch(number, loss)
             image = average if rule.image is None else rule.image
             yield Step(
-                number=number, total=self.steps, loss=loss, criterion=rule.criterion, chosen=rule.chosen, image=image
+                number=number,
+                total=self.steps,
+                loss=loss,
+                criterion=rule.criterion,
+                chosen=rule.chosen,
+                image=image,
             )
             if rule.finished(number):
                 return
@@ -120,11 +132,19 @@ class DeepImagePrior(Method):
 
     def _network(self, problem: Problem, device: torch.device) -> nn.Module:
         return self.network.build(
-            inputs=self.code_channels, outputs=problem.measured.shape[1], shape=_canvas(problem), device=device
+            inputs=self.code_channels,
+            outputs=problem.measured.shape[1],
+            shape=_canvas(problem),
+            device=device,
         )
 
     def _iterate(
-        self, network: nn.Module, optimizer: torch.optim.Optimizer, code: Tensor, problem: Problem, weight: Tensor
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        code: Tensor,
+        problem: Problem,
+        weight: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Take one step of the optimizer; return the network's image and its loss before the step, detached."""
         shape = problem.operator.image_shape(tuple(problem.measured.shape[2:]))
@@ -151,7 +171,11 @@ class _Code:
     """The fixed noise that the network turns into the image, with new jitter for every iteration."""
 
     def __init__(
-        self, settings: DeepImagePrior, canvas: tuple[int, ...], device: torch.device, generator: torch.Generator
+        self,
+        settings: DeepImagePrior,
+        canvas: tuple[int, ...],
+        device: torch.device,
+        generator: torch.Generator,
     ) -> None:
         self.jitter = settings.jitter
         self.device = device
@@ -175,7 +199,7 @@ class _Code:
         if self.pool is None:
             fresh = torch.randn(self.fixed.shape, generator=self.on_device, device=self.device)
             return self.fixed + self._ready(self.jitter * fresh)
-        starts = torch.randint(POOL_MARGIN + 1, (len(self.canvas),), generator=self.generator).tolist()
+        starts: list[int] = torch.randint(POOL_MARGIN + 1, (len(self.canvas),), generator=self.generator).tolist()
         signs = torch.randint(2, (self.pool.shape[1],), generator=self.generator) * 2 - 1
         window = tuple(slice(start, start + length) for start, length in zip(starts, self.canvas, strict=True))
         signs = signs.to(self.device, self.dtype).reshape(1, -1, *(1,) * len(self.canvas))
@@ -205,4 +229,8 @@ class _Backtracking:
             # A copy, since loading hands the stored moments to the optimizer, which changes them in place.
             self.optimizer.load_state_dict(copy.deepcopy(moments))
             return
-        self.good = (now, copy.deepcopy(self.network.state_dict()), copy.deepcopy(self.optimizer.state_dict()))
+        self.good = (
+            now,
+            copy.deepcopy(self.network.state_dict()),
+            copy.deepcopy(self.optimizer.state_dict()),
+        )

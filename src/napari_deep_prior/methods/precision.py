@@ -21,7 +21,7 @@ def working_dtype(precision: Precision, device: torch.device) -> torch.dtype:
         fast = torch.cuda.get_device_capability(device) >= (8, 0)
     elif device.type == "cpu":
         # Older PyTorch cannot tell; then float32.
-        found = getattr(torch.cpu, "get_capabilities", dict)()
+        found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
         fast = bool(found.get("avx512_bf16") or found.get("amx_bf16"))
     else:
         fast = False

@@ -18,7 +18,10 @@ LEAK = 0.2
 
 CONVOLUTIONS: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
 CONVOLVE = {2: functional.conv2d, 3: functional.conv3d}
-NORMALISATIONS: dict[int, type[nn.BatchNorm2d] | type[nn.BatchNorm3d]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+NORMALISATIONS: dict[int, type[nn.BatchNorm2d] | type[nn.BatchNorm3d]] = {
+    2: nn.BatchNorm2d,
+    3: nn.BatchNorm3d,
+}
 
 SMALLEST_SIDE = 2
 """A reflected border needs two pixels; smaller images get a larger canvas of which the image is cut out."""
@@ -35,18 +38,24 @@ class Hourglass(Settings):
 
     channels: Annotated[
         tuple[int, ...],
-        Setting("Channels", "feature channels of each scale, finest first; as many scales as numbers", low=1, high=1024),
+        Setting(
+            "Channels",
+            "feature channels of each scale, finest first; as many scales as numbers",
+            low=1,
+            high=1024,
+        ),
     ] = (32, 32, 32, 32, 32)
     skip: Annotated[
         tuple[int, ...],
         Setting("Skip channels", "channels of the skip connection of each scale; 0 = none", low=0, high=1024),
     ] = (4, 4, 4, 4, 4)
     upsampling: Annotated[
-        Upsampling, Setting("Upsampling", "how the decoder enlarges: bilinear is smoother, nearest is sharper")
+        Upsampling,
+        Setting("Upsampling", "how the decoder enlarges: bilinear is smoother, nearest is sharper"),
     ] = "bilinear"
-    output: Annotated[
+    activation: Annotated[
         Literal["sigmoid", "linear"],
-        Setting("Output", "sigmoid keeps the image inside the measured range, linear does not limit it"),
+        Setting("Last activation", "sigmoid keeps the image inside the measured range, linear does not limit it"),
     ] = "sigmoid"
 
     def __post_init__(self) -> None:
@@ -92,7 +101,7 @@ class _Network(nn.Module):
         dimensions = len(shape)
         self.scales = _Scale(settings, 0, inputs, shape)
         self.head = CONVOLUTIONS[dimensions](settings.channels[0], outputs, 1)
-        self.bounded = settings.output == "sigmoid"
+        self.bounded = settings.activation == "sigmoid"
 
     def forward(self, code: Tensor) -> Tensor:
         # The last layer and the loss in full precision: bfloat16 has 8 bits, a camera has up to 16.

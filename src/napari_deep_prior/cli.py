@@ -1,0 +1,217 @@
+"""The command ``deep-prior``: a sub-command per task, its options derived from the settings."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from . import io, metrics
+from .axes import Array
+from .devices import DEVICES, describe_device, why_no_gpu
+from .restoration import VERSION, Restoration, RestorationError, restore
+from .settings import Field, Settings, flat_fields, parse_numbers, replace_flat
+from .tasks import DEFAULT_PRESET, PRESETS, TASKS, preset
+
+DONE, FAILED, INTERRUPTED = 0, 2, 130
+"""Exit codes: all went well; a sentence on the error stream says what did not; Ctrl-C (128 + SIGINT)."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except (ValueError, OSError, RestorationError) as error:
+        print(f"deep-prior: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("deep-prior: stopped before the first step; nothing was written", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(options: argparse.Namespace) -> int:
+    given = vars(options)
+    # Everything that can be wrong is found before the first step.
+    io.refuse_output(options.output, overwrite=options.overwrite)
+    if Path(options.output).resolve() == Path(options.input).resolve():
+        raise ValueError(f"input and output are the same file {options.input!r}: the original would be lost")
+    picture = io.read(options.input, axes=options.axes)
+    task = replace_flat(TASKS[options.task](), given)
+    method = replace_flat(preset(task, options.preset), given)
+    reference = _reference(options.reference, picture)
+    with restore(
+        picture.pixels,
+        task,
+        method,
+        axes=picture.axes,
+        volume=options.volume,
+        device=options.device,
+        dtype=options.dtype,
+    ) as run:
+        _say(f"{options.input}: {_in_words(picture)}; on {describe_device(run.device)}")
+        if run.device.type == "cpu" and options.device == "auto":
+            _say(why_no_gpu())
+        interrupted, failure = _drive(run)
+        if run.latest_slice is None and run.slice_number <= 1 and (interrupted or failure):
+            raise failure or KeyboardInterrupt
+    image = run.image
+    io.write(
+        options.output,
+        io.Picture(pixels=image, axes=run.axes, spacing=picture.spacing, units=picture.units, record=run.record),
+        overwrite=options.overwrite,
+    )
+    _say(f"{options.output}: chosen step {run.record['chosen step']}, {run.record['slices restored']} slices restored")
+    if reference is not None:
+        print(compare(picture.pixels, image, reference, axes=picture.axes))
+    if failure:
+        raise failure
+    return INTERRUPTED if interrupted else DONE
+
+
+def _drive(run: Restoration) -> tuple[bool, RestorationError | None]:
+    """Iterate a run under a progress bar; return whether Ctrl-C ended it, and the error that did."""
+    bar = tqdm(total=None, unit="step", file=sys.stderr, dynamic_ncols=True)
+    current = 0
+    try:
+        for step in run:
+            if run.slice_number != current:
+                current = run.slice_number
+                bar.reset(total=step.total)
+                bar.set_description(f"slice {current}/{run.slice_count}" if run.slice_count > 1 else "restoring")
+            bar.update()
+            if step.number % 50 == 0:
+                bar.set_postfix(loss=f"{float(step.loss):.3g}", best=int(step.chosen))
+    except KeyboardInterrupt:
+        return True, None
+    except RestorationError as error:
+        return False, error
+    finally:
+        bar.close()
+    return False, None
+
+
+def compare(before: Array, after: Array, reference: Array, *, axes: str) -> str:
+    """Return PSNR and SSIM before and after, against a reference, as one line."""
+    channel = next((axes.index(letter) for letter in "CS" if letter in axes), None)
+    span = metrics.data_range(reference)
+    parts = [
+        f"PSNR {metrics.psnr(before, reference, span=span):.2f} → {metrics.psnr(after, reference, span=span):.2f} dB"
+    ]
+    window = [length for index, length in enumerate(reference.shape) if index != channel]
+    if min(window) >= 11:
+        ssims = [metrics.ssim(image, reference, span=span, channel_axis=channel) for image in (before, after)]
+        parts.append(f"SSIM {ssims[0]:.4f} → {ssims[1]:.4f}")
+    return ", ".join(parts) + f" (data range {span:g})"
+
+
+def _reference(path: str | None, picture: io.Picture) -> Array | None:
+    if path is None:
+        return None
+    reference = io.read(path).pixels
+    if reference.shape != picture.pixels.shape:
+        raise ValueError(f"the reference {path!r} has shape {reference.shape}; the image has {picture.pixels.shape}")
+    if metrics.data_range(reference) == 0 or not np.isfinite(reference).all():
+        raise ValueError(f"the reference {path!r} is constant or not finite: nothing can be compared with it")
+    return reference
+
+
+def _in_words(picture: io.Picture) -> str:
+    lengths = " × ".join(map(str, picture.pixels.shape))
+    sizes = ", ".join(f"{letter} {size:g} {picture.units.get(letter, '')}" for letter, size in picture.spacing.items())
+    return f"{picture.axes} {lengths}, {picture.pixels.dtype}" + (f", pixel size {sizes}" if sizes else "")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="deep-prior",
+        description="Restore microscopy images with no training data: everything is learned from the one image.",
+        epilog="Example: deep-prior denoise noisy.tif clean.ome.tif --seed 0. "
+        "Ctrl-C writes the best image so far and exits with 130; an error is one sentence and exit code 2.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
+    commands = parser.add_subparsers(dest="task", required=True, metavar="TASK")
+    for name, kind in TASKS.items():
+        summary = (kind.__doc__ or "").strip().splitlines()[0]
+        command = commands.add_parser(name, help=summary, description=summary)
+        _add_common(command, name)
+        _add_settings(command, "task", kind())
+        _add_settings(command, f"method (defaults: preset {DEFAULT_PRESET!r})", PRESETS[name][DEFAULT_PRESET])
+    return parser
+
+
+def _add_common(command: argparse.ArgumentParser, task: str) -> None:
+    add = command.add_argument
+    add("input", metavar="IN", help="TIFF, OME-TIFF, PNG or JPEG")
+    add(
+        "output",
+        metavar="OUT",
+        help="OME-TIFF (.tif) with axes, pixel size and a record of what was done; or .png",
+    )
+    add("--axes", help="one letter per axis, such as ZYX, TCYX or YXS (colour); default: as the file says")
+    add("--volume", action="store_true", help="restore Z, Y and X together in 3D, not plane by plane")
+    add(
+        "--preset",
+        default=DEFAULT_PRESET,
+        help=f"one of {', '.join(PRESETS[task])} (default {DEFAULT_PRESET})",
+    )
+    add("--device", default="auto", help=f"one of {', '.join(DEVICES)} (default auto: the fastest)")
+    add(
+        "--dtype",
+        choices=("same", "float32"),
+        default="same",
+        help="type of the result's pixels (default same)",
+    )
+    add("--reference", metavar="GT", help="an image of the truth: print PSNR and SSIM before and after")
+    add("--overwrite", action="store_true", help="replace OUT if it exists")
+
+
+def _add_settings(command: argparse.ArgumentParser, title: str, settings: Settings) -> None:
+    group = command.add_argument_group(title)
+    for field in flat_fields(settings):
+        group.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            dest=field.name,
+            # What is not given must not appear: it would replace what the preset says.
+            default=argparse.SUPPRESS,
+            help=f"{field.about.help} (default {_shown(field.default)})",
+            **_conversion(field),
+        )
+
+
+def _conversion(field: Field) -> dict[str, Any]:
+    if field.choices:
+        return {"choices": field.choices}
+    if field.kind is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    return {"type": _numbers if field.kind is tuple else field.kind, "metavar": "N"}
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return parse_numbers(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _shown(value: object) -> str:
+    return (
+        ",".join(map(str, value))
+        if isinstance(value, tuple)
+        else f"{value:.4g}"
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
