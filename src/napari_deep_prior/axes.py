@@ -68,6 +68,11 @@ def stack_axes(axes: str, *, volume: bool) -> str:
 
 
 @final
+class MissingPixelsError(ValueError):
+    """An image has NaN or infinite pixels, and nobody has said that they may be filled."""
+
+
+@final
 @dataclass(frozen=True)
 class Frame:
     """The way back from a canonical tensor to an array: where its axes, channels and intensities were.
@@ -149,12 +154,12 @@ def canonical(
 
 
 def refuse_missing(finite: npt.NDArray[np.bool_], *, missing: MissingPixels) -> None:
-    """Raise a ValueError that counts the values that are not finite, unless they are to be filled."""
+    """Raise a MissingPixelsError that counts the values that are not finite, unless they are to be filled."""
     count = int(finite.size - np.count_nonzero(finite))
     if count == finite.size:
         raise ValueError("every pixel is NaN or infinite: there is nothing to restore")
     if count and missing == "refuse":
-        raise ValueError(
+        raise MissingPixelsError(
             f"{count} of {finite.size} pixels are NaN or infinite: set 'missing' to 'fill' to treat them as "
             "missing and fill them in, or replace them first"
         )

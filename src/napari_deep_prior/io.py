@@ -139,6 +139,8 @@ def _replace(file: Path, write_to: Callable[[str], None]) -> None:
 
 
 def _read_plain(file: Path) -> Picture:
+    if file.suffix.lower() not in PLAIN_ENDINGS:
+        raise ValueError(f"its name ends in none of {', '.join((*TIFF_ENDINGS, *PLAIN_ENDINGS))}")
     pixels = np.asarray(imageio.imread(file))
     return Picture(pixels=pixels, axes="YXS" if pixels.ndim == 3 else parse_axes(None, pixels.shape))
 

@@ -51,6 +51,8 @@ class Step:
         Misfit of this iteration on the pixels it learns from.
     criterion : Tensor, 0-d, or None
         What decides the stop (smaller is better): held-out error or windowed variance. None if nothing does.
+    criterion_name : str
+        What the criterion is, for people; empty if nothing decides.
     chosen : Tensor, 0-d int64
         The iteration that ``image`` is from: the best so far.
     image : Tensor, (1, C, *S)
@@ -61,6 +63,7 @@ class Step:
     total: int
     loss: Tensor
     criterion: Tensor | None
+    criterion_name: str
     chosen: Tensor
     image: Tensor
 
@@ -68,6 +71,10 @@ class Step:
 @dataclass(frozen=True, kw_only=True)
 class Method(Settings):
     """Settings of a way to solve a problem. Its only verb is :meth:`fit`."""
+
+    seed: Annotated[
+        int, Setting("Seed", "start of the random numbers: the same seed gives the same image", 0, 2**31 - 1, False)
+    ] = 0
 
     @abstractmethod
     def fit(self, problem: Problem) -> Iterator[Step]:

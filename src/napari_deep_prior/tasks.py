@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 from torch import Tensor
 
-from .methods.deep_image_prior import DeepImagePrior
+from .methods import METHODS, DeepImagePrior
 from .misfit import Gaussian
 from .networks.hourglass import Hourglass
 from .operators import Identity
@@ -58,6 +58,27 @@ def preset(task: Task, name: str = DEFAULT_PRESET) -> Method:
     if name not in presets:
         raise ValueError(f"there is no preset {name!r}; choose one of {', '.join(presets)}")
     return presets[name]
+
+
+def from_record(record: Mapping[str, Any]) -> tuple[Task, Method]:
+    """Return task and method of the record of a run (see :attr:`Restoration.record`).
+
+    Raises
+    ------
+    ValueError
+        If the record was not written by a version of this program that this one understands.
+    """
+    try:
+        found = [
+            next(kind for kind in table.values() if kind.__name__ == record[part]["kind"]).from_json(record[part])
+            for part, table in (("task", TASKS), ("method", METHODS))
+        ]
+    except (KeyError, TypeError, StopIteration):
+        raise ValueError("there are no settings of Deep Prior that this version understands") from None
+    task, method = found
+    assert isinstance(task, Task)  # noqa: S101  (for mypy: the tables say so)
+    assert isinstance(method, Method)  # noqa: S101
+    return task, method
 
 
 def task_name(task: Task) -> str:

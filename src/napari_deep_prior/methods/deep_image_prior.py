@@ -39,10 +39,6 @@ class DeepImagePrior(Method):
     steps: Annotated[int, Setting("Steps", "the most iterations; it stops by itself before", 1, 1_000_000, False)] = (
         2000
     )
-    seed: Annotated[
-        int,
-        Setting("Seed", "start of the random numbers: the same seed gives the same image", 0, 2**31 - 1, False),
-    ] = 0
     stop: Annotated[
         StoppingRuleName,
         Setting(
@@ -113,6 +109,7 @@ class DeepImagePrior(Method):
                 total=self.steps,
                 loss=loss,
                 criterion=rule.criterion,
+                criterion_name=rule.name,
                 chosen=rule.chosen,
                 image=image,
             )
@@ -199,11 +196,12 @@ class _Code:
         if self.pool is None:
             fresh = torch.randn(self.fixed.shape, generator=self.on_device, device=self.device)
             return self.fixed + self._ready(self.jitter * fresh)
-        starts: list[int] = torch.randint(POOL_MARGIN + 1, (len(self.canvas),), generator=self.generator).tolist()
+        starts = [int(start) for start in torch.randint(POOL_MARGIN + 1, (len(self.canvas),), generator=self.generator)]
         signs = torch.randint(2, (self.pool.shape[1],), generator=self.generator) * 2 - 1
-        window = tuple(slice(start, start + length) for start, length in zip(starts, self.canvas, strict=True))
+        ends = [start + length for start, length in zip(starts, self.canvas, strict=True)]
+        window: tuple[Any, ...] = (..., *map(slice, starts, ends))
         signs = signs.to(self.device, self.dtype).reshape(1, -1, *(1,) * len(self.canvas))
-        return torch.addcmul(self.fixed, self.pool[(..., *window)], signs)
+        return torch.addcmul(self.fixed, self.pool[window], signs)
 
     def _ready(self, noise: Tensor) -> Tensor:
         return noise.to(self.device, self.dtype).contiguous(memory_format=self.layout)

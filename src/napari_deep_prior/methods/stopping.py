@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from torch import Tensor
@@ -33,6 +33,8 @@ class StoppingRule(ABC):
 
     ``learned`` is the weight of the pixels that the fit may learn from.
     """
+
+    name: ClassVar[str] = ""
 
     def __init__(self, problem: Problem, patience: int) -> None:
         device = problem.measured.device
@@ -74,6 +76,8 @@ class StoppingRule(ABC):
 class HeldOut(StoppingRule):
     """The misfit, on the running average, of pixels that the fit never learns from."""
 
+    name = "held-out error"
+
     def __init__(self, problem: Problem, patience: int, held_out: Tensor) -> None:
         super().__init__(problem, patience)
         self.problem = problem
@@ -95,6 +99,7 @@ class WindowedVariance(StoppingRule):
     ``WINDOW`` images. Can stop early on a false minimum: the held-out rule is the better one where it applies.
     """
 
+    name = "variance of the outputs"
     WINDOW = 100
 
     def __init__(self, problem: Problem, patience: int) -> None:

@@ -1,0 +1,37 @@
+# `make demo`  denoise the sample in the real viewer; pictures and image in demo/
+# `make test`  style, types, manifest, tests
+# Each does its own set-up, in .venv; nothing outside of this folder is changed but missing apt packages (as root).
+
+PYTHON ?= python3
+BIN := .venv/bin
+# A person with a display sees the window of the demo; tests always get a screen of their own where there is Xvfb.
+VIRTUAL := $(shell command -v xvfb-run >/dev/null 2>&1 || [ "$$(uname -s)" = Linux ] && echo 'xvfb-run --auto-servernum --server-args="-screen 0 1600x1000x24"')
+DEMO_SCREEN := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,$(VIRTUAL))
+
+.PHONY: install demo test lint clean
+
+install: .venv/.installed
+
+.venv/.installed: pyproject.toml constraints.txt tools/system-libraries.sh
+	tools/system-libraries.sh
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]' --group dev
+	touch $@
+
+demo: install
+	$(DEMO_SCREEN) $(BIN)/python examples/demo.py
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/npe2 validate napari-deep-prior
+
+test: lint
+	$(VIRTUAL) $(BIN)/python -m pytest
+
+clean:
+	rm -rf .venv demo dist .mypy_cache .ruff_cache .pytest_cache

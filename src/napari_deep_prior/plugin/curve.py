@@ -1,0 +1,102 @@
+"""The curve of a run: fit and criterion against the iteration, with the chosen step marked."""
+
+from __future__ import annotations
+
+import math
+from typing import final
+
+import pyqtgraph
+from qtpy.QtWidgets import QWidget
+
+from .worker import Update
+
+FIT = "#4c9be8"
+CRITERION = "#e8a33d"
+CHOSEN = "#7fbf7f"
+
+
+@final
+class _LogAxis(pyqtgraph.AxisItem):  # type: ignore[misc]
+    """Ticks at 1, 2 and 5 of each decade; pyqtgraph's own run into each other in a low plot.
+
+    pyqtgraph names these two methods as the place to change its ticks.
+    """
+
+    def logTickValues(  # noqa: N802
+        self,
+        minVal: float,  # noqa: N803
+        maxVal: float,  # noqa: N803
+        size: float,
+        stdTicks: object,  # noqa: N803
+    ) -> list[tuple[None, list[float]]]:
+        """Return the logarithms of the tick values."""
+        decades = range(math.floor(minVal), math.ceil(maxVal) + 1)
+        ticks = [decade + math.log10(digit) for decade in decades for digit in (1, 2, 5)]
+        return [(None, [tick for tick in ticks if minVal <= tick <= maxVal])]
+
+    def logTickStrings(self, values: list[float], scale: float, spacing: object) -> list[str]:  # noqa: N802
+        """Return the tick values as text."""
+        return [f"{10**value * scale:.1g}" for value in values]
+
+
+@final
+class Curve(pyqtgraph.PlotWidget):  # type: ignore[misc]
+    """A small plot that grows with the updates of a run; ``text`` is the colour of its labels."""
+
+    def __init__(self, text: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent, background=None, axisItems={"left": _LogAxis("left")})
+        self.setMinimumHeight(150)
+        self.setMenuEnabled(False)
+        self.setMouseEnabled(x=False, y=False)
+        self.hideButtons()
+        for side, label in (("bottom", "step"), ("left", "error")):
+            axis = self.getAxis(side)
+            axis.setTextPen(text)
+            axis.setPen(text)
+            axis.enableAutoSIPrefix(False)
+            self.setLabel(side, label)
+        self.setLogMode(y=True)
+        self._legend = self.addLegend(offset=(-5, 5), labelTextColor=text)
+        self._criterion_name = ""
+        self._fit = self.plot([], [], pen=pyqtgraph.mkPen(FIT, width=1), name="fit")
+        self._criterion = self.plot([], [], pen=pyqtgraph.mkPen(CRITERION, width=2))
+        self._mark = pyqtgraph.InfiniteLine(angle=90, pen=pyqtgraph.mkPen(CHOSEN, width=2))
+        self.addItem(self._mark)
+        self.clear_run()
+
+    def clear_run(self) -> None:
+        """Forget the last run, or the last slice."""
+        self.losses: list[float] = []
+        self.criteria: list[float] = []
+        self.slice_number = 0
+        self._mark.hide()
+        self._draw()
+
+    def add(self, update: Update) -> None:
+        """Append the steps of an update and move the mark."""
+        if update.slice_number != self.slice_number:
+            self.clear_run()
+            self.slice_number = update.slice_number
+        self.losses += update.losses
+        self.criteria += update.criteria
+        self._name_curves(update.criterion_name)
+        self._draw()
+        self.mark(update.chosen)
+
+    def mark(self, step: int) -> None:
+        """Mark the step that the image is from."""
+        self._mark.setValue(step)
+        self._mark.show()
+
+    def _name_curves(self, criterion: str) -> None:
+        if criterion != self._criterion_name:
+            self._criterion_name = criterion
+            self._legend.clear()
+            self._legend.addItem(self._fit, "fit")
+            if criterion:
+                self._legend.addItem(self._criterion, criterion)
+
+    def _draw(self) -> None:
+        self._fit.setData(range(1, len(self.losses) + 1), self.losses)
+        first = len(self.losses) - len(self.criteria) + 1
+        self._criterion.setData(range(first, first + len(self.criteria)), self.criteria)

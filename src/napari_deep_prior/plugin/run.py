@@ -1,0 +1,105 @@
+"""A run in the viewer: worker, preview layer and progress bar, from start to result."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, final
+
+from napari.qt.threading import GeneratorWorker
+from napari.utils import progress
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]  # qtpy renames it at run time
+
+from ..axes import Array
+from ..restoration import RECORD, Restoration
+from .worker import Outcome, Pace, Update, drive
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+    from napari.viewer import Viewer
+
+ACTIVE: set[Run] = set()
+"""Runs under way: they outlive the dock that started them, so that closing it loses nothing."""
+
+
+@final
+class Run(QObject):
+    """Restores in a thread and shows the result in one layer, which is the preview first.
+
+    All its methods run in the main thread; only they touch the viewer.
+    """
+
+    updated = Signal(object)
+    """An :class:`Update`, a few times a second."""
+    succeeded = Signal(object)
+    """The :class:`Outcome`, when the result layer stands."""
+    failed = Signal(object)
+    """The exception that ended the run."""
+    finished = Signal()
+    """The run is over, however it ended, and the worker is idle."""
+
+    def __init__(
+        self, viewer: Viewer, restoration: Restoration, name: str, preview: Array, look: Mapping[str, Any]
+    ) -> None:
+        super().__init__()
+        self._viewer, self._name, self._look = viewer, name, dict(look)
+        self._preview_data = preview
+        self._layer: Image | None = None
+        self._stop = threading.Event()
+        self._pace = Pace()
+        self._slices = restoration.slice_count
+        self._progress: Any = None
+        # Made directly: the decorator would hide that the generator's own return value is the result.
+        self.worker: Any = GeneratorWorker(drive, restoration, self._stop, self._pace)
+        self.worker.yielded.connect(self._update)
+        self.worker.returned.connect(self._succeed)
+        self.worker.errored.connect(self._fail)
+        self.worker.finished.connect(self._finish)
+
+    def start(self) -> None:
+        """Start the worker."""
+        ACTIVE.add(self)
+        self._progress = progress(total=0, desc=self._name)
+        self.worker.start()
+
+    def stop(self) -> None:
+        """End the run after the iteration under way, with the best image so far as its result."""
+        self._stop.set()
+
+    def _update(self, update: Update) -> None:
+        began = time.monotonic()
+        self._preview_data[update.index] = update.image
+        if self._layer is None:
+            self._layer = self._viewer.add_image(self._preview_data, name=f"{self._name} (preview)", **self._look)
+        elif self._layer in self._viewer.layers:
+            self._layer.refresh(extent=False)
+        self._advance(update)
+        self.updated.emit(update)
+        self._pace.shown(time.monotonic() - began)
+
+    def _advance(self, update: Update) -> None:
+        self._progress.total = update.total * self._slices
+        done = update.total * (update.slice_number - 1) + update.number
+        self._progress.update(done - self._progress.n)
+
+    def _succeed(self, outcome: Outcome) -> None:
+        metadata = {RECORD: outcome.record}
+        if self._layer is not None and self._layer in self._viewer.layers:
+            self._layer.data = outcome.image
+            self._layer.name = self._name
+            self._layer.metadata = {**self._layer.metadata, **metadata}
+        else:
+            self._layer = self._viewer.add_image(outcome.image, name=self._name, metadata=metadata, **self._look)
+        self.succeeded.emit(outcome)
+
+    def _fail(self, error: BaseException) -> None:
+        """Keep a preview that has something to show, under a name that says what it is."""
+        if self._layer is not None and self._layer in self._viewer.layers:
+            self._layer.name = f"{self._name} (unfinished)"
+        self.failed.emit(error)
+
+    def _finish(self) -> None:
+        self._progress.close()
+        ACTIVE.discard(self)
+        self.finished.emit()

@@ -1,0 +1,323 @@
+"""The dock: one widget class for every task. It assembles and connects; the work is done elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+from magicgui.widgets import ComboBox, LineEdit, PushButton, create_widget
+from napari.layers import Image
+from napari.utils.theme import get_theme
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from ..axes import MissingPixelsError, stack_axes
+from ..devices import available_devices, describe_device, resolve_device, why_no_gpu
+from ..problem import Method, Task
+from ..restoration import RECORD, RestorationError, name_of_result, restore
+from ..tasks import DEFAULT_PRESET, PRESETS, Denoise, from_record, task_name
+from .curve import Curve
+from .form import Form, add_row, show_row
+from .layers import Extent, appearance, axes_of, first_image, take
+from .run import Run
+from .worker import Outcome, Update
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+CHANGED = "(changed)"
+"""What the preset box shows when the settings are no preset's."""
+
+EXTENTS: dict[str, Extent] = {
+    "this slice": "slice",
+    "whole stack, slice by slice": "stack",
+    "as one volume (3D)": "volume",
+}
+
+
+class TaskWidget(QWidget):
+    """Dock of a task: choose a layer, run, watch, stop when you like, keep the best."""
+
+    task: ClassVar[Task]
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self.run: Run | None = None
+        self.presets = PRESETS[task_name(self.task)]
+        self._build_inputs()
+        self._build_settings()
+        self._build_outcome()
+        self._arrange()
+        self._connect()
+        self._choose_visible()
+        self._layer_chosen()
+
+    # -- assembling ---------------------------------------------------------------------------------------------
+
+    def _build_inputs(self) -> None:
+        self.image: Any = create_widget(annotation=Image, label="Image")
+        self.axes = LineEdit(
+            label="Axes",
+            tooltip="One letter per axis, as the layer says or as you correct it: Y and X, Z depth, T time, "
+            "C channels, S colour (RGB); any other letter is an axis of a stack",
+        )
+        self.extent: Any = ComboBox(label="Restore", choices=list(EXTENTS), tooltip="What of the layer is restored")
+
+    def _build_settings(self) -> None:
+        self.preset: Any = ComboBox(
+            label="Preset", choices=[*self.presets, CHANGED], value=DEFAULT_PRESET, tooltip="Settings known to do well"
+        )
+        self.task_form = Form(self.task)
+        self.method_form = Form(self.presets[DEFAULT_PRESET])
+        self.device: Any = ComboBox(label="Device", choices=available_devices(), tooltip="Where the work is done")
+        self.dtype: Any = ComboBox(
+            label="Result type",
+            choices=[("as the input", "same"), ("float32", "float32")],
+            tooltip="Pixel type of the result: the input's (rounded where it is an integer) or 32-bit float",
+        )
+        self.reuse = PushButton(text="Re-use settings of this layer", tooltip="Of a layer that Deep Prior has made")
+
+    def _build_outcome(self) -> None:
+        self.device_note = _label(why_no_gpu() or f"GPU: {describe_device(resolve_device())}", "device_note")
+        self.run_button = QPushButton("Run")
+        self.stop_button = QPushButton("Stop")
+        self.stop_button.setToolTip("End now and keep the best image so far")
+        self.stop_button.setEnabled(False)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setMaximumHeight(8)
+        self.status = _label("", "status")
+        self.fill_button = QPushButton("Fill the missing pixels and run")
+        self.fill_button.hide()
+        self.curve = Curve(get_theme(self._viewer.theme).text.as_hex(), self)
+
+    def _arrange(self) -> None:
+        advanced = QCollapsible("Advanced settings")
+        advanced_rows = QWidget()
+        advanced_layout = QFormLayout(advanced_rows)
+        advanced_layout.setContentsMargins(0, 0, 0, 0)
+        for form in (self.task_form, self.method_form):
+            form.lay_out(advanced_layout, advanced=True)
+        advanced.addWidget(advanced_rows)
+        self.rows = QFormLayout()
+        for widget in (self.image, self.axes, self.extent, self.preset):
+            add_row(self.rows, widget)
+        self.method_form.lay_out(self.rows, advanced=False)
+        for widget in (self.device, self.dtype):
+            add_row(self.rows, widget)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.run_button)
+        buttons.addWidget(self.stop_button)
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(6, 6, 6, 6)
+        column.addLayout(self.rows)
+        column.addWidget(self.device_note)
+        column.addWidget(advanced)
+        column.addWidget(self.reuse.native)
+        column.addLayout(buttons)
+        for part in (self.bar, self.status, self.fill_button, self.curve):
+            column.addWidget(part)
+        column.addStretch()
+        # A dock can be lower than its content, on a laptop or with the advanced settings unfolded.
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(content)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+        self.setMinimumWidth(320)
+
+    def _connect(self) -> None:
+        self.image.changed.connect(self._layer_chosen)
+        self.axes.changed.connect(self._offer_extents)
+        self.preset.changed.connect(self._preset_chosen)
+        self.method_form.changed.connect(self._name_preset)
+        self.reuse.changed.connect(self._reuse)
+        self.run_button.clicked.connect(self.start)
+        self.stop_button.clicked.connect(self.stop)
+        self.fill_button.clicked.connect(self._fill_and_start)
+        events = self._viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered):
+            event.connect(self._layers_changed)
+
+    # -- what a person does -------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Run with what the form says; what is wrong with it is said in the status line."""
+        self.fill_button.hide()
+        if self.run is not None:
+            return
+        try:
+            self._start()
+        except MissingPixelsError as error:
+            self.tell(str(error), error=True)
+            self.fill_button.show()
+        except (ValueError, RestorationError) as error:
+            self.tell(str(error), error=True)
+
+    def stop(self) -> None:
+        """End the run; its best image so far becomes the result."""
+        if self.run is not None:
+            self.run.stop()
+            self.stop_button.setEnabled(False)
+            self.tell("Stopping after this step …")
+
+    def tell(self, text: str, *, error: bool = False) -> None:
+        """Show a sentence under the buttons."""
+        self.status.setText(text[:1].upper() + text[1:])
+        self.status.setStyleSheet("color: #ff6b5e;" if error else "")
+
+    # -- inside -------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        layer = self.image.value
+        if layer is None:
+            raise ValueError("there is no image layer: open an image first, for example with File ▸ Open Sample")
+        extent = EXTENTS[self.extent.value] if stack_axes(self.axes.value.upper(), volume=False) else "stack"
+        source = take(layer, self.axes.value, extent, self._viewer.dims.point)
+        task, method = self.task_form.read(), self.method_form.read()
+        restoration = restore(
+            source.pixels, task, method, axes=source.axes, volume=extent == "volume",
+            device=self.device.value, dtype=self.dtype.value,
+        )  # fmt: skip
+        name = name_of_result(layer.name, task)
+        self.run = Run(self._viewer, restoration, name, first_image(source), appearance(layer, source.offset))
+        self.run.updated.connect(self._show_update)
+        self.run.succeeded.connect(self._show_outcome)
+        self.run.failed.connect(self._show_failure)
+        self.run.finished.connect(self._finished)
+        # A closed dock stops its run, whose result still arrives as a layer.
+        self.destroyed.connect(self.run.stop)
+        self.curve.clear_run()
+        self.run_button.setEnabled(False)
+        self.stop_button.setEnabled(True)
+        self.bar.setRange(0, 0)
+        self.tell(f"Starting on {describe_device(restoration.device)} …")
+        self.run.start()
+
+    def _show_update(self, update: Update) -> None:
+        self.curve.add(update)
+        self.bar.setRange(0, update.total)
+        self.bar.setValue(update.number)
+        if self.stop_button.isEnabled():
+            slices = f"Slice {update.slice_number}: " if update.slice_number > 1 else ""
+            self.tell(
+                f"{slices}step {update.number} of at most {update.total}, best so far {update.chosen}, "
+                f"at most {_minutes(update.seconds_left)} left"
+            )
+
+    def _show_outcome(self, outcome: Outcome) -> None:
+        chosen = outcome.record["chosen step"]
+        if isinstance(chosen, list):
+            made = f"{outcome.record['slices restored']} slices restored"
+        elif outcome.stopped:
+            made = f"stopped at step {outcome.steps}, the image is from step {chosen}"
+        elif outcome.steps < outcome.total:
+            made = f"stopped by itself at step {outcome.steps}, the image is from step {chosen}"
+        else:
+            made = f"all {outcome.steps} steps made, the image is from step {chosen}"
+        self.tell(f"Done: {made}. {outcome.seconds:.0f} s on {outcome.record['device']}.")
+        if not isinstance(chosen, list):
+            self.curve.mark(chosen)
+
+    def _show_failure(self, error: BaseException) -> None:
+        self.tell(str(error), error=True)
+
+    def _finished(self) -> None:
+        self.run = None
+        self.run_button.setEnabled(True)
+        self.stop_button.setEnabled(False)
+        self.bar.setRange(0, 1)
+        self.bar.setValue(0)
+
+    def _fill_and_start(self) -> None:
+        self.task_form.show(dataclasses.replace(self.task_form.read(), missing="fill"))
+        self.start()
+
+    def _layers_changed(self) -> None:
+        self.image.reset_choices()
+
+    def _choose_visible(self) -> None:
+        """Begin with the image that the person looks at: the active layer, else the topmost one that is shown."""
+        self.image.reset_choices()
+        shown = [layer for layer in self._viewer.layers if isinstance(layer, Image) and layer.visible]
+        if shown:
+            active = self._viewer.layers.selection.active
+            self.image.value = active if active in shown else shown[-1]
+
+    def _layer_chosen(self) -> None:
+        layer: Image | None = self.image.value
+        self.reuse.enabled = layer is not None and RECORD in layer.metadata
+        if layer is not None:
+            self.axes.value = axes_of(layer)
+        self._offer_extents()
+
+    def _offer_extents(self) -> None:
+        """Ask only where there is something to choose: an image without a stack axis has one slice."""
+        letters = self.axes.value.upper()
+        stacked = stack_axes(letters, volume=False)
+        show_row(self.rows, self.extent, visible=bool(stacked))
+        if stacked:
+            self.extent.choices = [text for text, extent in EXTENTS.items() if extent != "volume" or "Z" in letters]
+
+    def _preset_chosen(self, name: str) -> None:
+        if name in self.presets:
+            self.method_form.show(dataclasses.replace(self.presets[name], seed=self.method_form.read().seed))
+
+    def _name_preset(self) -> None:
+        try:
+            method: Method = self.method_form.read()
+        except ValueError:
+            self.preset.value = CHANGED
+            return
+        seed = {"seed": method.seed}
+        names = (name for name, preset in self.presets.items() if dataclasses.replace(preset, **seed) == method)
+        self.preset.value = next(names, CHANGED)
+
+    def _reuse(self) -> None:
+        try:
+            record = self.image.value.metadata[RECORD]
+            task, method = from_record(record)
+            self.task_form.show(task)
+            self.method_form.show(method)
+        except ValueError as error:
+            self.tell(str(error), error=True)
+            return
+        self._name_preset()
+        self.tell(f"Settings of {self.image.value.name!r} taken over.")
+
+
+@final
+class DenoiseWidget(TaskWidget):
+    """Dock of :class:`~napari_deep_prior.tasks.Denoise`."""
+
+    task = Denoise()
+
+    # napari reads the annotation of the class's own __init__ to decide what to hand in.
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__(viewer)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def _label(text: str, name: str) -> QLabel:
+    label = QLabel(text)
+    label.setObjectName(name)
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
