@@ -1,6 +1,6 @@
 """How usable the viewer stays during a run: delays of a 5 ms timer in the event loop, with a real window.
 
-    python benchmarks/event_loop.py [--size 512] [--seconds 20]
+python benchmarks/event_loop.py [--size 512] [--seconds 20]
 """
 
 from __future__ import annotations
