@@ -93,12 +93,18 @@ class Frame:
     span: Array
     alpha: Array | None = None
 
+    @property
+    def units(self) -> tuple[Array, Array]:
+        """Factor and shift per channel that turn canonical values into the image's intensities."""
+        factor = self.span / (RANGE[1] - RANGE[0])
+        return factor, self.low - RANGE[0] * factor
+
     def to_image(self, tensor: Tensor) -> Array:
         """Return the array of a canonical tensor ``(1, C, *S)``: float32, the input's axes and intensities."""
         values = tensor.detach()[0].to("cpu", torch.float32).numpy().astype(np.float64)
         trailing = (-1,) + (1,) * (values.ndim - 1)
-        unit = (values - RANGE[0]) / (RANGE[1] - RANGE[0])
-        image = unit * self.span.reshape(trailing) + self.low.reshape(trailing)
+        factor, shift = self.units
+        image = values * factor.reshape(trailing) + shift.reshape(trailing)
         if self.alpha is not None:
             image = np.concatenate([image, self.alpha[None]])
         channel = _channel_position(self.axes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from torch import Tensor
 
@@ -29,12 +29,15 @@ class Problem:
         From image to measurement.
     misfit : Misfit
         How far a prediction of the measurement is from it.
+    grain : int
+        Pixels along a side over which the noise is alike; 1 where it is independent from pixel to pixel.
     """
 
     measured: Tensor
     weight: Tensor
     operator: Operator
     misfit: Misfit
+    grain: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,8 @@ class Step:
         The iteration that ``image`` is from: the best so far.
     image : Tensor, (1, C, *S)
         The answer if the caller stops here.
+    deviation : Tensor, (1, C, *S), or None
+        Standard deviation of that image between the members of an ensemble; None if there is only one.
     """
 
     number: int
@@ -66,6 +71,7 @@ class Step:
     criterion_name: str
     chosen: Tensor
     image: Tensor
+    deviation: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +93,7 @@ class Method(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class Task(Settings):
-    """Settings of a kind of restoration. Its only verb is :meth:`problem`."""
+    """Settings of a kind of restoration: what was measured of the image, and with which noise."""
 
     missing: Annotated[
         MissingPixels,
@@ -97,6 +103,24 @@ class Task(Settings):
         ),
     ] = "refuse"
 
+    noise: Annotated[
+        Literal["auto", "anscombe", "gaussian", "poisson"],
+        Setting(
+            "Noise",
+            "auto: estimated from the image; anscombe: photon noise and read noise; gaussian: equally strong "
+            "everywhere; poisson: photon counts",
+        ),
+    ] = "auto"
+    gain: Annotated[
+        float | None, Setting("Gain", "grey levels per photon; empty: estimated from the image", low=1e-9)
+    ] = None
+    offset: Annotated[float | None, Setting("Offset", "grey level without light; empty: estimated from the image")] = (
+        None
+    )
+    sigma: Annotated[
+        float | None, Setting("Sigma", "noise without light, in grey levels; empty: estimated from the image", low=0)
+    ] = None
+
     @abstractmethod
-    def problem(self, measured: Tensor, weight: Tensor) -> Problem:
-        """Pose the problem for a canonical measurement and the weight of its values."""
+    def operator(self) -> Operator:
+        """Return what maps the image to the measurement."""

@@ -12,8 +12,11 @@ import torch
 
 from .axes import Array, Frame, canonical, parse_axes, refuse_missing, to_dtype
 from .devices import describe_device, free_memory, give_memory_back, resolve_device
-from .problem import Method, Step, Task
-from .stacks import Index, slice_axes, slices
+from .misfit import Gaussian
+from .noise import NoiseModel
+from .posing import Noise, estimate_channels, pose
+from .problem import Method, Problem, Step, Task
+from .stacks import Index, sample, slice_axes, slices
 from .tasks import preset, task_name
 
 VERSION = importlib.metadata.version("napari-deep-prior")
@@ -88,6 +91,7 @@ class Restoration(Iterator[Step]):
         self._result: Array | None = None
         self._latest: tuple[Index, Frame, Step] | None = None
         self._chosen: list[int | None] = []
+        self.noise: Noise | None = None
         self._refuse_without_memory()
         self._steps = self._run()
 
@@ -123,6 +127,7 @@ class Restoration(Iterator[Step]):
             "axes": self.axes,
             "volume": self.volume,
             "dtype": str(self._dtype),
+            "noise": None if self.noise is None else self.noise.record(),
             "chosen step": chosen[0] if len(self._slices) == 1 and chosen else chosen,
             "slices restored": f"{len(chosen)} of {len(self._slices)}",
         }
@@ -163,14 +168,24 @@ class Restoration(Iterator[Step]):
         for number, index in enumerate(self._slices, start=1):
             self.slice_number = number
             block = np.asarray(self._source[index])
+            if self.noise is None:
+                self._models = self._estimate(block, letters)
             if len(self._slices) > 1 and block.min() == block.max():
                 self._chosen.append(None)
                 continue
             measured, weight, frame = canonical(block, letters, device=self.device, missing=self.task.missing)
-            for step in self.method.fit(self.task.problem(measured, weight)):
+            models = self._models if self.noise is None else self.noise.channels
+            problem, self.noise = pose(self.task, measured, weight, frame, models)
+            for step in self.method.fit(problem):
                 self._latest = (index, frame, step)
                 yield step
             self._commit()
+
+    def _estimate(self, block: Array, letters: str) -> tuple[NoiseModel, ...]:
+        """One camera for all slices: told from several of them where neighbours show the same, else from the first."""
+        if "T" in self.axes and len(self._slices) > 1:
+            return estimate_channels(sample(self._source, self.axes), self.axes, self.task)
+        return estimate_channels(block, letters, self.task)
 
     def _commit(self) -> None:
         """Write the finished slice into the result and forget its tensors."""
@@ -195,7 +210,8 @@ class Restoration(Iterator[Step]):
         channels = lengths.get("C", min(lengths.get("S", 1), 3))
         # Shapes without data: an expanded tensor takes the memory of one value.
         blank = torch.zeros((), device=self.device).expand(1, channels, *spatial)
-        needed = self.method.memory(self.task.problem(blank, blank))
+        problem = Problem(measured=blank, weight=blank, operator=self.task.operator(), misfit=Gaussian())
+        needed = self.method.memory(problem)
         free = free_memory(self.device)
         if needed > free:
             raise OutOfMemoryError(_no_memory(self.device, f"this run needs about {_gigabytes(needed)}", free))

@@ -14,7 +14,7 @@ import math
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Literal, Self, TypeVar
 
 
@@ -34,7 +34,7 @@ class Field:
     """One setting of a settings class, its annotation resolved.
 
     ``kind`` is ``int``, ``float``, ``bool``, ``str`` (then ``choices`` lists the values), ``tuple``
-    (of integers) or ``Settings`` (a nested group).
+    (of integers) or ``Settings`` (a nested group). An ``optional`` one may be None: left to the program.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Field:
     default: Any
     about: Setting
     choices: tuple[str, ...] = ()
+    optional: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +123,9 @@ def _field(field: dataclasses.Field[Any], hint: Any) -> Field:
     origin = typing.get_origin(annotation)
     if origin is Literal:
         return Field(field.name, str, default, about, typing.get_args(annotation))
+    if origin is UnionType and NoneType in typing.get_args(annotation):
+        kind = next(part for part in typing.get_args(annotation) if part is not NoneType)
+        return Field(field.name, kind, default, about, optional=True)
     if origin is UnionType or (isinstance(annotation, type) and issubclass(annotation, Settings)):
         return Field(field.name, Settings, default, about)
     return Field(field.name, origin or annotation, default, about)
@@ -129,6 +133,8 @@ def _field(field: dataclasses.Field[Any], hint: Any) -> Field:
 
 def _check(field: Field, value: Any) -> None:
     name = field.name
+    if value is None and field.optional:
+        return
     if field.choices and value not in field.choices:
         raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, field.choices))}")
     numbers = value if isinstance(value, tuple) else (value,)

@@ -6,13 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
-from torch import Tensor
-
 from .methods import METHODS, DeepImagePrior
-from .misfit import Gaussian
 from .networks.hourglass import Hourglass
 from .operators import Identity
-from .problem import Method, Problem, Task
+from .problem import Method, Task
 
 
 @final
@@ -20,9 +17,9 @@ from .problem import Method, Problem, Task
 class Denoise(Task):
     """Remove noise: the image itself was measured, and the noise differs from pixel to pixel."""
 
-    def problem(self, measured: Tensor, weight: Tensor) -> Problem:
-        """Pose the problem for a canonical measurement and the weight of its values."""
-        return Problem(measured=measured, weight=weight, operator=Identity(), misfit=Gaussian())
+    def operator(self) -> Identity:
+        """Return the identity."""
+        return Identity()
 
 
 TASKS: dict[str, type[Task]] = {"denoise": Denoise}
@@ -36,10 +33,16 @@ PRESETS: Mapping[str, Mapping[str, Method]] = {
         "paper": DeepImagePrior(
             steps=3000,
             stop="none",
+            optimizer="adam",
+            code_channels=32,
             jitter_source="fresh",
-            clipping=0.0,
+            jitter_warmup=0,
+            start_at_median=False,
+            refine=False,
             precision="float32",
-            network=Hourglass(channels=(128,) * 5, skip=(4,) * 5),
+            network=Hourglass(
+                channels=(128,) * 5, skip=(4,) * 5, normalise_joined=True, pointwise="all", padding="reflection"
+            ),
         ),
     }
 }

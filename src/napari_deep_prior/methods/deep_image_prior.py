@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, final
@@ -15,11 +16,19 @@ from ..networks.hourglass import SMALLEST_SIDE, Hourglass, initialise
 from ..networks.memory import training_memory
 from ..problem import Method, Problem, Step
 from ..settings import Setting
+from .optimizers import Optimizer, OptimizerName
 from .precision import Precision, working_dtype
-from .stopping import StoppingRuleName, choose_rule
+from .refinement import can_refine, refine
+from .stopping import StoppingRuleName, WindowedVariance, choose_rule
 
 CODE_RANGE = 0.1
 """The code is drawn from U[0, 0.1] (Ulyanov et al. 2018)."""
+
+AVERAGING_GROWTH = 0.15
+"""The running average remembers a share of the iterations made so far, 1 / 0.15 of them, until it is at its longest."""
+
+WARMUP_START = 0.3
+"""Share of the jitter in the first iteration of its warm-up."""
 
 POOL_MARGIN = 32
 """Pixels by which the pool of noise is larger than the code: room for 33 shifts along every axis."""
@@ -53,13 +62,24 @@ class DeepImagePrior(Method):
     patience: Annotated[
         int, Setting("Patience", "fewest steps to wait for a smaller error before stopping", 1, 1_000_000)
     ] = 250
-    rate: Annotated[float, Setting("Learning rate", "step size of the Adam optimizer", 1e-6, 1.0)] = 0.01
+    optimizer: Annotated[
+        OptimizerName,
+        Setting("Optimizer", "muon: orthogonalised updates, needs less than half the steps; adam: the paper's"),
+    ] = "muon"
+    rate: Annotated[float, Setting("Learning rate", "step size of the optimizer", 1e-6, 1.0)] = 0.01
+    members: Annotated[
+        int, Setting("Members", "networks fitted side by side and averaged; 2 or more also give the uncertainty", 1, 16)
+    ] = 1
     code_channels: Annotated[
         int, Setting("Code channels", "channels of the fixed noise that goes into the network", 1, 1024)
     ] = 32
     jitter: Annotated[
         float, Setting("Jitter", "standard deviation of the noise added to the code in every step", 0.0, 1.0)
     ] = 1 / 30
+    jitter_warmup: Annotated[
+        int,
+        Setting("Jitter warm-up", "steps over which the jitter grows from a third to its full strength", 0, 100_000),
+    ] = 100
     jitter_source: Annotated[
         Literal["pooled", "fresh"],
         Setting(
@@ -79,7 +99,12 @@ class DeepImagePrior(Method):
             0.0,
         ),
     ] = 10**0.5
-    clipping: Annotated[float, Setting("Gradient limit", "largest norm of the gradient; 0 = no limit", 0.0)] = 1.0
+    start_at_median: Annotated[
+        bool, Setting("Start at median", "let the untrained network give the median of the image, not mid-grey")
+    ] = True
+    refine: Annotated[
+        bool, Setting("Refine", "at the end, bring patches that look alike together; only where noise is independent")
+    ] = True
     precision: Annotated[
         Precision, Setting("Precision", "auto: bfloat16 inside the network where the processor has it")
     ] = "auto"
@@ -90,78 +115,95 @@ class DeepImagePrior(Method):
     def fit(self, problem: Problem) -> Iterator[Step]:
         """Yield one step per iteration; the image of the last one is the answer."""
         generator = torch.Generator().manual_seed(self.seed)
-        device = problem.measured.device
-        network = self._network(problem, device)
-        initialise(network, generator)
-        code = _Code(self, _canvas(problem), device, generator)
         rule = choose_rule(self.stop, problem, fraction=self.held_out, patience=self.patience, generator=generator)
-        optimizer = torch.optim.Adam(network.parameters(), lr=self.rate, fused=device.type in ("cpu", "cuda"))
-        backtracking = _Backtracking(network, optimizer, self.backtracking)
-        average: Tensor | None = None
+        members = [_Member(self, problem, generator) for _ in range(self.members)]
+        step: Step | None = None
         for number in range(1, self.steps + 1):
-            output, loss = self._iterate(network, optimizer, code.draw(), problem, rule.learned)
-            average = output if average is None else average.lerp(output, max(1 - self.averaging, 1 / number))
-            rule.observe(number, output, average)
-            backtracking.watch(number, loss)
-            image = average if rule.image is None else rule.image
-            yield Step(
+            losses = [member.iterate(number, problem, rule.learned) for member in members]
+            output = torch.stack([member.output for member in members]).mean(dim=0)
+            average = torch.stack([member.average for member in members])
+            rule.observe(number, output, average.mean(dim=0), average.std(dim=0) if self.members > 1 else None)
+            step = Step(
                 number=number,
                 total=self.steps,
-                loss=loss,
+                loss=torch.stack(losses).mean(),
                 criterion=rule.criterion,
                 criterion_name=rule.name,
                 chosen=rule.chosen,
-                image=image,
+                image=rule.image,
+                deviation=rule.deviation,
             )
+            yield step
             if rule.finished(number):
-                return
+                break
+        if self.refine and step is not None and can_refine(problem):
+            del members
+            yield dataclasses.replace(step, image=refine(problem, step.image, rule.hidden))
 
     def memory(self, problem: Problem) -> int:
         """Return about how many bytes the fit will need."""
         canvas = _canvas(problem)
-        network = self._network(problem, torch.device("meta"))
+        network = _network(self, problem, torch.device("meta"))
         dtype = working_dtype(self.precision, problem.measured.device)
         code = torch.empty(1, self.code_channels, *canvas, device="meta", dtype=dtype)
         # The code and the noise for it, in float32.
         noise = 3 * 4 * code.numel()
-        window = 100 * 4 * problem.measured.numel() if self.stop == "variance" else 0
-        return training_memory(network, code) + noise + window
-
-    def _network(self, problem: Problem, device: torch.device) -> nn.Module:
-        return self.network.build(
-            inputs=self.code_channels,
-            outputs=problem.measured.shape[1],
-            shape=_canvas(problem),
-            device=device,
-        )
-
-    def _iterate(
-        self,
-        network: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        code: Tensor,
-        problem: Problem,
-        weight: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """Take one step of the optimizer; return the network's image and its loss before the step, detached."""
-        shape = problem.operator.image_shape(tuple(problem.measured.shape[2:]))
-        output = network(code)[(..., *(slice(length) for length in shape))]
-        predicted = problem.operator(output)
-        loss = weighted_mean(problem.misfit.pointwise(predicted, problem.measured), weight)
-        optimizer.zero_grad()
-        # cuDNN's fastest gradients add up in no fixed order; the same seed must give the same image.
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-            loss.backward()
-        if self.clipping:
-            torch.nn.utils.clip_grad_norm_(network.parameters(), self.clipping)
-        optimizer.step()
-        return output.detach(), loss.detach()
+        window = WindowedVariance.WINDOW * 4 * problem.measured.numel() if self.stop == "variance" else 0
+        return training_memory(network, code) + self.members * noise + window
 
 
 def _canvas(problem: Problem) -> tuple[int, ...]:
     """Spatial shape that the network works on: that of the image, or the least that a reflected border needs."""
     shape = problem.operator.image_shape(tuple(problem.measured.shape[2:]))
     return tuple(max(length, SMALLEST_SIDE) for length in shape)
+
+
+def _network(settings: DeepImagePrior, problem: Problem, device: torch.device) -> nn.Module:
+    channels = problem.measured.shape[1]
+    return settings.network.build(
+        inputs=settings.code_channels, outputs=channels, shape=_canvas(problem), device=device
+    )
+
+
+class _Member:
+    """One network that is fitted, with its code, its optimizer and the running average of its outputs."""
+
+    def __init__(self, settings: DeepImagePrior, problem: Problem, generator: torch.Generator) -> None:
+        device = problem.measured.device
+        self.settings = settings
+        self.network = _network(settings, problem, device)
+        initialise(self.network, generator)
+        if settings.start_at_median:
+            self._start_at_median(problem)
+        self.code = _Code(settings, _canvas(problem), device, generator)
+        self.optimizer = Optimizer(settings.optimizer, self.network, settings.rate)
+        self.backtracking = _Backtracking(self.network, self.optimizer, settings.backtracking)
+        self.output = self.average = torch.empty(0)
+
+    def iterate(self, number: int, problem: Problem, weight: Tensor) -> Tensor:
+        """Take one step of the optimizer; return the loss (0-d, detached) from before it."""
+        shape = problem.operator.image_shape(tuple(problem.measured.shape[2:]))
+        output = self.network(self.code.draw(number))[(..., *(slice(length) for length in shape))]
+        misfit = problem.misfit.pointwise(problem.operator(output), problem.measured)
+        loss = weighted_mean(misfit, weight)
+        self.optimizer.zero_grad()
+        # cuDNN's fastest gradients add up in no fixed order; the same seed must give the same image.
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+            loss.backward()
+        self.optimizer.step()
+        self.backtracking.watch(number, loss.detach())
+        self.output = output.detach()
+        # A short memory at first, lest the grey of the first outputs stay in the average.
+        new = max(1 - self.settings.averaging, 1 / (1 + AVERAGING_GROWTH * number))
+        self.average = self.output if number == 1 else self.average.lerp(self.output, new)
+        return loss.detach()
+
+    def _start_at_median(self, problem: Problem) -> None:
+        """Let the untrained network give the median of each channel, from which an image of few bright parts is near."""
+        median = problem.measured[0].flatten(1).median(dim=1).values
+        head = self.network.head
+        with torch.no_grad():
+            head.bias.copy_(median.logit(eps=1e-3) if self.settings.network.activation == "sigmoid" else median)
 
 
 class _Code:
@@ -174,7 +216,7 @@ class _Code:
         device: torch.device,
         generator: torch.Generator,
     ) -> None:
-        self.jitter = settings.jitter
+        self.jitter, self.warmup = settings.jitter, settings.jitter_warmup
         self.device = device
         self.dtype = working_dtype(settings.precision, device)
         self.generator = generator
@@ -189,19 +231,20 @@ class _Code:
         # Drawing on the device spares the transfer of a whole code in every iteration.
         self.on_device = torch.Generator(device).manual_seed(settings.seed)
 
-    def draw(self) -> Tensor:
-        """Return the code of the next iteration, (1, channels, *canvas)."""
+    def draw(self, number: int) -> Tensor:
+        """Return the code of iteration ``number``, (1, channels, *canvas)."""
         if not self.jitter:
             return self.fixed
+        strength = min(1.0, WARMUP_START + (1 - WARMUP_START) * number / self.warmup) if self.warmup else 1.0
         if self.pool is None:
             fresh = torch.randn(self.fixed.shape, generator=self.on_device, device=self.device)
-            return self.fixed + self._ready(self.jitter * fresh)
+            return self.fixed + self._ready(strength * self.jitter * fresh)
         starts = [int(start) for start in torch.randint(POOL_MARGIN + 1, (len(self.canvas),), generator=self.generator)]
         signs = torch.randint(2, (self.pool.shape[1],), generator=self.generator) * 2 - 1
         ends = [start + length for start, length in zip(starts, self.canvas, strict=True)]
         window: tuple[Any, ...] = (..., *map(slice, starts, ends))
         signs = signs.to(self.device, self.dtype).reshape(1, -1, *(1,) * len(self.canvas))
-        return torch.addcmul(self.fixed, self.pool[window], signs)
+        return torch.addcmul(self.fixed, self.pool[window], signs, value=strength)
 
     def _ready(self, noise: Tensor) -> Tensor:
         return noise.to(self.device, self.dtype).contiguous(memory_format=self.layout)
@@ -212,7 +255,7 @@ class _Backtracking:
 
     EVERY = 100
 
-    def __init__(self, network: nn.Module, optimizer: torch.optim.Optimizer, factor: float) -> None:
+    def __init__(self, network: nn.Module, optimizer: Optimizer, factor: float) -> None:
         self.network, self.optimizer, self.factor = network, optimizer, factor
         self.good: tuple[float, dict[str, Any], dict[str, Any]] | None = None
 

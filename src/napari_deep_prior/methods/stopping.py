@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, final
+from typing import Any, ClassVar, Literal, final
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ..misfit import weighted_mean
 from ..problem import Problem
@@ -31,7 +32,7 @@ PATIENCE_FACTOR = 0.4
 class StoppingRule(ABC):
     """Keeps the best image of a fit by a criterion (smaller is better) and tells when waiting for a better one ends.
 
-    ``learned`` is the weight of the pixels that the fit may learn from.
+    ``learned`` is the weight of the pixels that the fit may learn from; ``hidden`` is 1 on those it may not see.
     """
 
     name: ClassVar[str] = ""
@@ -40,7 +41,9 @@ class StoppingRule(ABC):
         device = problem.measured.device
         self.patience = patience
         self.learned = problem.weight
-        self.image: Tensor | None = None
+        self.hidden = torch.zeros_like(problem.weight[:, :1])
+        self.image = problem.measured
+        self.deviation: Tensor | None = None
         self.chosen = torch.zeros((), dtype=torch.int64, device=device)
         self.best = torch.full((), math.inf, device=device)
         self.criterion: Tensor | None = None
@@ -51,17 +54,22 @@ class StoppingRule(ABC):
 
     @final
     @torch.no_grad()
-    def observe(self, number: int, output: Tensor, average: Tensor) -> None:
-        """Take in the output of an iteration and the running average of the outputs, both ``(1, C, *S)``."""
+    def observe(self, number: int, output: Tensor, average: Tensor, deviation: Tensor | None = None) -> None:
+        """Take in the output of an iteration and the running average of the outputs, both ``(1, C, *S)``.
+
+        ``deviation`` is how far the averages of several networks are apart, kept with the image.
+        """
         now = torch.full_like(self.chosen, number)
         self.criterion = self.measure(number, output, average)
-        if self.criterion is None or self.image is None:
-            self.image, self.chosen = average, now
+        if self.criterion is None or number == 1:
+            self.image, self.chosen, self.deviation = average, now, deviation
             return
         better = self.criterion < self.best
         self.best = torch.where(better, self.criterion, self.best)
         self.image = torch.where(better, average, self.image)
         self.chosen = torch.where(better, now, self.chosen)
+        if deviation is not None and self.deviation is not None:
+            self.deviation = torch.where(better, deviation, self.deviation)
 
     @final
     def finished(self, number: int) -> bool:
@@ -78,11 +86,12 @@ class HeldOut(StoppingRule):
 
     name = "held-out error"
 
-    def __init__(self, problem: Problem, patience: int, held_out: Tensor) -> None:
+    def __init__(self, problem: Problem, patience: int, hidden: Tensor, judged: Tensor) -> None:
         super().__init__(problem, patience)
         self.problem = problem
-        self.weight = problem.weight * held_out
-        self.learned = problem.weight * (1 - held_out)
+        self.weight = problem.weight * judged
+        self.learned = problem.weight * (1 - hidden)
+        self.hidden = hidden
 
     def measure(self, number: int, output: Tensor, average: Tensor) -> Tensor:
         """Return the mean misfit of the held-out pixels."""
@@ -129,25 +138,43 @@ def choose_rule(
     if name == "none":
         return FixedSteps(problem, patience)
     if name == "held-out":
-        held_out = hold_out(problem, fraction, generator)
-        if int(held_out.sum()) >= FEWEST_HELD_OUT:
-            return HeldOut(problem, patience, held_out)
+        hidden, judged = hold_out(problem, fraction, generator)
+        if int(judged.sum()) >= FEWEST_HELD_OUT:
+            return HeldOut(problem, patience, hidden, judged)
     return WindowedVariance(problem, patience)
 
 
-def hold_out(problem: Problem, fraction: float, generator: torch.Generator) -> Tensor:
-    """Return a mask ``(1, 1, *S)``, 1 on pixels to hold out: a random one of each 1/fraction of similar brightness.
+def hold_out(problem: Problem, fraction: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return two masks ``(1, 1, *S)``: the pixels hidden from the fit, and those of them that judge it.
 
-    A pixel is held out in all channels at once, since their noise may be related; only pixels measured in every
-    channel are.
+    A random one of each 1/fraction pixels of similar brightness is hidden, in all channels at once, since their noise
+    may be related, and only where every channel was measured. Where the noise is alike over ``problem.grain`` pixels,
+    blocks of that side are hidden and their middle judges: next to a visible pixel the noise could be guessed
+    (structN2V, Broaddus et al. 2020, doi 10.1109/ISBI45749.2020.9098336).
     """
-    brightness = problem.measured.mean(dim=1).flatten().cpu()
-    measured = (problem.weight > 0).all(dim=1).flatten().cpu()
-    order = torch.argsort(brightness, stable=True)
-    order = order[measured[order]]
+    brightness = problem.measured.mean(dim=1, keepdim=True).cpu()
+    measured = (problem.weight > 0).all(dim=1, keepdim=True).cpu()
+    # One candidate in each block: its middle.
+    centres: tuple[Any, ...] = (..., *(slice(problem.grain // 2, None, problem.grain),) * 2)
+    chosen = torch.zeros_like(brightness)
+    chosen[centres] = _stratified(brightness[centres], measured[centres], fraction, generator)
+    judged = chosen * measured
+    hidden = judged
+    if problem.grain > 1:
+        reach = problem.grain // 2
+        planes = judged.flatten(0, -3)[:, None]
+        hidden = functional.max_pool2d(planes, problem.grain, stride=1, padding=reach).reshape(judged.shape)
+    device = problem.measured.device
+    return hidden.to(device), judged.to(device)
+
+
+def _stratified(brightness: Tensor, allowed: Tensor, fraction: float, generator: torch.Generator) -> Tensor:
+    """Return a mask, 1 on a random one of each 1/fraction allowed values that follow each other in brightness."""
+    order = torch.argsort(brightness.flatten(), stable=True)
+    order = order[allowed.flatten()[order]]
     size = round(1 / fraction)
     groups = len(order) // size
     pick = torch.randint(size, (groups,), generator=generator)
-    mask = torch.zeros_like(brightness)
+    mask = torch.zeros(brightness.numel())
     mask[order[: groups * size].reshape(groups, size)[torch.arange(groups), pick]] = 1
-    return mask.reshape(1, 1, *problem.measured.shape[2:]).to(problem.measured.device)
+    return mask.reshape(brightness.shape)

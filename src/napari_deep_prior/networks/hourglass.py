@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..settings import Setting, Settings
-from .layers import Upsampling, pad_reflection, upsample
+from .layers import Padding, Upsampling, pad_reflection, upsample
 
 LEAK = 0.2
 """Slope of the activation below zero (Ulyanov et al. 2018)."""
@@ -53,6 +53,16 @@ class Hourglass(Settings):
         Upsampling,
         Setting("Upsampling", "how the decoder enlarges: bilinear is smoother, nearest is sharper"),
     ] = "bilinear"
+    normalise_joined: Annotated[
+        bool, Setting("Normalise joined", "normalise after skip and decoder are joined; the paper does, it costs time")
+    ] = False
+    pointwise: Annotated[
+        Literal["all", "coarse", "none"],
+        Setting("1×1 layers", "scales whose decoder ends in a 1×1 convolution; coarse: all but the finest"),
+    ] = "coarse"
+    padding: Annotated[
+        Padding, Setting("Padding", "border of the convolutions: zero is faster, reflection is the paper's")
+    ] = "zero"
     activation: Annotated[
         Literal["sigmoid", "linear"],
         Setting("Last activation", "sigmoid keeps the image inside the measured range, linear does not limit it"),
@@ -85,14 +95,12 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
 
     Drawn on the CPU, a seed means the same start on every device.
     """
-    for name, parameter in network.named_parameters():
+    for parameter in network.parameters():
         if parameter.ndim > 1:
             bound = 1 / math.sqrt(parameter[0].numel())
-            bias = network.get_parameter(name.removesuffix("weight") + "bias")
-            for values in (parameter, bias):
-                drawn = torch.empty(values.shape).uniform_(-bound, bound, generator=generator)
-                with torch.no_grad():
-                    values.copy_(drawn)
+            drawn = torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator)
+            with torch.no_grad():
+                parameter.copy_(drawn)
 
 
 class _Network(nn.Module):
@@ -119,15 +127,21 @@ class _Scale(nn.Module):
         self.upsampling: Upsampling = settings.upsampling
         self.strides = tuple(2 if length > SMALLEST_SIDE else 1 for length in shape)
         coarse = tuple(-(-length // stride) for length, stride in zip(shape, self.strides, strict=True))
-        self.skip = _Block(dimensions, inputs, skip, 1) if skip else None
+        self.skip = _Block(settings, dimensions, inputs, skip, 1) if skip else None
         self.down = nn.Sequential(
-            _Block(dimensions, inputs, channels, 3, self.strides), _Block(dimensions, channels, channels, 3)
+            _Block(settings, dimensions, inputs, channels, 3, self.strides),
+            _Block(settings, dimensions, channels, channels, 3),
         )
         last = level + 1 == len(settings.channels)
         self.coarser = None if last else _Scale(settings, level + 1, channels, coarse)
         joined = skip + (channels if last else settings.channels[level + 1])
-        self.normalise = NORMALISATIONS[dimensions](joined, track_running_stats=False)
-        self.up = nn.Sequential(_Block(dimensions, joined, channels, 3), _Block(dimensions, channels, channels, 1))
+        self.normalise = (
+            NORMALISATIONS[dimensions](joined, track_running_stats=False) if settings.normalise_joined else None
+        )
+        up = [_Block(settings, dimensions, joined, channels, 3)]
+        if settings.pointwise == "all" or (settings.pointwise == "coarse" and level > 0):
+            up.append(_Block(settings, dimensions, channels, channels, 1))
+        self.up = nn.Sequential(*up)
 
     def forward(self, image: Tensor) -> Tensor:
         deep = self.down(image)
@@ -138,7 +152,7 @@ class _Scale(nn.Module):
         for axis, length in enumerate(image.shape[2:], start=2):
             deep = deep.narrow(axis, 0, length)
         joined = deep if self.skip is None else torch.cat([self.skip(image), deep], dim=1)
-        features: Tensor = self.up(self.normalise(joined))
+        features: Tensor = self.up(joined if self.normalise is None else self.normalise(joined))
         return features
 
 
@@ -149,17 +163,24 @@ class _Block(nn.Module):
     """
 
     def __init__(
-        self, dimensions: int, inputs: int, outputs: int, kernel: int, strides: tuple[int, ...] | int = 1
+        self,
+        settings: Hourglass,
+        dimensions: int,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        strides: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
-        self.strides = strides if isinstance(strides, tuple) else (strides,) * dimensions
-        self.padded = kernel > 1
-        self.convolution = CONVOLUTIONS[dimensions](inputs, outputs, kernel)
+        self.strides = strides or (1,) * dimensions
+        self.reflected = kernel > 1 and settings.padding == "reflection"
+        self.padding = 0 if self.reflected else kernel // 2
+        # Without bias: the normalisation that follows would take it away again.
+        self.convolution = CONVOLUTIONS[dimensions](inputs, outputs, kernel, bias=False)
         self.normalise = NORMALISATIONS[dimensions](outputs, track_running_stats=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        padded = pad_reflection(image) if self.padded else image
-        weight, bias = self.convolution.weight.to(image.dtype), self.convolution.bias
-        convolve = CONVOLVE[image.ndim - 2]
-        features = convolve(padded, weight, None if bias is None else bias.to(image.dtype), self.strides)
+        padded = pad_reflection(image) if self.reflected else image
+        weight = self.convolution.weight.to(image.dtype)
+        features = CONVOLVE[image.ndim - 2](padded, weight, None, self.strides, self.padding)
         return functional.leaky_relu(self.normalise(features), LEAK, inplace=True)

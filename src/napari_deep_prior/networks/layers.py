@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 Upsampling = Literal["bilinear", "nearest"]
+Padding = Literal["zero", "reflection"]
 
 
 def pad_reflection(image: Tensor) -> Tensor:

@@ -1,0 +1,117 @@
+"""Collaborative ridge regression: patches that look alike are denoised together.
+
+NL-Ridge (Herbreteau & Kervrann 2022, doi 10.1109/ICIP46576.2022.9897992): each patch of a group of similar ones is
+replaced by the linear combination of the group that is closest to the truth on average. Without a pilot the risk is
+estimated from the noisy patches themselves, with one it is that of the pilot's patches. For white noise only.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+PATCH = 7
+"""Pixels along a side of a patch."""
+
+ALIKE_FIRST, ALIKE = 18, 55
+"""Patches in a group: without, and with a pilot, which tells better which ones are alike."""
+
+REACH = 15
+"""Pixels around a patch in which others like it are looked for."""
+
+STRIDE = 4
+"""Pixels between two patches for which a group is made."""
+
+LIFT = 8.0
+"""Standard deviations of the noise by which the darkest pixel is lifted above zero."""
+
+CHUNK = 2048
+"""Groups that are solved at a time, to bound the memory."""
+
+SMALLEST_SIDE = PATCH + 1
+
+
+@torch.no_grad()
+def denoise(noisy: Tensor, variance: Tensor) -> Tensor:
+    """Return a plane (rows, columns) denoised in two passes; ``variance`` is that of the noise of each pixel."""
+    return refine(noisy, _combine(noisy, noisy, variance, ALIKE_FIRST, piloted=False), variance)
+
+
+@torch.no_grad()
+def refine(noisy: Tensor, pilot: Tensor, variance: Tensor) -> Tensor:
+    """Return a plane denoised with the help of a pilot, an estimate of its truth.
+
+    Parameters
+    ----------
+    noisy, pilot, variance : Tensor, (rows, columns)
+        At least ``SMALLEST_SIDE`` pixels along each side; the variance is that of the noise.
+    """
+    return _combine(noisy, pilot, variance, ALIKE, piloted=True)
+
+
+def _combine(noisy: Tensor, guide: Tensor, variance: Tensor, count: int, *, piloted: bool) -> Tensor:
+    corners = _alike(guide, count)
+    # Combinations shrink towards zero: from far away that leaves their sum at 1, and dark regions as bright as they are.
+    shift = guide.min() - LIFT * variance.max().sqrt()
+    rows, columns = noisy.shape
+    within = (torch.arange(PATCH)[:, None] * columns + torch.arange(PATCH)).ravel().to(noisy.device)
+    total = torch.zeros(rows * columns, device=noisy.device)
+    weights = torch.zeros_like(total)
+    for group in corners.split(CHUNK):
+        pixels = group[:, :, None] + within
+        patches = noisy.ravel()[pixels] - shift
+        spread = variance.ravel()[pixels].sum(dim=2).mean(dim=1)[:, None, None]
+        combination = _ridge(guide.ravel()[pixels] - shift, spread, piloted=piloted)
+        # What combines many patches has less noise left, and counts more where patches overlap.
+        trust = (1 / combination.square().sum(dim=2, keepdim=True).clamp(min=1e-3)).expand_as(patches)
+        total.index_add_(0, pixels.ravel(), (combination @ patches * trust).ravel())
+        weights.index_add_(0, pixels.ravel(), trust.ravel())
+    return (total / weights.clamp(min=1e-9)).reshape(rows, columns) + shift
+
+
+def _ridge(patches: Tensor, spread: Tensor, *, piloted: bool) -> Tensor:
+    """Return, for groups (G, K, pixels), the K × K combinations of least expected squared error.
+
+    ``spread`` (G, 1, 1) is the variance of the noise, summed over the pixels of a patch.
+    """
+    identity = torch.eye(patches.shape[1], device=patches.device)
+    gram = patches @ patches.transpose(1, 2)
+    if piloted:
+        return torch.linalg.solve(gram + spread * identity, gram).transpose(1, 2)
+    return (identity - spread * torch.linalg.inv(gram + 1e-3 * spread * identity)).transpose(1, 2)
+
+
+def _alike(image: Tensor, count: int) -> Tensor:
+    """Return for patches every ``STRIDE`` pixels the corners of the ``count`` most similar ones, (groups, count)."""
+    rows, columns = image.shape
+    last_row, last_column = rows - PATCH, columns - PATCH
+    at_rows, at_columns = _positions(last_row, image.device), _positions(last_column, image.device)
+    reach = min(REACH, max(last_row, last_column))
+    shifts = [(down, right) for down in range(-reach, reach + 1) for right in range(-reach, reach + 1)]
+    # Outside there is nothing alike: a value that no patch comes near to.
+    far = 1e3 * (image.max() - image.min() + 1)
+    framed = functional.pad(image, (reach,) * 4, value=float(far))
+    distances = torch.empty(len(shifts), len(at_rows), len(at_columns), device=image.device)
+    for number, (down, right) in enumerate(shifts):
+        shifted = framed[reach + down : reach + down + rows, reach + right : reach + right + columns]
+        distances[number] = _patch_sums((image - shifted).square(), at_rows, at_columns)
+    distances[shifts.index((0, 0))] = -1
+    nearest = distances.flatten(1).topk(min(count, len(shifts)), dim=0, largest=False).indices.T
+    offsets = torch.tensor(shifts, device=image.device)
+    corner_rows = at_rows.repeat_interleave(len(at_columns))[:, None] + offsets[nearest][..., 0]
+    corner_columns = at_columns.repeat(len(at_rows))[:, None] + offsets[nearest][..., 1]
+    return corner_rows.clamp(0, last_row) * columns + corner_columns.clamp(0, last_column)
+
+
+def _positions(last: int, device: torch.device) -> Tensor:
+    """Return every ``STRIDE``-th position and the last one."""
+    return torch.unique(torch.cat([torch.arange(0, last + 1, STRIDE), torch.tensor([last])])).to(device)
+
+
+def _patch_sums(values: Tensor, at_rows: Tensor, at_columns: Tensor) -> Tensor:
+    """Return the sums over the patches with these corners, by running sums along one axis after the other."""
+    sums = functional.pad(values.cumsum(0), (0, 0, 1, 0))
+    sums = sums[at_rows + PATCH] - sums[at_rows]
+    sums = functional.pad(sums.cumsum(1), (1, 0))
+    return sums[:, at_columns + PATCH] - sums[:, at_columns]

@@ -1,0 +1,65 @@
+"""The optimizers of the fits: Adam, or Muon for the convolutions with Adam for the rest."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, final
+
+import torch
+from torch import Tensor, nn
+
+OptimizerName = Literal["adam", "muon"]
+
+MOMENTUM = 0.9
+
+FEWEST_ROWS = 5
+"""Weight matrices with fewer rows (outputs of a convolution) have hardly a direction to orthogonalise: Adam has them."""
+
+
+@final
+class Optimizer:
+    """Steps over all weights of a network.
+
+    Muon (K. Jordan et al. 2024, kellerjordan.github.io/posts/muon; PyTorch's own) takes each convolution's weights as
+    a matrix and orthogonalises its momentum, so that no direction of it is neglected. Normalisations, biases and thin
+    layers are left to Adam (Kingma & Ba 2015, arXiv 1412.6980).
+    """
+
+    def __init__(self, name: OptimizerName, network: nn.Module, rate: float) -> None:
+        weights = list(network.parameters())
+        self._matrices = [weight for weight in weights if name == "muon" and _is_matrix(weight)]
+        rest = [weight for weight in weights if not any(weight is matrix for matrix in self._matrices)]
+        fused = weights[0].device.type in ("cpu", "cuda")
+        self._optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(rest, lr=rate, fused=fused)]
+        # PyTorch's Muon takes matrices only: views of the same memory.
+        self._views = [weight.detach().view(len(weight), -1) for weight in self._matrices]
+        if self._views:
+            muon = torch.optim.Muon(
+                self._views, lr=rate, weight_decay=0.0, momentum=MOMENTUM, adjust_lr_fn="match_rms_adamw"
+            )
+            self._optimizers.append(muon)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        self._optimizers[0].zero_grad()
+        for weight in self._matrices:
+            weight.grad = None
+
+    def step(self) -> None:
+        """Change the weights by their gradients."""
+        for view, weight in zip(self._views, self._matrices, strict=True):
+            view.grad = None if weight.grad is None else weight.grad.reshape(view.shape)
+        for optimizer in self._optimizers:
+            optimizer.step()
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """Return the moments."""
+        return [optimizer.state_dict() for optimizer in self._optimizers]
+
+    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
+        """Return to the moments that :meth:`state_dict` gave."""
+        for optimizer, state in zip(self._optimizers, states, strict=True):
+            optimizer.load_state_dict(state)
+
+
+def _is_matrix(weight: Tensor) -> bool:
+    return weight.ndim > 2 and len(weight) >= FEWEST_ROWS

@@ -1,0 +1,92 @@
+"""From a measured image to the problem that a method solves: its noise, its misfit, its operator."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from torch import Tensor
+
+from .axes import CHANNEL_AXES, Array, Frame
+from .misfit import MisfitName, choose_misfit
+from .noise import NoiseModel, estimate_noise
+from .noise.model import WORTH_TELLING
+from .problem import Problem, Task
+
+STRONGLY_CORRELATED = 0.4
+"""Correlation of neighbours from which also pixels two apart tell about each other."""
+
+SMALLEST_PLANE = 10
+"""Pixels along a side below which the noise cannot be estimated."""
+
+
+@final
+@dataclass(frozen=True)
+class Noise:
+    """The noise of every channel, as estimated or given, and the misfit that was chosen for it."""
+
+    channels: tuple[NoiseModel, ...]
+    misfit: MisfitName = "gaussian"
+
+    def in_words(self) -> str:
+        """Return a sentence for people; channels of the same noise are named once."""
+        words = list(dict.fromkeys(model.in_words() for model in self.channels))
+        return "; ".join(words) if words else "noise not estimated"
+
+    def record(self) -> dict[str, Any]:
+        """Return what is saved with the result, as JSON types."""
+        return {
+            "misfit": self.misfit,
+            "in words": self.in_words(),
+            "channels": [dataclasses.asdict(model) for model in self.channels],
+        }
+
+
+def estimate_channels(image: Array, axes: str, task: Task) -> tuple[NoiseModel, ...]:
+    """Return the noise of every channel of an image, estimated where the task does not give it.
+
+    Parameters
+    ----------
+    image : ndarray
+        Raw grey levels; a plane, a volume or some frames of a stack.
+    axes : str
+        One letter per axis. Along a ``T`` axis neighbours show almost the same, and their differences are used.
+    """
+    channel = next((axes.index(letter) for letter in CHANNEL_AXES if letter in axes), None)
+    parts = [image] if channel is None else list(np.moveaxis(image, channel, 0))
+    if "S" in axes:
+        parts = parts[:3]
+    letters = axes if channel is None else axes.replace(axes[channel], "")
+    return tuple(_estimate(part, letters, task) for part in parts)
+
+
+def pose(
+    task: Task, measured: Tensor, weight: Tensor, frame: Frame, noise: Sequence[NoiseModel]
+) -> tuple[Problem, Noise]:
+    """Return the problem of a canonical measurement, and the noise it assumes."""
+    name, misfit = choose_misfit(task.noise, noise, frame.units, measured)
+    strongest = max((max(model.correlation) for model in noise), default=0.0)
+    grain = 1 if strongest <= WORTH_TELLING else 3 if strongest <= STRONGLY_CORRELATED else 5
+    problem = Problem(measured=measured, weight=weight, operator=task.operator(), misfit=misfit, grain=grain)
+    return problem, Noise(tuple(noise), name)
+
+
+def _estimate(part: Array, letters: str, task: Task) -> NoiseModel:
+    given = {"gain": task.gain, "offset": task.offset, "read_noise": task.sigma}
+    known = {name: value for name, value in given.items() if value is not None}
+    planes = np.moveaxis(part, [letters.index("Y"), letters.index("X")], [-2, -1])
+    rest = [letter for letter in letters if letter not in "YX"]
+    values = np.where(np.isfinite(planes), planes, np.nan).astype(np.float64)
+    if min(values.shape[-2:]) < SMALLEST_PLANE or np.isnan(values).all():
+        model = NoiseModel(reliable=False, reasons=("the image is too small to tell its noise",))
+    else:
+        repeats = rest.index("T") if "T" in rest and values.shape[rest.index("T")] > 1 else None
+        model = estimate_noise(values, repeats_axis=repeats, offset=task.offset)
+    return (
+        dataclasses.replace(model, **known, reliable=True, reasons=())
+        if "gain" in known
+        else dataclasses.replace(model, **known)
+    )
