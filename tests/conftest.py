@@ -1,0 +1,77 @@
+"""What the tests share: tiny settings, a tiny picture with its truth, other Pythons."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from napari_deep_prior.axes import canonical
+from napari_deep_prior.methods import DeepImagePrior
+from napari_deep_prior.networks import Hourglass
+from napari_deep_prior.phantom import Camera, cells
+from napari_deep_prior.problem import Problem
+from napari_deep_prior.tasks import Denoise
+
+TINY = Hourglass(channels=(8, 8), skip=(2, 2))
+
+
+@pytest.fixture
+def tiny() -> Callable[..., DeepImagePrior]:
+    """Makes a method that takes milliseconds, with some settings changed."""
+
+    def make(**changes: object) -> DeepImagePrior:
+        settings = {"network": TINY, "code_channels": 4, "steps": 3, "precision": "float32"}
+        return DeepImagePrior(**(settings | changes))
+
+    return make
+
+
+@pytest.fixture
+def pose() -> Callable[..., Problem]:
+    """Poses the denoising problem of an array."""
+
+    def make(image: np.ndarray, axes: str = "YX", missing: str = "refuse") -> Problem:
+        measured, weight, _ = canonical(image, axes, device=torch.device("cpu"), missing=missing)
+        return Denoise().problem(measured, weight)
+
+    return make
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def noisy(rng: np.random.Generator) -> np.ndarray:
+    """16-bit picture of 48 × 48 pixels."""
+    return Camera().expose(cells((48, 48)), rng)
+
+
+@pytest.fixture
+def truth() -> np.ndarray:
+    return Camera().expected(cells((48, 48)))
+
+
+@pytest.fixture
+def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs another Python, on the interpreter's arguments, and returns what it said."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"} | environment,
+            timeout=120,
+            check=False,
+        )
+
+    return run

@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_deep_prior import io
+from napari_deep_prior.cli import DONE, FAILED, INTERRUPTED, _add_common, _parser, main
+from napari_deep_prior.devices import DEVICES, available_devices
+from napari_deep_prior.restoration import VERSION, restore
+from napari_deep_prior.settings import flat_fields, replace_flat
+from napari_deep_prior.tasks import DEFAULT_PRESET, PRESETS, TASKS, from_record, preset
+
+QUICK = ["--channels", "8,8", "--skip", "2,2", "--code-channels", "4", "--precision", "float32", "--device", "cpu"]
+FEW = [*QUICK, "--steps", "4"]
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, noisy: np.ndarray, truth: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Has in.ome.tif, 21 × 17 pixels of 0.2 µm, and truth.tif; is the current folder."""
+    monkeypatch.chdir(tmp_path)
+    spacing = {"Y": 0.2, "X": 0.2}
+    io.write(
+        "in.ome.tif", io.Picture(pixels=noisy[:21, :17], axes="YX", spacing=spacing, units=dict.fromkeys("YX", "µm"))
+    )
+    tifffile.imwrite("truth.tif", truth[:21, :17])
+    return tmp_path
+
+
+def denoise(*arguments: str) -> int:
+    return main(["denoise", *arguments])
+
+
+def refused(capsys: Capture, *arguments: str) -> str:
+    """Run the command, which must fail without writing out.tif, and return its sentence."""
+    assert denoise(*arguments) == FAILED
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith("deep-prior: ")
+    assert not Path("out.tif").exists()
+    return said
+
+
+def test_a_run_writes_the_image_with_its_pixel_size_and_record(folder: Path, capsys: Capture) -> None:
+    assert denoise("in.ome.tif", "out.tif", *FEW, "--seed", "3") == DONE
+    before, after = io.read("in.ome.tif"), io.read("out.tif")
+    assert (after.axes, after.pixels.dtype, after.pixels.shape) == ("YX", before.pixels.dtype, before.pixels.shape)
+    assert after.spacing == pytest.approx(before.spacing)
+    assert after.units == before.units
+    assert after.record["version"] == VERSION
+    said = capsys.readouterr().err
+    assert "YX 21 × 17, uint16, pixel size" in said
+    assert "restoring" in said
+    assert f"chosen step {after.record['chosen step']}" in said
+
+
+def test_the_command_gives_the_image_that_python_gives(folder: Path) -> None:
+    denoise("in.ome.tif", "out.tif", *FEW, "--seed", "3")
+    written = io.read("out.tif")
+    task, method = from_record(written.record)
+    assert method.seed == 3
+    again = restore(io.read("in.ome.tif").pixels, task, method, device="cpu").finish()
+    np.testing.assert_array_equal(written.pixels, again)
+
+
+def test_results_of_single_precision_and_pngs_can_be_written(folder: Path) -> None:
+    assert denoise("in.ome.tif", "out.tif", *FEW, "--dtype", "float32") == DONE
+    assert io.read("out.tif").pixels.dtype == np.float32
+    assert denoise("in.ome.tif", "out.png", *FEW) == DONE
+    assert denoise("out.png", "again.tif", *FEW) == DONE
+    assert io.read("again.tif").pixels.dtype == np.uint16
+
+
+def test_an_existing_result_is_replaced_on_request(folder: Path) -> None:
+    Path("out.tif").write_bytes(b"old")
+    assert denoise("in.ome.tif", "out.tif", *FEW, "--overwrite") == DONE
+    assert io.read("out.tif").pixels.shape == (21, 17)
+
+
+@pytest.mark.parametrize(
+    ("axes", "volume", "restored"), [("ZYX", [], "2 of 2"), ("ZYX", ["--volume"], "1 of 1"), ("CYX", [], "1 of 1")]
+)
+def test_stacks_volumes_and_channels_are_told_by_their_axes(
+    folder: Path, noisy: np.ndarray, axes: str, volume: list[str], restored: str
+) -> None:
+    tifffile.imwrite("stack.tif", np.stack([noisy[:9, :8], noisy[9:18, :8]]), photometric="minisblack")
+    assert denoise("stack.tif", "out.tif", *FEW, "--axes", axes, *volume) == DONE
+    after = io.read("out.tif")
+    assert (after.axes, after.pixels.shape) == (axes, (2, 9, 8))
+    assert after.record["slices restored"] == restored
+
+
+def test_the_reference_is_compared_with_before_and_after(folder: Path, capsys: Capture) -> None:
+    assert (
+        denoise("in.ome.tif", "out.tif", *FEW, "--steps", "150", "--averaging", "0.9", "--reference", "truth.tif")
+        == DONE
+    )
+    line = capsys.readouterr().out
+    found = re.fullmatch(r"PSNR ([\d.]+) → ([\d.]+) dB, SSIM ([\d.]+) → ([\d.]+) \(data range [\d.e+]+\)\n", line)
+    assert found, line
+    psnr_before, psnr_after, ssim_before, ssim_after = map(float, found.groups())
+    assert psnr_after > psnr_before
+    assert ssim_after > ssim_before
+
+
+def test_a_reference_too_small_for_ssim_is_compared_by_psnr_alone(folder: Path, capsys: Capture) -> None:
+    pixels = np.random.default_rng(0).integers(0, 99, (5, 7)).astype(np.uint8)
+    tifffile.imwrite("small.tif", pixels)
+    tifffile.imwrite("small_truth.tif", pixels + 1)
+    assert denoise("small.tif", "out.tif", *FEW, "--reference", "small_truth.tif") == DONE
+    assert re.fullmatch(r"PSNR 48\.13 → [\d.]+ dB \(data range 255\)\n", capsys.readouterr().out)
+
+
+# What is wrong is told in one sentence before anything is computed.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["missing.tif", "out.tif"], "there is no file 'missing.tif'"),
+        (["text.tif", "out.tif"], "cannot read 'text.tif' as an image"),
+        (["in.ome.tif", "in.ome.tif"], "exists already"),
+        (["in.ome.tif", "in.ome.tif", "--overwrite"], "input and output are the same file"),
+        (["in.ome.tif", "truth.tif"], "'truth.tif' exists already: choose another name, or allow it with --overwrite"),
+        (["in.ome.tif", "nowhere/out.tif"], "there is no folder"),
+        (["in.ome.tif", "/proc/out.tif"], "cannot write into the folder|there is no folder"),
+        (["in.ome.tif", "out.gif"], "must end in .tif"),
+        (["in.ome.tif", "out.tif", "--axes", "ZYX"], "names 3 axes, but the image has 2"),
+        (["in.ome.tif", "out.tif", "--axes", "YQ"], "has no X"),
+        (["in.ome.tif", "out.tif", "--preset", "best"], "no preset 'best'; choose one of balanced, paper"),
+        (["in.ome.tif", "out.tif", "--device", "tpu"], "device 'tpu' is unknown: use one of auto, cuda, mps, cpu"),
+        (["in.ome.tif", "out.tif", "--steps", "0"], "steps is 0; it must lie between 1 and 1e"),
+        (["in.ome.tif", "out.tif", "--channels", "8,8"], "one number per scale"),
+        (["in.ome.tif", "out.tif", "--rate", "nan"], "rate is nan"),
+        (["in.ome.tif", "out.tif", "--reference", "missing.tif"], "there is no file 'missing.tif'"),
+        (["in.ome.tif", "out.tif", "--reference", "other.tif"], "has shape .5, 7.; the image has .21, 17."),
+        (["in.ome.tif", "out.tif", "--reference", "constant.tif"], "is constant or not finite"),
+        (["constant.tif", "out.tif", *FEW], "the image is constant .every pixel is 7.: there is nothing to restore"),
+        (["holes.tif", "out.tif"], "3 of 35 pixels are NaN or infinite: set 'missing' to 'fill'"),
+        (["truth_table.tif", "out.tif"], "pixels of type bool"),
+    ],
+)  # fmt: skip
+def test_bad_input_gets_one_sentence(folder: Path, capsys: Capture, arguments: list[str], sentence: str) -> None:
+    Path("text.tif").write_text("no image")
+    tifffile.imwrite("other.tif", np.arange(35, dtype=np.uint8).reshape(5, 7))
+    tifffile.imwrite("constant.tif", np.full((21, 17), 7, np.uint16))
+    holes = np.arange(35, dtype=np.float32).reshape(5, 7)
+    holes[2, :2], holes[3, 3] = np.nan, np.inf
+    tifffile.imwrite("holes.tif", holes)
+    tifffile.imwrite("truth_table.tif", holes > 5)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    assert re.search(sentence, refused(capsys, *arguments))
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("device", [name for name in DEVICES[1:] if name not in available_devices()])
+def test_a_gpu_that_is_not_there_is_refused_with_the_reason(folder: Path, capsys: Capture, device: str) -> None:
+    said = refused(capsys, "in.ome.tif", "out.tif", "--device", device)
+    assert f"device '{device}' is not available. No GPU: " in said or "this machine has" in said
+    assert "Use 'auto' or one of" in said
+
+
+def test_an_image_too_large_for_the_memory_is_refused_with_the_remedy(folder: Path, capsys: Capture) -> None:
+    tifffile.imwrite("large.tif", np.add.outer(np.arange(4096), np.arange(4096)).astype(np.uint16), compression="zlib")
+    said = refused(capsys, "large.tif", "out.tif", "--channels", "1024,1024", "--skip", "0,0", "--device", "cpu")
+    assert re.search(r"not enough memory on cpu: this run needs about [\d.]+ GiB, [\d.]+ GiB are free. Crop", said)
+
+
+def test_missing_pixels_are_filled_on_request(folder: Path) -> None:
+    holes = np.random.default_rng(0).random((9, 8)).astype(np.float32)
+    holes[2, 3:5] = np.nan
+    tifffile.imwrite("holes.tif", holes)
+    assert denoise("holes.tif", "out.tif", *FEW, "--missing", "fill") == DONE
+    assert np.isfinite(io.read("out.tif").pixels).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "required: TASK"),
+        (["dream"], "invalid choice: 'dream'"),
+        (["denoise"], "required: IN, OUT"),
+        (["denoise", "a.tif", "b.tif", "--dream"], "unrecognized arguments: --dream"),
+        (["denoise", "a.tif", "b.tif", "--steps", "many"], "invalid int value: 'many'"),
+        (["denoise", "a.tif", "b.tif", "--dtype", "int8"], "invalid choice: 'int8'"),
+        (["denoise", "a.tif", "b.tif", "--stop", "now"], "invalid choice: 'now'"),
+        (["denoise", "a.tif", "b.tif", "--channels", "8;8"], "write, for example, 16, 32, 64"),
+    ],
+)
+def test_a_wrong_command_line_is_explained(capsys: Capture, arguments: list[str], sentence: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == FAILED
+    assert sentence in capsys.readouterr().err
+
+
+# Options
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([task, "--help"] for task in TASKS)])
+def test_help_is_shown(capsys: Capture, arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 0
+    assert "usage: deep-prior" in capsys.readouterr().out
+
+
+def test_the_version_is_shown(capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"deep-prior {VERSION}\n"
+
+
+EVERY_FIELD = [
+    pytest.param(task, field, id=f"{task}-{field.name}")
+    for task in TASKS
+    for part in (TASKS[task](), preset(TASKS[task]()))
+    for field in flat_fields(part)
+]
+
+
+def another_value(field: object) -> str:
+    """Return as text a value that the field may have and has not by default."""
+    if field.choices:
+        return next(choice for choice in field.choices if choice != field.default)
+    if field.kind is tuple:
+        return ",".join(str(int(number) + 1) for number in field.default)
+    if field.kind is int:
+        return str(field.default + 1)
+    return str(field.default / 2 or 0.5)
+
+
+@pytest.mark.parametrize(("task", "field"), EVERY_FIELD)
+def test_every_setting_is_an_option_that_reaches_task_or_method(task: str, field: object) -> None:
+    option = f"--{field.name.replace('_', '-')}"
+    text = another_value(field)
+    given = vars(_parser().parse_args([task, "in.tif", "out.tif", option, text]))
+    changed = [
+        entry.name
+        for part in (TASKS[task](), preset(TASKS[task]()))
+        for entry, default in zip(flat_fields(replace_flat(part, given)), flat_fields(part), strict=True)
+        if entry.default != default.default
+    ]
+    assert changed == [field.name]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_no_setting_has_the_name_of_another_option(task: str) -> None:
+    plain = argparse.ArgumentParser()
+    _add_common(plain, task)
+    taken = {*vars(plain.parse_args(["in.tif", "out.tif"])), "task", "help", "version"}
+    settings = {field.name for part in (TASKS[task](), preset(TASKS[task]())) for field in flat_fields(part)}
+    assert settings.isdisjoint(taken)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_not_given_is_left_to_the_preset(task: str) -> None:
+    given = vars(_parser().parse_args([task, "in.tif", "out.tif"]))
+    for name in PRESETS[task]:
+        assert replace_flat(PRESETS[task][name], given) == PRESETS[task][name]
+    assert given["preset"] == DEFAULT_PRESET
+
+
+def test_a_preset_can_be_chosen_and_changed(folder: Path) -> None:
+    assert denoise("in.ome.tif", "out.tif", *FEW, "--preset", "paper") == DONE
+    method = io.read("out.tif").record["method"]
+    assert (method["stop"], method["jitter_source"], method["steps"]) == ("none", "fresh", 4)
+    assert method["network"]["channels"] == [8, 8]
+
+
+# A process of its own
+
+
+def test_the_module_is_a_command(folder: Path, run_python: Run) -> None:
+    done = run_python(
+        "-m", "napari_deep_prior.cli", "denoise", "in.ome.tif", "out.tif", *FEW, "--reference", "truth.tif"
+    )
+    assert done.returncode == DONE, done.stderr
+    assert "→" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert io.read("out.tif").pixels.shape == (21, 17)
+
+
+def test_a_failing_command_exits_with_two_and_no_traceback(folder: Path, run_python: Run) -> None:
+    done = run_python("-m", "napari_deep_prior.cli", "denoise", "missing.tif", "out.tif")
+    assert done.returncode == FAILED
+    assert done.stderr == "deep-prior: there is no file 'missing.tif'\n"
+    assert done.stdout == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the address space can be limited on Linux only")
+def test_the_end_of_memory_exits_with_two_and_no_traceback(folder: Path, run_python: Run) -> None:
+    code = """
+import resource, sys
+import psutil, torch
+from napari_deep_prior.cli import main
+limit = psutil.Process().memory_info().vms + 300 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+sys.exit(main(sys.argv[1:]))
+"""
+    pixels = np.random.default_rng(0).integers(0, 99, (512, 512)).astype(np.uint8)
+    tifffile.imwrite("large.tif", pixels)
+    done = run_python("-c", code, "denoise", "large.tif", "out.tif", "--device", "cpu", "--precision", "float32")
+    assert done.returncode == FAILED
+    assert "deep-prior: not enough memory on cpu" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process there")
+def test_ctrl_c_writes_the_best_so_far_and_exits_with_130(folder: Path) -> None:
+    arguments = ["denoise", "in.ome.tif", "out.tif", *QUICK, "--steps", "1000000", "--stop", "none"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "napari_deep_prior.cli", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    with process:
+        said = b""
+        while not re.search(rb" [1-9]\d*/1000000 ", said):
+            more = os.read(process.stderr.fileno(), 4096)
+            assert more, said.decode()
+            said += more
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED
+    assert b"Traceback" not in said + rest
+    written = io.read("out.tif")
+    chosen = written.record["chosen step"]
+    assert 1 <= chosen < 1_000_000
+    assert f"chosen step {chosen}".encode() in rest
+    assert json.dumps(written.record["task"]) == json.dumps(TASKS["denoise"]().to_json())
+    # It is the image of that step, to the bit.
+    task, method = from_record(written.record)
+    fewer = replace_flat(method, {"steps": chosen})
+    np.testing.assert_array_equal(
+        written.pixels, restore(io.read("in.ome.tif").pixels, task, fewer, device="cpu").finish()
+    )

@@ -1,0 +1,362 @@
+"""What holds for every operator, network, task, method and preset, and for the modules among themselves."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+import math
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import napari_deep_prior
+from napari_deep_prior.methods import METHODS
+from napari_deep_prior.misfit import weighted_mean
+from napari_deep_prior.networks import NETWORKS
+from napari_deep_prior.networks.hourglass import initialise
+from napari_deep_prior.operators import OPERATORS, Identity, Operator
+from napari_deep_prior.problem import Method, Problem
+from napari_deep_prior.restoration import restore
+from napari_deep_prior.settings import Settings, fields, flat_fields, replace_flat
+from napari_deep_prior.tasks import DEFAULT_PRESET, PRESETS, TASKS, from_record, preset, task_name
+
+PACKAGE = Path(napari_deep_prior.__file__).parent
+SHAPES = [(1, 2), (2, 1), (3, 3), (5, 8), (17, 13), (1, 1, 3), (2, 5, 7), (3, 8, 5)]
+EXAMPLES: dict[str, Callable[[tuple[int, ...]], Operator]] = {"identity": lambda _shape: Identity()}
+"""An operator of every kind, for an image of some spatial shape."""
+
+SETTINGS = (
+    [pytest.param(kind(), id=name) for table in (TASKS, METHODS, NETWORKS) for name, kind in table.items()]
+    + [pytest.param(PRESETS[task][name], id=f"{task}-{name}") for task in PRESETS for name in PRESETS[task]]
+)  # fmt: skip
+ALL_PRESETS = [(task, name) for task in PRESETS for name in PRESETS[task]]
+
+
+def quick(method: Method) -> Method:
+    """Return the method with settings, as far as it has them, that take milliseconds."""
+    small = {"steps": 3, "channels": (8, 8), "skip": (2, 2), "code_channels": 4, "precision": "float32"}
+    return replace_flat(method, small)
+
+
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 0.9 + 0.05
+
+
+# Operators
+
+
+def test_every_operator_has_an_example_here() -> None:
+    assert set(EXAMPLES) == set(OPERATORS)
+
+
+@pytest.mark.parametrize("shape", [(8, 12), (4, 6, 8)])
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operators_are_linear(name: str, shape: tuple[int, ...]) -> None:
+    operator = EXAMPLES[name](shape)
+    first, second = random(1, 2, *shape), random(1, 2, *shape, seed=1)
+    together = operator(3 * first - 0.5 * second)
+    torch.testing.assert_close(together, 3 * operator(first) - 0.5 * operator(second))
+
+
+@pytest.mark.parametrize("shape", [(8, 12), (4, 6, 8)])
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operators_keep_channels_apart_and_know_the_shape_of_the_image(name: str, shape: tuple[int, ...]) -> None:
+    operator = EXAMPLES[name](shape)
+    image = random(1, 3, *shape)
+    measured = operator(image)
+    assert measured.shape[:2] == (1, 3)
+    assert operator.image_shape(tuple(measured.shape[2:])) == shape
+    torch.testing.assert_close(measured[:, 1:2], operator(image[:, 1:2]))
+
+
+@pytest.mark.parametrize("shape", [(8, 12), (4, 6, 8)])
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operators_pass_gradients_and_only_of_measured_values(name: str, shape: tuple[int, ...]) -> None:
+    operator = EXAMPLES[name](shape)
+    image = random(1, 1, *shape).requires_grad_()
+    measured = operator(image)
+    nothing = torch.zeros_like(measured)
+    nothing[..., 0] = 1
+    weighted_mean(measured, nothing).backward()
+    assert 0 < int((image.grad != 0).sum()) < image.numel()
+    image.grad = None
+    measured = operator(image)
+    weighted_mean(measured, torch.ones_like(measured)).backward()
+    assert float(image.grad.abs().sum()) > 0
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operators_cannot_be_changed(name: str) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        EXAMPLES[name]((8, 8)).anything = 1
+
+
+# Networks
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3, 5), (16, 17), (2, 2, 2), (3, 4, 7)])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_take_any_size_and_give_it_back(name: str, shape: tuple[int, ...]) -> None:
+    network = NETWORKS[name]().build(inputs=3, outputs=2, shape=shape, device=torch.device("cpu"))
+    initialise(network, torch.Generator().manual_seed(0))
+    image = network(random(1, 3, *shape))
+    assert image.shape == (1, 2, *shape)
+    assert image.dtype == torch.float32
+    assert torch.isfinite(image).all()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_draw_all_their_weights_from_the_generator(name: str) -> None:
+    drawn = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        network = NETWORKS[name]().build(inputs=3, outputs=2, shape=(8, 8), device=torch.device("cpu"))
+        initialise(network, torch.Generator().manual_seed(0))
+        drawn.append(torch.cat([parameter.flatten() for parameter in network.parameters()]))
+    assert torch.equal(drawn[0], drawn[1])
+
+
+# Methods
+
+
+def problem(shape: tuple[int, ...], channels: int = 1, seed: int = 0) -> Problem:
+    measured = random(1, channels, *shape, seed=seed)
+    task = next(iter(TASKS.values()))()
+    return task.problem(measured, torch.ones_like(measured))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_take_any_size_and_give_it_back(name: str, shape: tuple[int, ...]) -> None:
+    steps = list(quick(METHODS[name]()).fit(problem(shape)))
+    assert steps[-1].image.shape == (1, 1, *shape)
+    assert torch.isfinite(steps[-1].image).all()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_take_any_number_of_channels(name: str, channels: int) -> None:
+    steps = list(quick(METHODS[name]()).fit(problem((7, 9), channels)))
+    assert steps[-1].image.shape == (1, channels, 7, 9)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_give_the_same_image_for_the_same_seed_only(name: str) -> None:
+    images = [
+        list(dataclasses.replace(quick(METHODS[name]()), seed=seed).fit(problem((12, 12))))[-1].image
+        for seed in (3, 3, 4)
+    ]
+    assert torch.equal(images[0], images[1])
+    assert not torch.equal(images[0], images[2])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_leave_the_random_numbers_of_numpy_alone(name: str) -> None:
+    before = np.random.get_state()  # noqa: NPY002  (the state of the process is what this is about)
+    list(quick(METHODS[name]()).fit(problem((12, 12))))
+    after = np.random.get_state()  # noqa: NPY002
+    np.testing.assert_array_equal(before[1], after[1])
+    assert before[2:] == after[2:]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_yield_detached_tensors_that_never_change_later(name: str) -> None:
+    kept: list[tuple[torch.Tensor, torch.Tensor]] = []
+    for step in replace_flat(quick(METHODS[name]()), {"steps": 12}).fit(problem((12, 12))):
+        tensors = [value for value in vars(step).values() if isinstance(value, torch.Tensor)]
+        assert len(tensors) >= 3
+        assert not any(tensor.requires_grad for tensor in tensors)
+        kept += [(tensor, tensor.clone()) for tensor in tensors]
+    assert all(torch.equal(tensor, copied) for tensor, copied in kept)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_count_their_steps_and_leave_the_problem_alone(name: str) -> None:
+    posed = problem((12, 12))
+    measured, weight = posed.measured.clone(), posed.weight.clone()
+    steps = list(quick(METHODS[name]()).fit(posed))
+    assert [step.number for step in steps] == list(range(1, len(steps) + 1))
+    assert all(1 <= int(step.chosen) <= step.number <= step.total for step in steps)
+    assert torch.equal(posed.measured, measured)
+    assert torch.equal(posed.weight, weight)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (8, 32, 32)])
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_estimate_more_memory_for_more_pixels(name: str, shape: tuple[int, ...]) -> None:
+    blank = torch.zeros(())
+    needed = []
+    for factor in (1, 4):
+        larger = blank.expand(1, 1, *shape[:-1], factor * shape[-1])
+        posed = next(iter(TASKS.values()))().problem(larger, larger)
+        needed.append(METHODS[name]().memory(posed))
+    assert needed[1] > 1.5 * needed[0] > 4 * math.prod(shape)
+
+
+# Tasks and presets
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_tasks_are_known_by_their_name_and_have_a_balanced_preset(name: str) -> None:
+    task = TASKS[name]()
+    assert task_name(task) == name
+    assert DEFAULT_PRESET in PRESETS[name]
+    assert preset(task) is PRESETS[name][DEFAULT_PRESET]
+
+
+def test_presets_are_for_tasks_that_exist() -> None:
+    assert set(PRESETS) == set(TASKS)
+
+
+@pytest.mark.parametrize(("task", "name"), ALL_PRESETS)
+def test_presets_can_be_done_again_from_their_record(task: str, name: str) -> None:
+    record = json.loads(json.dumps({"task": TASKS[task]().to_json(), "method": PRESETS[task][name].to_json()}))
+    assert from_record(record) == (TASKS[task](), PRESETS[task][name])
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "volume"),
+    [((1, 2), "YX", False), ((17, 13), "YX", False), ((9, 8, 3), "YXS", False), ((3, 7, 5), "ZYX", True)],
+)
+@pytest.mark.parametrize(("task", "name"), ALL_PRESETS)
+def test_presets_restore_any_image(task: str, name: str, shape: tuple[int, ...], axes: str, volume: bool) -> None:
+    image = (random(*shape).numpy() * 250).astype(np.uint8)
+    method = quick(PRESETS[task][name])
+    run = restore(image, TASKS[task](), method, axes=axes, volume=volume, device="cpu")
+    restored = run.finish()
+    assert restored.shape == image.shape
+    assert restored.dtype == image.dtype
+
+
+# Settings
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_settings_survive_json(settings: Settings) -> None:
+    assert type(settings).from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_settings_are_frozen_and_given_by_name_only(settings: Settings) -> None:
+    name = fields(type(settings))[0].name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(settings, name, getattr(settings, name))
+    with pytest.raises(TypeError, match="positional"):
+        type(settings)(getattr(settings, name))
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_unknown_settings_and_kinds_are_refused(settings: Settings) -> None:
+    record = settings.to_json()
+    with pytest.raises(ValueError, match="has no setting flavour"):
+        type(settings).from_json(record | {"flavour": 1})
+    with pytest.raises(ValueError, match="is needed"):
+        type(settings).from_json(record | {"kind": "Dream"})
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_every_setting_has_a_label_a_help_and_a_default_within_its_limits(settings: Settings) -> None:
+    for field in flat_fields(settings):
+        assert field.about.label, field.name
+        assert field.about.help, field.name
+        assert field.kind in (int, float, bool, str, tuple), field.name
+        numbers: Any = field.default if field.kind is tuple else [field.default]
+        if field.kind in (int, float, tuple):
+            assert all(field.about.low <= number <= field.about.high for number in numbers), field.name
+
+
+@pytest.mark.parametrize(("task", "name"), ALL_PRESETS)
+def test_names_of_settings_are_unique_across_task_method_and_network(task: str, name: str) -> None:
+    names = [field.name for part in (TASKS[task](), PRESETS[task][name]) for field in flat_fields(part)]
+    assert len(names) == len(set(names))
+
+
+# Modules
+
+LEVELS = (
+    {"settings", "axes", "noise", "misfit", "operators", "devices", "metrics", "io", "phantom"},
+    {"networks", "problem", "stacks"},
+    {"methods"},
+    {"tasks"},
+    {"restoration"},
+    {"cli"},
+)
+"""Folders and files of the core: each may import only from lower levels. New ones find their place here."""
+
+LEAVES = {"metrics", "io", "phantom"}
+"""Leaves that need to know what an array with axes is."""
+
+
+def imports(module: Path) -> Iterator[str]:
+    """Yield the first part of every name of this package that a module imports when it runs."""
+    inside = module.relative_to(PACKAGE).parent.parts
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            path = (*inside[: len(inside) - node.level + 1],) if node.level else ()
+            full = [*path, *(node.module or "").split(".")] if node.module else list(path)
+            if not node.level:
+                if full[0] != "napari_deep_prior":
+                    continue
+                full = full[1:]
+            yield from [full[0]] if full else [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                head, *rest = alias.name.split(".")
+                if head == "napari_deep_prior" and rest:
+                    yield rest[0]
+
+
+CORE = [
+    path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if "plugin" not in path.relative_to(PACKAGE).parts and path != PACKAGE / "__init__.py"
+]
+
+
+@pytest.mark.parametrize("module", CORE, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_import_only_from_below(module: Path) -> None:
+    levels = {name: number for number, level in enumerate(LEVELS) for name in level}
+    own = module.relative_to(PACKAGE).with_suffix("").parts[0]
+    assert own in levels, f"{own} is new: give it a place in LEVELS"
+    for name in imports(module):
+        allowed = levels.get(name, math.inf) < levels[own] or name == own or (own in LEAVES and name == "axes")
+        assert allowed, f"{own} may not import {name}"
+
+
+def test_the_parser_of_imports_finds_them() -> None:
+    assert {"axes", "stacks", "tasks", "problem"} <= set(imports(PACKAGE / "restoration.py"))
+    assert {"networks", "misfit"} <= set(imports(PACKAGE / "methods" / "deep_image_prior.py"))
+    assert {"io", "metrics"} <= set(imports(PACKAGE / "cli.py"))
+
+
+VIEWERS = ("napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "magicgui", "superqt", "pyqtgraph", "vispy")
+
+
+@pytest.mark.parametrize("module", ["napari_deep_prior", "napari_deep_prior.cli", "napari_deep_prior.restoration"])
+def test_the_core_loads_neither_viewer_nor_qt(
+    module: str, run_python: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    done = run_python("-c", f"import sys, {module}; print(*sys.modules)")
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.split())
+    assert module in loaded
+    assert loaded.isdisjoint(VIEWERS)
+    assert ("torch" in loaded) == (module != "napari_deep_prior")
+
+
+def test_every_public_name_can_be_imported() -> None:
+    assert sorted(napari_deep_prior.__all__) == sorted(napari_deep_prior._HOMES)
+    assert set(napari_deep_prior.__all__) <= set(dir(napari_deep_prior))
+    for name in napari_deep_prior.__all__:
+        assert getattr(napari_deep_prior, name).__name__ == name
+
+
+def test_a_public_name_that_does_not_exist_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Dream'"):
+        napari_deep_prior.Dream  # noqa: B018

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import pytest
+
+from napari_deep_prior.settings import Setting, Settings, fields, flat_fields, parse_numbers, replace_flat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner(Settings):
+    widths: Annotated[tuple[int, ...], Setting("Widths", "of the scales", low=1, high=9)] = (3, 4)
+    sharp: Annotated[bool, Setting("Sharp", "or not")] = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer(Settings):
+    count: Annotated[int, Setting("Count", "of things", low=1)] = 5
+    share: Annotated[float, Setting("Share", "of the pixels", low=0, high=1)] = 0.25
+    colour: Annotated[Literal["red", "green"], Setting("Colour", "of the thing")] = "red"
+    name: Annotated[str, Setting("Name", "of the thing")] = ""
+    inner: Annotated[Inner, Setting("Inner", "the nested group")] = field(default_factory=Inner)
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Outer().count = 6
+
+
+def test_settings_are_given_by_name_only() -> None:
+    with pytest.raises(TypeError, match="positional"):
+        Outer(6)
+
+
+def test_settings_survive_json() -> None:
+    settings = Outer(count=7, share=1.0, colour="green", name="µ", inner=Inner(widths=(1, 9), sharp=False))
+    assert Outer.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+def test_a_whole_number_in_json_can_stand_for_a_float() -> None:
+    revived = Outer.from_json({"kind": "Outer", "share": 1})
+    assert revived.share == 1
+    assert isinstance(revived.share, float)
+
+
+def test_json_of_an_older_version_gets_the_defaults_of_new_fields() -> None:
+    assert Outer.from_json({"kind": "Outer", "count": 2}) == Outer(count=2)
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"kind": "Inner"}, "'Inner'; 'Outer' is needed"),
+        ({}, "'Outer' is needed"),
+        ({"kind": "Outer", "flavour": 1, "age": 2}, "no setting age, flavour"),
+        ({"kind": "Outer", "count": "many"}, "count is 'many'"),
+        ({"kind": "Outer", "inner": {"kind": "Inner", "flavour": 1}}, "Inner of this version has no setting flavour"),
+    ],
+)
+def test_json_that_this_version_does_not_know_is_refused(record: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Outer.from_json(record)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"count": 0}, "count is 0; it must be at least 1"),
+        ({"count": 1.5}, "count is 1.5; it must be a whole number"),
+        ({"count": True}, "count is True"),
+        ({"share": 1.1}, "share is 1.1; it must lie between 0 and 1"),
+        ({"share": float("nan")}, "share is nan"),
+        ({"share": "much"}, "share is 'much'; it must be float"),
+        ({"colour": "blue"}, "colour is 'blue'; it must be one of 'red', 'green'"),
+        ({"name": 3}, "name is 3"),
+        ({"inner": None}, "inner is None"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_what_is_needed(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Outer(**values)
+
+
+@pytest.mark.parametrize("widths", [(0,), (10,), (1.5,), [1, 2], 3, "12"])
+def test_a_wrong_list_of_numbers_is_refused(widths: object) -> None:
+    with pytest.raises(ValueError, match="widths is"):
+        Inner(widths=widths)
+
+
+def test_limits_themselves_are_allowed() -> None:
+    assert Outer(count=1, share=0.0).share == 0
+    assert Outer(share=1.0, inner=Inner(widths=(1, 9))).inner.widths == (1, 9)
+
+
+def test_fields_tell_kind_default_choices_and_help() -> None:
+    found = {entry.name: entry for entry in fields(Outer)}
+    assert list(found) == ["count", "share", "colour", "name", "inner"]
+    assert found["count"].kind is int
+    assert found["colour"].kind is str
+    assert found["colour"].choices == ("red", "green")
+    assert found["inner"].kind is Settings
+    assert found["inner"].default == Inner()
+    assert fields(Inner)[0].kind is tuple
+    assert found["share"].about.help == "of the pixels"
+
+
+def test_flat_fields_reach_into_groups_and_hold_the_values_at_hand() -> None:
+    values = {entry.name: entry.default for entry in flat_fields(Outer(count=9, inner=Inner(widths=(5,))))}
+    assert values == {"count": 9, "share": 0.25, "colour": "red", "name": "", "widths": (5,), "sharp": True}
+
+
+def test_replacing_by_flat_names_reaches_into_groups_and_leaves_the_original() -> None:
+    before = Outer()
+    after = replace_flat(before, {"count": 2, "sharp": False, "no such thing": 1})
+    assert after == Outer(count=2, inner=Inner(sharp=False))
+    assert before == Outer()
+
+
+def test_replacing_checks_the_values() -> None:
+    with pytest.raises(ValueError, match="widths"):
+        replace_flat(Outer(), {"widths": (99,)})
+
+
+@pytest.mark.parametrize("text", ["16, 32,64", "16 32 64", "16,32 , 64"])
+def test_numbers_are_read_from_text(text: str) -> None:
+    assert parse_numbers(text) == (16, 32, 64)
+
+
+@pytest.mark.parametrize("text", ["16, big", "1.5", "16;32"])
+def test_text_that_is_no_list_of_numbers_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ValueError, match="write, for example, 16, 32, 64"):
+        parse_numbers(text)
