@@ -43,7 +43,8 @@ def parse_axes(axes: str | None, shape: tuple[int, ...]) -> str:
     if axes is None:
         colour = len(shape) > 2 and shape[-1] in (3, 4) and min(shape[-3:-1]) > 4
         plain = len(shape) - colour
-        if plain > 5:
+        # Channels beside colour samples are refused below, so they are not guessed either.
+        if plain > 5 - colour:
             raise ValueError(f"the image has {len(shape)} axes; name them, for example axes='PTCZYX'")
         return "TCZYX"[-plain:] + "S" * colour if plain != 4 else "TZYX" + "S" * colour
     letters = axes.upper().strip()
@@ -67,6 +68,16 @@ def stack_axes(axes: str, *, volume: bool) -> str:
     return "".join(letter for letter in axes if letter not in spatial + CHANNEL_AXES)
 
 
+def sample_count(count: int) -> int:
+    """Return how many of ``count`` colour samples were measured: the last of 2 or 4 is opacity."""
+    return count - (count in (2, 4))
+
+
+@final
+class NothingToRestoreError(ValueError):
+    """An image is constant or has no finite pixel."""
+
+
 @final
 class MissingPixelsError(ValueError):
     """An image has NaN or infinite pixels, and nobody has said that they may be filled."""
@@ -85,7 +96,7 @@ class Frame:
         Per channel, the value that maps to ``RANGE[0]`` and the distance to the one that maps to ``RANGE[1]``,
         in the image's intensity units.
     alpha : ndarray or None
-        The opacity of an RGBA image: not a measurement, given back untouched.
+        The opacity of an RGBA image, or of grey with opacity: not a measurement, given back untouched.
     """
 
     axes: str
@@ -100,7 +111,10 @@ class Frame:
         return factor, self.low - RANGE[0] * factor
 
     def to_image(self, tensor: Tensor) -> Array:
-        """Return the array of a canonical tensor ``(1, C, *S)``: float32, the input's axes and intensities."""
+        """Return the array of a canonical tensor ``(1, C, *S)``: float64, the input's axes and intensities.
+
+        In float32 a small range far from zero would lose its grey levels.
+        """
         values = tensor.detach()[0].to("cpu", torch.float32).numpy().astype(np.float64)
         trailing = (-1,) + (1,) * (values.ndim - 1)
         factor, shift = self.units
@@ -108,8 +122,7 @@ class Frame:
         if self.alpha is not None:
             image = np.concatenate([image, self.alpha[None]])
         channel = _channel_position(self.axes)
-        image = image[0] if channel is None else np.moveaxis(image, 0, channel)
-        return image.astype(np.float32)
+        return np.asarray(image[0] if channel is None else np.moveaxis(image, 0, channel))
 
 
 def canonical(
@@ -135,20 +148,23 @@ def canonical(
 
     Raises
     ------
-    ValueError
-        If values are not finite and ``missing`` is "refuse", or the image is constant.
+    MissingPixelsError
+        If values are not finite and ``missing`` is "refuse".
+    NothingToRestoreError
+        If the image is constant or has no finite value.
     """
     channel = _channel_position(axes)
     values = image[None] if channel is None else np.moveaxis(image, channel, 0)
     values = np.asarray(values, dtype=np.float64)
     alpha = None
-    if "S" in axes and len(values) == 4:
-        alpha, values = values[3], values[:3]
+    if "S" in axes and sample_count(len(values)) < len(values):
+        alpha, values = values[-1], values[:-1]
     finite = np.isfinite(values)
-    refuse_missing(finite, missing=missing)
+    refuse_missing(int(finite.size - np.count_nonzero(finite)), finite.size, missing=missing)
     low, high = _limits(values, finite, jointly="S" in axes)
     if not (high > low).any():
-        raise ValueError(f"the image is constant (every pixel is {low.max():g}): there is nothing to restore")
+        levels = ", ".join(f"{level:g}" for level in dict.fromkeys(low))
+        raise NothingToRestoreError(f"the image is constant (every pixel is {levels}): there is nothing to restore")
     # A single constant channel has no range of its own: any positive span maps it there and back.
     span = np.where(high > low, high - low, 1.0)
     trailing = (-1,) + (1,) * (values.ndim - 1)
@@ -159,22 +175,24 @@ def canonical(
     return measured, weight, Frame(axes, low, span, alpha)
 
 
-def refuse_missing(finite: npt.NDArray[np.bool_], *, missing: MissingPixels) -> None:
-    """Raise a MissingPixelsError that counts the values that are not finite, unless they are to be filled."""
-    count = int(finite.size - np.count_nonzero(finite))
-    if count == finite.size:
-        raise ValueError("every pixel is NaN or infinite: there is nothing to restore")
+def refuse_missing(count: int, size: int, *, missing: MissingPixels) -> None:
+    """Raise an error if all of ``size`` values are not finite, or ``count`` of them and they are not to be filled."""
+    if count == size:
+        raise NothingToRestoreError("every pixel is NaN or infinite: there is nothing to restore")
     if count and missing == "refuse":
         raise MissingPixelsError(
-            f"{count} of {finite.size} pixels are NaN or infinite: set 'missing' to 'fill' to treat them as "
+            f"{count} of {size} pixels are NaN or infinite: set 'missing' to 'fill' to treat them as "
             "missing and fill them in, or replace them first"
         )
 
 
 def to_dtype(image: Array, dtype: np.dtype[Any]) -> Array:
-    """Return float intensities as ``dtype``; integers are rounded and limited to the range of the type."""
+    """Return intensities as ``dtype``, limited to its finite range; rounded if it is an integer type."""
+    if image.dtype == dtype:
+        return image
     if dtype.kind not in "iu":
-        return image.astype(dtype, copy=False)
+        largest = np.finfo(dtype).max
+        return np.clip(image, -largest, largest).astype(dtype)
     limits = np.iinfo(dtype)
     # float64 first: the largest 32-bit integers have no float32 of their own and would wrap around.
     return np.clip(np.rint(image.astype(np.float64)), limits.min, limits.max).astype(dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.ndimage import gaussian_laplace
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
@@ -26,8 +28,13 @@ def mse(image: Array, reference: Array) -> float:
 
 
 def psnr(image: Array, reference: Array, *, span: float | None = None) -> float:
-    """Return the peak signal-to-noise ratio in dB; ``span`` is the data range (see :func:`data_range`)."""
+    """Return the peak signal-to-noise ratio in dB; ``span`` is the data range (see :func:`data_range`).
+
+    Equal images have an infinite one.
+    """
     span = data_range(reference) if span is None else span
+    if mse(image, reference) == 0:
+        return math.inf
     return float(peak_signal_noise_ratio(reference.astype(np.float64), image.astype(np.float64), data_range=span))
 
 
