@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from xml.etree import ElementTree as ET
 import imageio.v3 as imageio
 import numpy as np
 import tifffile
+from PIL import Image
 
 from .axes import Array, parse_axes
 
@@ -29,7 +31,18 @@ OME_UNITS = {
 }  # fmt: skip
 """Names that programs give a unit of length, and the one that OME knows."""
 
-RECORD_KEY = "deep-prior"
+OME_TYPES = ("int8", "int16", "int32", "uint8", "uint16", "uint32", "float16", "float32", "float64")
+"""Types of pixels that an OME-TIFF can hold; half precision is written as single."""
+
+RECORD_KEY, AXES_KEY = "deep-prior", "deep-prior-axes"
+"""Keys of the record in an OME-TIFF, and of its axes: OME itself does not tell an axis of length 1 from none."""
+
+UNREADABLE = (
+    OSError, ValueError, KeyError, IndexError, struct.error, ET.ParseError, SyntaxError, tifffile.TiffFileError,
+    Image.DecompressionBombError,
+    RuntimeError,  # the decoders of imagecodecs
+)  # fmt: skip
+"""What the libraries raise for files that are damaged or no images."""
 
 
 @final
@@ -71,7 +84,7 @@ def read(path: str | os.PathLike[str], *, axes: str | None = None) -> Picture:
         raise ValueError(f"there is no file {str(file)!r}")
     try:
         picture = _read_tiff(file) if file.suffix.lower() in TIFF_ENDINGS else _read_plain(file)
-    except (OSError, ValueError, KeyError, tifffile.TiffFileError, ET.ParseError, SyntaxError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"cannot read {str(file)!r} as an image: {error}") from error
     letters = parse_axes(axes, picture.pixels.shape) if axes else picture.axes
     return Picture(
@@ -101,6 +114,18 @@ def refuse_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
         raise ValueError(f"cannot write into the folder {str(file.parent)!r}: {error.strerror}") from error
 
 
+def refuse_picture(path: str | os.PathLike[str], *, axes: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Raise a ValueError, before any work is done, if the file of that name cannot hold such an image."""
+    if Path(path).suffix.lower() == ".png":
+        colour = axes == "YXS" and shape[-1] in (2, 3, 4) and dtype == np.uint8
+        if not colour and not (axes == "YX" and dtype in (np.uint8, np.uint16)):
+            raise ValueError(f"a PNG cannot hold a {dtype} image with axes {axes}: write an .ome.tif")
+        return
+    if dtype.name not in OME_TYPES:
+        raise ValueError(f"an OME-TIFF cannot hold pixels of type {dtype}: write float32 (--dtype float32)")
+    _ome_order(axes)
+
+
 def write(path: str | os.PathLike[str], picture: Picture, *, overwrite: bool = False) -> None:
     """Write an OME-TIFF (or a PNG) that is complete or not there at all.
 
@@ -109,15 +134,12 @@ def write(path: str | os.PathLike[str], picture: Picture, *, overwrite: bool = F
     Raises
     ------
     ValueError
-        If the file exists and ``overwrite`` is False, its folder cannot be written to, or a PNG cannot hold the image.
+        If the file exists and ``overwrite`` is False, its folder cannot be written to, or it cannot hold the image.
     """
     refuse_output(path, overwrite=overwrite)
+    refuse_picture(path, axes=picture.axes, shape=picture.pixels.shape, dtype=picture.pixels.dtype)
     file = Path(path)
     if file.suffix.lower() == ".png":
-        if picture.pixels.dtype not in (np.uint8, np.uint16) or picture.axes not in ("YX", "YXS"):
-            raise ValueError(
-                f"a PNG cannot hold a {picture.pixels.dtype} image with axes {picture.axes}: write an .ome.tif"
-            )
         _replace(file, lambda name: imageio.imwrite(name, picture.pixels, extension=".png"))
     else:
         _replace(file, lambda name: _write_tiff(name, picture))
@@ -141,7 +163,8 @@ def _replace(file: Path, write_to: Callable[[str], None]) -> None:
 def _read_plain(file: Path) -> Picture:
     if file.suffix.lower() not in PLAIN_ENDINGS:
         raise ValueError(f"its name ends in none of {', '.join((*TIFF_ENDINGS, *PLAIN_ENDINGS))}")
-    pixels = np.asarray(imageio.imread(file))
+    # Without the name of a plugin imageio tries all of them on a broken file.
+    pixels = np.asarray(imageio.imread(file, plugin="pillow"))
     return Picture(pixels=pixels, axes="YXS" if pixels.ndim == 3 else parse_axes(None, pixels.shape))
 
 
@@ -153,7 +176,9 @@ def _read_tiff(file: Path) -> Picture:
             axes = parse_axes(None, pixels.shape)
         record: dict[str, Any] = {}
         if tiff.is_ome:
-            spacing, units, record = _ome_metadata(tiff.ome_metadata or "")
+            spacing, units, notes = _ome_metadata(tiff.ome_metadata or "")
+            record = json.loads(notes.get(RECORD_KEY, "{}"))
+            pixels, axes = _with_single_axes(pixels, axes, notes.get(AXES_KEY, axes))
         elif tiff.is_imagej:
             spacing, units = _imagej_metadata(tiff)
         else:
@@ -161,7 +186,15 @@ def _read_tiff(file: Path) -> Picture:
     return Picture(pixels=pixels, axes=axes, spacing=spacing, units=units, record=record)
 
 
-def _ome_metadata(text: str) -> tuple[dict[str, float], dict[str, str], dict[str, Any]]:
+def _with_single_axes(pixels: Array, axes: str, written: str) -> tuple[Array, str]:
+    """Return an image with the axes of length 1 that it was written with, where all others are still there."""
+    if [letter for letter in written if letter in axes] != list(axes):
+        return pixels, axes
+    return np.expand_dims(pixels, [at for at, letter in enumerate(written) if letter not in axes]), written
+
+
+def _ome_metadata(text: str) -> tuple[dict[str, float], dict[str, str], dict[str, str]]:
+    """Return spacing, units and the notes (key and value) of an OME-XML text."""
     root = ET.fromstring(text)  # noqa: S314  (the person's own file; expat refuses entity bombs)
     pixels = next((element for element in root.iter() if element.tag.endswith("}Pixels")), None)
     spacing, units = {}, {}
@@ -170,11 +203,8 @@ def _ome_metadata(text: str) -> tuple[dict[str, float], dict[str, str], dict[str
         if pixels is not None and size is not None and float(size) > 0:
             spacing[letter] = float(size)
             units[letter] = pixels.get(f"PhysicalSize{letter}Unit", "µm")
-    record = next(
-        (entry.text for entry in root.iter() if entry.tag.endswith("}M") and entry.get("K") == RECORD_KEY),
-        None,
-    )
-    return spacing, units, json.loads(record) if record else {}
+    notes = {entry.get("K", ""): entry.text or "" for entry in root.iter() if entry.tag.endswith("}M")}
+    return spacing, units, notes
 
 
 def _imagej_metadata(tiff: tifffile.TiffFile) -> tuple[dict[str, float], dict[str, str]]:
@@ -193,8 +223,9 @@ def _imagej_metadata(tiff: tifffile.TiffFile) -> tuple[dict[str, float], dict[st
 
 
 def _write_tiff(name: str, picture: Picture) -> None:
-    axes, pixels = _in_ome_order(picture.axes, picture.pixels)
-    metadata: dict[str, Any] = {"axes": axes}
+    axes, order = _ome_order(picture.axes)
+    pixels = np.transpose(picture.pixels, order)
+    metadata: dict[str, Any] = {"axes": axes, "MapAnnotation": {AXES_KEY: axes}}
     for letter, size in picture.spacing.items():
         if letter in "ZYX":
             metadata[f"PhysicalSize{letter}"] = size
@@ -202,7 +233,7 @@ def _write_tiff(name: str, picture: Picture) -> None:
                 picture.units.get(letter, "µm"), picture.units.get(letter, "µm")
             )
     if picture.record:
-        metadata["MapAnnotation"] = {RECORD_KEY: json.dumps(picture.record)}
+        metadata["MapAnnotation"][RECORD_KEY] = json.dumps(picture.record)
     colour = {"photometric": "rgb"} if axes.endswith("S") and pixels.shape[-1] in (3, 4) else {}
     # OME knows no half-precision floats.
     pixels = pixels.astype(np.float32) if pixels.dtype == np.float16 else pixels
@@ -212,11 +243,14 @@ def _write_tiff(name: str, picture: Picture) -> None:
     )  # fmt: skip
 
 
-def _in_ome_order(axes: str, pixels: Array) -> tuple[str, Array]:
-    """Return the axes in OME's order; letters OME has no place for take the first stack axes that are free."""
+def _ome_order(axes: str) -> tuple[str, list[int]]:
+    """Return the axes in OME's order, and where each of them was.
+
+    Letters that OME has no place for take the first stack axes that are free.
+    """
     free = [letter for letter in "TZC" if letter not in axes]
     renamed = "".join(letter if letter in OME_ORDER else (free.pop(0) if free else letter) for letter in axes)
     if strangers := [letter for letter in renamed if letter not in OME_ORDER]:
         raise ValueError(f"an OME-TIFF has no place for the axes {', '.join(strangers)} of an image with axes {axes}")
     ordered = "".join(letter for letter in OME_ORDER if letter in renamed)
-    return ordered, np.transpose(pixels, [renamed.index(letter) for letter in ordered])
+    return ordered, [renamed.index(letter) for letter in ordered]
