@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Self, TypeVar
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -34,7 +36,8 @@ class Field:
     """One setting of a settings class, its annotation resolved.
 
     ``kind`` is ``int``, ``float``, ``bool``, ``str`` (then ``choices`` lists the values), ``tuple``
-    (of integers) or ``Settings`` (a nested group). An ``optional`` one may be None: left to the program.
+    (of integers) or ``Settings`` (a nested group, of one of the classes ``groups``). An ``optional`` one may be
+    None: left to the program.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Field:
     about: Setting
     choices: tuple[str, ...] = ()
     optional: bool = False
+    groups: tuple[type[Settings], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +55,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         for field in fields(type(self)):
-            _check(field, getattr(self, field.name))
+            value = _python_number(getattr(self, field.name))
+            _check(field, value)
+            object.__setattr__(self, field.name, value)
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON types; ``kind`` names the class."""
@@ -69,6 +75,11 @@ class Settings:
         ValueError
             If the record is of another class, or has a field or a value that this version does not know.
         """
+        if not isinstance(record, Mapping):
+            # Records come from files: whatever is wrong with one is a wrong value.
+            raise ValueError(  # noqa: TRY004
+                f"the settings of {cls.__name__!r} are {record!r}; names with their values are needed"
+            )
         if record.get("kind") != cls.__name__:
             raise ValueError(f"these settings are of {record.get('kind')!r}; {cls.__name__!r} is needed")
         known = {field.name: field for field in fields(cls)}
@@ -127,7 +138,8 @@ def _field(field: dataclasses.Field[Any], hint: Any) -> Field:
         kind = next(part for part in typing.get_args(annotation) if part is not NoneType)
         return Field(field.name, kind, default, about, optional=True)
     if origin is UnionType or (isinstance(annotation, type) and issubclass(annotation, Settings)):
-        return Field(field.name, Settings, default, about)
+        groups = typing.get_args(annotation) or (annotation,)
+        return Field(field.name, Settings, default, about, groups=groups)
     return Field(field.name, origin or annotation, default, about)
 
 
@@ -143,9 +155,10 @@ def _check(field: Field, value: Any) -> None:
     elif field.kind is float:
         right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     else:
-        right = isinstance(value, field.kind)
+        right = isinstance(value, field.groups or field.kind)
     if not right or (field.kind is tuple) != isinstance(value, tuple):
-        expected = {tuple: "a tuple of whole numbers", int: "a whole number"}.get(field.kind, field.kind.__name__)
+        kinds = " or ".join(kind.__name__ for kind in field.groups or (field.kind,))
+        expected = {tuple: "a tuple of whole numbers", int: "a whole number"}.get(field.kind, kinds)
         raise ValueError(f"{name} is {value!r}; it must be {expected}")
     if field.kind in (int, float, tuple):
         for number in numbers:
@@ -159,13 +172,22 @@ def _limits(about: Setting) -> str:
     return f"it must lie between {about.low:g} and {about.high:g}"
 
 
+def _python_number(value: Any) -> Any:
+    """Return numbers of NumPy as Python's own, which JSON knows."""
+    if isinstance(value, tuple):
+        return tuple(_python_number(part) for part in value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
 def _revive(field: Field, value: Any) -> Any:
     if field.kind is Settings:
-        return type(field.default).from_json(value)
+        kind = value.get("kind") if isinstance(value, Mapping) else None
+        group = next((group for group in field.groups if group.__name__ == kind), field.groups[0])
+        return group.from_json(value)
     if field.kind is tuple:
-        return tuple(value)
+        return tuple(value) if isinstance(value, list) else value
     return float(value) if field.kind is float and isinstance(value, int) else value
