@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gc
 import sys
+from pathlib import Path
 
 import psutil
 import torch
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 """Names that a person may give."""
+
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
+"""Where Linux shows the limits that containers and job schedulers set."""
 
 
 def available_devices() -> list[str]:
@@ -48,11 +52,15 @@ def resolve_device(name: str = "auto") -> torch.device:
     available = available_devices()
     if name == "auto":
         return torch.device(available[0])
-    if name.partition(":")[0] not in DEVICES:
+    kind, colon, number = name.partition(":")
+    if kind not in DEVICES or (colon and not number.isdecimal()):
         raise ValueError(f"device {name!r} is unknown: use one of {', '.join(DEVICES)}")
-    if name.partition(":")[0] not in available:
+    if kind not in available:
         reason = why_no_gpu() or f"this machine has {', '.join(available)}."
         raise ValueError(f"device {name!r} is not available. {reason} Use 'auto' or one of {', '.join(available)}")
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if colon and int(number) >= count:
+        raise ValueError(f"device {name!r} is not available: there are {count} of {kind!r}, counted from 0")
     return torch.device(name)
 
 
@@ -66,13 +74,45 @@ def describe_device(device: torch.device) -> str:
 
 
 def free_memory(device: torch.device) -> int:
-    """Return the bytes that can still be allocated on a device."""
+    """Return the bytes that can still be allocated on a device, within the limits set for this process."""
     if device.type == "cuda":
         reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + reserved
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
-    return int(psutil.virtual_memory().available)
+    return max(0, min([int(psutil.virtual_memory().available), *_limits_of_container(), *_limits_of_process()]))
+
+
+def _limits_of_container() -> list[int]:
+    """Return what the control groups (cgroup v2) of this process leave it, such as those of Docker, Slurm, systemd."""
+    try:
+        # One line "0::/path" in version 2; inside of a container the path is often only "/".
+        own = Path("/proc/self/cgroup").read_text(encoding="utf-8").partition("0::/")[2].splitlines()
+    except OSError:
+        return []
+    folder = CONTROL_GROUPS / own[0] if own else CONTROL_GROUPS
+    return [left for group in (folder, *folder.parents) if (left := _left_in(group)) is not None]
+
+
+def _left_in(group: Path) -> int | None:
+    """Return the bytes left in a control group, None if it has no limit. Cached files are given up on demand."""
+    try:
+        limit = (group / "memory.max").read_text(encoding="utf-8").strip()
+        used = int((group / "memory.current").read_text(encoding="utf-8"))
+        statistics = dict(line.split() for line in (group / "memory.stat").read_text(encoding="utf-8").splitlines())
+    except OSError:
+        return None
+    return None if limit == "max" else int(limit) - used + int(statistics.get("inactive_file", 0))
+
+
+def _limits_of_process() -> list[int]:
+    """Return what the limit of the address space (``ulimit -v``) leaves, where the platform has one."""
+    try:
+        import resource
+    except ImportError:
+        return []
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return [] if limit == resource.RLIM_INFINITY else [limit - int(psutil.Process().memory_info().vms)]
 
 
 def give_memory_back(device: torch.device) -> None:
