@@ -29,7 +29,10 @@ LARGEST_BIAS, BISECTIONS = 1.3, 24
 """The low-count bias is at most 2 * sqrt(3 / 8) = 1.22, and found to 1.3 / 2**24."""
 
 SMALLEST_SPREAD = 0.01
-"""Variance of a transform that is believed at least: pixels without any light still have read noise and dark current."""
+"""Variance of a transform that is believed at least: pixels without light still have read noise and dark current."""
+
+SMALLEST_VARIANCE = 1e-12
+"""Variance in canonical units below which noise is rounding."""
 
 FEWEST_PHOTONS = 1e-2
 """Expected photons below which the logarithm of the Poisson likelihood goes on as a straight line."""
@@ -92,9 +95,10 @@ class Gaussian(Misfit):
 
 @final
 class CameraUnits:
-    """The cameras of the channels, and the way from canonical values to their grey levels.
+    """The cameras of the channels, in units of canonical values, and the light of such values.
 
-    Every attribute is a tensor (1, C, 1, ...) that lies on the device of the values.
+    Grey levels can be of any size, and their squares beyond float32; canonical values are not, and the transforms
+    are the same in every unit. Every attribute is a tensor (1, C, 1, ...) that lies on the device of the values.
     """
 
     def __init__(self, noise: Sequence[NoiseModel], units: tuple[np.ndarray, np.ndarray], like: Tensor) -> None:
@@ -106,20 +110,19 @@ class CameraUnits:
         factor, shift = units
         offset = np.array([model.offset for model in noise])
         limits = [np.inf if model.saturation is None else model.saturation for model in noise]
-        self.factor = per_channel(factor)
-        self.shift = per_channel(shift - offset)
-        self.gain = per_channel([model.gain for model in noise])
-        self.read_noise = per_channel([model.read_noise for model in noise])
-        # A little lower, so that rounding on the way to canonical values and back cannot hide a saturated pixel.
-        self.saturation = per_channel(np.array(limits) - offset - 1e-4 * factor)
+        self.shift = per_channel((shift - offset) / factor)
+        self.gain = per_channel(np.array([model.gain for model in noise]) / factor)
+        self.read_noise = per_channel(np.array([model.read_noise for model in noise]) / factor)
+        # A little lower, so that rounding on the way to canonical values cannot hide a saturated pixel.
+        self.saturation = per_channel((np.array(limits) - offset) / factor - 1e-4)
 
     def light(self, values: Tensor) -> Tensor:
-        """Return canonical values as grey levels above the camera's zero light."""
-        return values * self.factor + self.shift
+        """Return how far canonical values are above the camera's zero light."""
+        return values + self.shift
 
     def values(self, light: Tensor) -> Tensor:
-        """Return grey levels above zero light as canonical values."""
-        return (light - self.shift) / self.factor
+        """Return the canonical values of an amount of light."""
+        return light - self.shift
 
 
 @final
@@ -139,6 +142,8 @@ class Anscombe(Misfit):
     def __init__(self, camera: CameraUnits, noise: Sequence[NoiseModel]) -> None:
         self.camera = camera
         self.dark = (0.375 * camera.gain.square() + camera.read_noise.square()).sqrt()
+        photons = camera.gain > 0
+        self.darkest = torch.where(photons, -self.dark.square() / camera.gain, -torch.inf)
         self.floor = (FLOOR * self.dark).square()
         tables = [_bias_table(model) for model in noise]
         device = camera.gain.device
@@ -150,13 +155,18 @@ class Anscombe(Misfit):
     def pointwise(self, predicted: Tensor, measured: Tensor) -> Tensor:
         """Return the squared differences; 1 on average where the prediction is true and the light not too low."""
         light = self.camera.light(measured)
-        difference = self.expected(predicted) - self._transform(light)[0]
+        difference = self.expected(predicted) - self.stabilise(measured)
         excess = torch.where(light >= self.camera.saturation, difference.clamp(max=0), difference)
         return excess.square()
 
     def stabilise(self, measured: Tensor) -> Tensor:
-        """Return the generalised Anscombe transform, less its value at zero light."""
-        return self._transform(self.camera.light(measured))[0]
+        """Return the generalised Anscombe transform, less its value at zero light.
+
+        Here it ends where its root does: :meth:`expected` is the mean of that. Only predictions go on below.
+        """
+        light = torch.maximum(self.camera.light(measured), self.darkest)
+        root = (self.camera.gain * light + self.dark.square()).clamp(min=0).sqrt()
+        return 2 * light / (root + self.dark)
 
     def expected(self, image: Tensor) -> Tensor:
         """Return the mean transform, which at low counts is below the transform of the mean."""
@@ -167,7 +177,8 @@ class Anscombe(Misfit):
         """Return the variance of the transform; far below 1 where there are fewer than three photons.
 
         The square of the transform has a mean that is known, four times the square of the root: less the square of
-        its own mean, that is the variance.
+        its own mean, that is the variance. Where read noise of less than a photon reaches the end of the root, below
+        one photon, it is up to a tenth too small.
         """
         root = self._transform(self.camera.light(image))[1]
         bias = self._bias(root)
@@ -275,9 +286,9 @@ def choose_misfit(
         return name, Anscombe(camera, noise)
     if name == "poisson":
         return name, Poisson(camera, noise)
-    level = torch.from_numpy((units[1] + 0.5 * units[0]).astype(np.float32)).to(like.device).reshape(camera.gain.shape)
-    variance = camera.gain * level.clamp(min=0) + camera.read_noise.square()
-    return "gaussian", Gaussian(variance.clamp(min=1e-12).sqrt() / camera.factor)
+    middle = camera.light(torch.full_like(camera.gain, 0.5))
+    variance = camera.gain * middle.clamp(min=0) + camera.read_noise.square()
+    return "gaussian", Gaussian(variance.clamp(min=SMALLEST_VARIANCE).sqrt())
 
 
 def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
@@ -292,4 +303,4 @@ def _bias_table(model: NoiseModel) -> np.ndarray:
     levels, bias = anscombe_bias(model)
     zero = 0.375 + (model.read_noise / model.gain) ** 2
     root = np.sqrt(zero) + np.linspace(0, BIAS_END, BIAS_STEPS)
-    return np.interp(model.offset + model.gain * (root**2 - zero), levels, bias)
+    return np.asarray(np.interp(model.offset + model.gain * (root**2 - zero), levels, bias))

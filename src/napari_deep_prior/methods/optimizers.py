@@ -12,7 +12,7 @@ OptimizerName = Literal["adam", "muon"]
 MOMENTUM = 0.9
 
 FEWEST_ROWS = 5
-"""Weight matrices with fewer rows (outputs of a convolution) have hardly a direction to orthogonalise: Adam has them."""
+"""Weight matrices with fewer rows (outputs of a convolution) have few directions to orthogonalise: Adam has them."""
 
 
 @final
