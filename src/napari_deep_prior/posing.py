@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 from torch import Tensor
 
-from .axes import CHANNEL_AXES, Array, Frame
+from .axes import CHANNEL_AXES, Array, Frame, sample_count
 from .misfit import MisfitName, choose_misfit
 from .noise import NoiseModel, estimate_noise
 from .noise.model import WORTH_TELLING
@@ -58,7 +58,7 @@ def estimate_channels(image: Array, axes: str, task: Task) -> tuple[NoiseModel, 
     channel = next((axes.index(letter) for letter in CHANNEL_AXES if letter in axes), None)
     parts = [image] if channel is None else list(np.moveaxis(image, channel, 0))
     if "S" in axes:
-        parts = parts[:3]
+        parts = parts[: sample_count(len(parts))]
     letters = axes if channel is None else axes.replace(axes[channel], "")
     return tuple(_estimate(part, letters, task) for part in parts)
 
@@ -75,8 +75,6 @@ def pose(
 
 
 def _estimate(part: Array, letters: str, task: Task) -> NoiseModel:
-    given = {"gain": task.gain, "offset": task.offset, "read_noise": task.sigma}
-    known = {name: value for name, value in given.items() if value is not None}
     planes = np.moveaxis(part, [letters.index("Y"), letters.index("X")], [-2, -1])
     rest = [letter for letter in letters if letter not in "YX"]
     values = np.where(np.isfinite(planes), planes, np.nan).astype(np.float64)
@@ -85,8 +83,11 @@ def _estimate(part: Array, letters: str, task: Task) -> NoiseModel:
     else:
         repeats = rest.index("T") if "T" in rest and values.shape[rest.index("T")] > 1 else None
         model = estimate_noise(values, repeats_axis=repeats, offset=task.offset)
-    return (
-        dataclasses.replace(model, **known, reliable=True, reasons=())
-        if "gain" in known
-        else dataclasses.replace(model, **known)
+    return dataclasses.replace(
+        model,
+        gain=model.gain if task.gain is None else task.gain,
+        offset=model.offset if task.offset is None else task.offset,
+        read_noise=model.read_noise if task.sigma is None else task.sigma,
+        reliable=model.reliable or task.gain is not None,
+        reasons=model.reasons if task.gain is None else (),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, Protocol, Self, final
@@ -10,7 +11,17 @@ from typing import Any, Literal, Protocol, Self, final
 import numpy as np
 import torch
 
-from .axes import Array, Frame, canonical, parse_axes, refuse_missing, to_dtype
+from .axes import (
+    Array,
+    Frame,
+    MissingPixelsError,
+    NothingToRestoreError,
+    canonical,
+    parse_axes,
+    refuse_missing,
+    sample_count,
+    to_dtype,
+)
 from .devices import describe_device, free_memory, give_memory_back, resolve_device
 from .misfit import Gaussian
 from .noise import NoiseModel
@@ -58,7 +69,8 @@ class Restoration(Iterator[Step]):
     """A run: iterate it, stop when you like, and read the answer so far from :attr:`image`.
 
     Slices of a stack are restored one after another; ``slice_number`` of ``slice_count`` is under way, and those
-    not reached yet are the input's. A constant slice in a stack is passed through.
+    not reached yet are the input's. A slice in a stack with nothing to restore is passed through, and so is one of
+    a lazy array that turns out to have missing pixels; the record says so.
 
     Made by :func:`restore`.
     """
@@ -83,16 +95,18 @@ class Restoration(Iterator[Step]):
         self.task, self.method, self.volume = task, method, volume
         self.device = resolve_device(device)
         self.slice_number = 0
-        if isinstance(image, np.ndarray) and kind.kind == "f":
-            refuse_missing(np.isfinite(image), missing=task.missing)
         self._source = image
         self._dtype = np.dtype(np.float32) if dtype == "float32" else kind
         self._slices = slices(tuple(image.shape), self.axes, volume=volume)
         self._result: Array | None = None
         self._latest: tuple[Index, Frame, Step] | None = None
         self._chosen: list[int | None] = []
+        self._passed: list[str] = []
         self.noise: Noise | None = None
         self._refuse_without_memory()
+        if isinstance(image, np.ndarray) and kind.kind == "f":
+            parts = (image[index] for index in self._slices)
+            refuse_missing(sum(int((~np.isfinite(part)).sum()) for part in parts), image.size, missing=task.missing)
         self._steps = self._run()
 
     @property
@@ -103,7 +117,15 @@ class Restoration(Iterator[Step]):
     @property
     def image(self) -> Array:
         """The answer so far: axes and intensities of the input, of the type that was asked for. A copy."""
-        return self._with_latest().copy()
+        result = np.empty(self._source.shape, self._dtype) if self._result is None else self._result.copy()
+        reached = len(self._chosen)
+        if self._latest is not None:
+            index, frame, step = self._latest
+            result[index] = to_dtype(frame.to_image(step.image), self._dtype)
+            reached += 1
+        for index in self._slices[reached:]:
+            result[index] = to_dtype(np.asarray(self._source[index]), self._dtype)
+        return result
 
     @property
     def latest_slice(self) -> tuple[Index, Array] | None:
@@ -111,7 +133,7 @@ class Restoration(Iterator[Step]):
         if self._latest is None:
             return None
         index, frame, step = self._latest
-        return index, frame.to_image(step.image)
+        return index, to_dtype(frame.to_image(step.image), np.dtype(np.float32))
 
     @property
     def record(self) -> dict[str, Any]:
@@ -130,6 +152,7 @@ class Restoration(Iterator[Step]):
             "noise": None if self.noise is None else self.noise.record(),
             "chosen step": chosen[0] if len(self._slices) == 1 and chosen else chosen,
             "slices restored": f"{len(chosen)} of {len(self._slices)}",
+            "passed through": list(self._passed),
         }
 
     def __next__(self) -> Step:
@@ -168,18 +191,28 @@ class Restoration(Iterator[Step]):
         for number, index in enumerate(self._slices, start=1):
             self.slice_number = number
             block = np.asarray(self._source[index])
-            if self.noise is None:
-                self._models = self._estimate(block, letters)
-            if len(self._slices) > 1 and block.min() == block.max():
-                self._chosen.append(None)
+            try:
+                measured, weight, frame = canonical(block, letters, device=self.device, missing=self.task.missing)
+            except (NothingToRestoreError, MissingPixelsError) as error:
+                if not self._passes(error):
+                    raise
+                self._keep(index, to_dtype(block, self._dtype), None)
                 continue
-            measured, weight, frame = canonical(block, letters, device=self.device, missing=self.task.missing)
-            models = self._models if self.noise is None else self.noise.channels
+            models = self._estimate(block, letters) if self.noise is None else self.noise.channels
             problem, self.noise = pose(self.task, measured, weight, frame, models)
             for step in self.method.fit(problem):
                 self._latest = (index, frame, step)
                 yield step
             self._commit()
+
+    def _passes(self, error: ValueError) -> bool:
+        """Return whether a slice that cannot be restored is passed through; if so, take a note of the reason."""
+        # At the first slice nothing is lost yet: the person can still say what to do with missing pixels.
+        first = self.slice_number == 1 and isinstance(error, MissingPixelsError)
+        if len(self._slices) == 1 or first:
+            return False
+        self._passed.append(f"slice {self.slice_number}: {error}")
+        return True
 
     def _estimate(self, block: Array, letters: str) -> tuple[NoiseModel, ...]:
         """One camera for all slices: told from several of them where neighbours show the same, else from the first."""
@@ -189,25 +222,24 @@ class Restoration(Iterator[Step]):
 
     def _commit(self) -> None:
         """Write the finished slice into the result and forget its tensors."""
-        self._with_latest()
         assert self._latest is not None  # noqa: S101  (for mypy: both callers have looked)
-        self._chosen.append(int(self._latest[2].chosen))
+        index, frame, step = self._latest
+        self._keep(index, to_dtype(frame.to_image(step.image), self._dtype), int(step.chosen))
         self._latest = None
 
-    def _with_latest(self) -> Array:
+    def _keep(self, index: Index, values: Array, chosen: int | None) -> None:
+        """Write a slice into the result; the slices not reached yet are not even read."""
         if self._result is None:
-            self._result = np.array(self._source, dtype=self._dtype)
-        if self._latest is not None:
-            index, frame, step = self._latest
-            self._result[index] = to_dtype(frame.to_image(step.image), self._dtype)
-        return self._result
+            self._result = np.empty(self._source.shape, self._dtype)
+        self._result[index] = values
+        self._chosen.append(chosen)
 
     def _refuse_without_memory(self) -> None:
         """Raise before the first heavy byte when the run cannot fit; the problem is posed without data for that."""
         letters = slice_axes(self.axes, volume=self.volume)
         lengths = dict(zip(self.axes, self._source.shape, strict=True))
         spatial = [lengths[letter] for letter in letters if letter not in "CS"]
-        channels = lengths.get("C", min(lengths.get("S", 1), 3))
+        channels = lengths.get("C", sample_count(lengths.get("S", 1)))
         # Shapes without data: an expanded tensor takes the memory of one value.
         blank = torch.zeros((), device=self.device).expand(1, channels, *spatial)
         problem = Problem(measured=blank, weight=blank, operator=self.task.operator(), misfit=Gaussian())
@@ -274,11 +306,11 @@ def _errors_as_sentences(device: torch.device) -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise OutOfMemoryError(_no_memory(device, _first_sentence(error), free_memory(device))) from error
+        raise OutOfMemoryError(_no_memory(device, _asked_for(error), free_memory(device))) from error
     except RuntimeError as error:
         # The CPU's allocator has no error type of its own.
         if "can't allocate memory" in str(error) or "not enough memory" in str(error):
-            raise OutOfMemoryError(_no_memory(device, _first_sentence(error), free_memory(device))) from error
+            raise OutOfMemoryError(_no_memory(device, _asked_for(error), free_memory(device))) from error
         raise RestorationError(f"the run on {device} failed: {_first_sentence(error)}") from error
 
 
@@ -287,6 +319,15 @@ def _no_memory(device: torch.device, needed: str, free: int) -> str:
         f"not enough memory on {device}: {needed}, {_gigabytes(free)} are free. Crop the image, choose fewer or "
         "smaller 'channels', restore a stack slice by slice, or close other programs"
     )
+
+
+def _asked_for(error: BaseException) -> str:
+    """Return what an allocator could not give, without the places in its source code."""
+    found = re.search(r"allocate ([\d.]+) ?(bytes|[KMGT]iB)", str(error))
+    if found is None:
+        return "the run asked for more than there is"
+    amount = _gigabytes(int(found[1])) if found[2] == "bytes" else f"{found[1]} {found[2]}"
+    return f"the run asked for {amount} more"
 
 
 def _gigabytes(count: int) -> str:
