@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,19 @@ DONE, FAILED, INTERRUPTED = 0, 2, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A pipe on Windows may not know an arrow; a question mark is better than no answer.
+        sys.stdout.reconfigure(errors="replace")
     try:
         return _run(options)
     except (ValueError, OSError, RestorationError) as error:
-        print(f"deep-prior: {error}", file=sys.stderr)
+        _say(f"deep-prior: {error}")
         return FAILED
-    except KeyboardInterrupt:
-        print("deep-prior: stopped before the first step; nothing was written", file=sys.stderr)
+    except MemoryError as error:
+        _say(f"deep-prior: not enough memory for an image of this size: crop it, or close other programs. {error}")
+        return FAILED
+    except KeyboardInterrupt as stop:
+        _say(f"deep-prior: {stop.args[0] if stop.args else 'stopped; nothing was written'}")
         return INTERRUPTED
 
 
@@ -42,6 +49,8 @@ def _run(options: argparse.Namespace) -> int:
     if Path(options.output).resolve() == Path(options.input).resolve():
         raise ValueError(f"input and output are the same file {options.input!r}: the original would be lost")
     picture = io.read(options.input, axes=options.axes)
+    if options.volume and "Z" not in picture.axes:
+        raise ValueError(f"--volume needs depth, and the axes {picture.axes} have no Z: name them with --axes")
     task = replace_flat(TASKS[options.task](), given)
     method = replace_flat(preset(task, options.preset), given)
     reference = _reference(options.reference, picture)
@@ -54,24 +63,35 @@ def _run(options: argparse.Namespace) -> int:
         device=options.device,
         dtype=options.dtype,
     ) as run:
+        dtype = np.dtype(np.float32) if options.dtype == "float32" else picture.pixels.dtype
+        io.refuse_picture(options.output, axes=run.axes, shape=picture.pixels.shape, dtype=dtype)
         _say(f"{options.input}: {_in_words(picture)}; on {describe_device(run.device)}")
         if run.device.type == "cpu" and options.device == "auto":
             _say(why_no_gpu())
         interrupted, failure = _drive(run)
         if run.latest_slice is None and run.slice_number <= 1 and (interrupted or failure):
             raise failure or KeyboardInterrupt
-    image = run.image
-    io.write(
-        options.output,
-        io.Picture(pixels=image, axes=run.axes, spacing=picture.spacing, units=picture.units, record=run.record),
-        overwrite=options.overwrite,
-    )
-    _say(f"{options.output}: chosen step {run.record['chosen step']}, {run.record['slices restored']} slices restored")
-    if reference is not None:
-        print(compare(picture.pixels, image, reference, axes=picture.axes))
+    _deliver(run, picture, reference, options)
     if failure:
         raise failure
     return INTERRUPTED if interrupted else DONE
+
+
+def _deliver(run: Restoration, picture: io.Picture, reference: Array | None, options: argparse.Namespace) -> None:
+    """Write the result and tell how good it is."""
+    told = f"stopped while the result was written: {options.output!r} is complete, or as it was before"
+    try:
+        image, record = run.image, run.record
+        result = io.Picture(pixels=image, axes=run.axes, spacing=picture.spacing, units=picture.units, record=record)
+        io.write(options.output, result, overwrite=options.overwrite)
+        told = f"stopped after the result was written to {options.output!r}"
+        _say(f"{options.output}: chosen step {record['chosen step']}, {record['slices restored']} slices restored")
+        for note in record["passed through"]:
+            _say(f"passed through unchanged: {note}")
+        if reference is not None:
+            print(compare(picture.pixels, image, reference, axes=picture.axes))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(told) from None
 
 
 def _drive(run: Restoration) -> tuple[bool, RestorationError | None]:
@@ -116,7 +136,7 @@ def _reference(path: str | None, picture: io.Picture) -> Array | None:
     reference = io.read(path).pixels
     if reference.shape != picture.pixels.shape:
         raise ValueError(f"the reference {path!r} has shape {reference.shape}; the image has {picture.pixels.shape}")
-    if metrics.data_range(reference) == 0 or not np.isfinite(reference).all():
+    if reference.min() == reference.max() or not np.isfinite(reference).all():
         raise ValueError(f"the reference {path!r} is constant or not finite: nothing can be compared with it")
     return reference
 
@@ -209,6 +229,8 @@ def _shown(value: object) -> str:
         if isinstance(value, tuple)
         else f"{value:.4g}"
         if isinstance(value, float)
+        else "auto"
+        if value is None
         else str(value)
     )
 
