@@ -86,21 +86,24 @@ class Hourglass(Settings):
         shape : tuple of int
             Spatial shape, two or three axes of at least ``SMALLEST_SIDE`` pixels.
         """
-        with torch.device(device):
-            return _Network(self, inputs, outputs, shape)
+        # Layers fill their memory from the random numbers of the process; on "meta" there is none to fill.
+        with torch.device("meta"):
+            network = _Network(self, inputs, outputs, shape)
+        return network if device.type == "meta" else network.to_empty(device=device)
 
 
 def initialise(network: nn.Module, generator: torch.Generator) -> None:
     """Draw the weights of a network on the CPU, as PyTorch does by default, but from ``generator`` alone.
 
-    Drawn on the CPU, a seed means the same start on every device.
+    Drawn on the CPU, a seed means the same start on every device. Normalisations start as the identity, biases at 0.
     """
-    for parameter in network.parameters():
-        if parameter.ndim > 1:
-            bound = 1 / math.sqrt(parameter[0].numel())
-            drawn = torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator)
-            with torch.no_grad():
-                parameter.copy_(drawn)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if parameter.ndim > 1:
+                bound = 1 / math.sqrt(parameter[0].numel())
+                parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator))
+            else:
+                parameter.fill_(1.0 if name.endswith("weight") else 0.0)
 
 
 class _Network(nn.Module):
