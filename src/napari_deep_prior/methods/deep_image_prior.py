@@ -116,7 +116,7 @@ class DeepImagePrior(Method):
         """Yield one step per iteration; the image of the last one is the answer."""
         generator = torch.Generator().manual_seed(self.seed)
         rule = choose_rule(self.stop, problem, fraction=self.held_out, patience=self.patience, generator=generator)
-        members = [_Member(self, problem, generator) for _ in range(self.members)]
+        members = [_Member(self, problem, rule.learned, generator) for _ in range(self.members)]
         step: Step | None = None
         for number in range(1, self.steps + 1):
             losses = [member.iterate(number, problem, rule.learned) for member in members]
@@ -168,13 +168,13 @@ def _network(settings: DeepImagePrior, problem: Problem, device: torch.device) -
 class _Member:
     """One network that is fitted, with its code, its optimizer and the running average of its outputs."""
 
-    def __init__(self, settings: DeepImagePrior, problem: Problem, generator: torch.Generator) -> None:
+    def __init__(self, settings: DeepImagePrior, problem: Problem, weight: Tensor, generator: torch.Generator) -> None:
         device = problem.measured.device
         self.settings = settings
         self.network = _network(settings, problem, device)
         initialise(self.network, generator)
         if settings.start_at_median:
-            self._start_at_median(problem)
+            self._start_at_median(problem, weight)
         self.code = _Code(settings, _canvas(problem), device, generator)
         self.optimizer = Optimizer(settings.optimizer, self.network, settings.rate)
         self.backtracking = _Backtracking(self.network, self.optimizer, settings.backtracking)
@@ -190,20 +190,26 @@ class _Member:
         # cuDNN's fastest gradients add up in no fixed order; the same seed must give the same image.
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
             loss.backward()
-        self.optimizer.step()
-        self.backtracking.watch(number, loss.detach())
+        # Gradients of weights that are given up would spoil the good ones.
+        if not self.backtracking.went_back(number, loss.detach()):
+            self.optimizer.step()
         self.output = output.detach()
         # A short memory at first, lest the grey of the first outputs stay in the average.
         new = max(1 - self.settings.averaging, 1 / (1 + AVERAGING_GROWTH * number))
         self.average = self.output if number == 1 else self.average.lerp(self.output, new)
         return loss.detach()
 
-    def _start_at_median(self, problem: Problem) -> None:
-        """Let the untrained network give the median of each channel, from which an image of few bright parts is near."""
-        median = problem.measured[0].flatten(1).median(dim=1).values
-        head = self.network.head
+    def _start_at_median(self, problem: Problem, weight: Tensor) -> None:
+        """Let the untrained network give the median of each channel: an image of few bright parts is near it.
+
+        Only of the values that the fit may learn from.
+        """
+        channels = zip(problem.measured[0], weight.expand_as(problem.measured)[0] > 0, strict=True)
+        medians = [values[known].median() if known.any() else values.new_tensor(0.5) for values, known in channels]
+        median = torch.stack(medians)
+        bias = self.network.get_parameter("head.bias")
         with torch.no_grad():
-            head.bias.copy_(median.logit(eps=1e-3) if self.settings.network.activation == "sigmoid" else median)
+            bias.copy_(median.logit(eps=1e-3) if self.settings.network.activation == "sigmoid" else median)
 
 
 class _Code:
@@ -257,21 +263,25 @@ class _Backtracking:
 
     def __init__(self, network: nn.Module, optimizer: Optimizer, factor: float) -> None:
         self.network, self.optimizer, self.factor = network, optimizer, factor
-        self.good: tuple[float, dict[str, Any], dict[str, Any]] | None = None
+        self.good: tuple[float, dict[str, Any], list[dict[str, Any]]] | None = None
 
-    def watch(self, number: int, loss: Tensor) -> None:
-        """Keep a good state every ``EVERY`` iterations, or return to it when the loss grew by the factor."""
+    def went_back(self, number: int, loss: Tensor) -> bool:
+        """Keep a good state every ``EVERY`` iterations, or return to it when the loss grew by the factor.
+
+        ``loss`` is that of the weights as they are: to be asked before they take their next step.
+        """
         if not self.factor or number % self.EVERY:
-            return
+            return False
         now = float(loss)
         if self.good is not None and not now <= self.factor * self.good[0]:
             _, weights, moments = self.good
             self.network.load_state_dict(weights)
             # A copy, since loading hands the stored moments to the optimizer, which changes them in place.
             self.optimizer.load_state_dict(copy.deepcopy(moments))
-            return
+            return True
         self.good = (
             now,
             copy.deepcopy(self.network.state_dict()),
             copy.deepcopy(self.optimizer.state_dict()),
         )
+        return False
