@@ -234,12 +234,13 @@ def _write_tiff(name: str, picture: Picture) -> None:
             )
     if picture.record:
         metadata["MapAnnotation"][RECORD_KEY] = json.dumps(picture.record)
-    colour = {"photometric": "rgb"} if axes.endswith("S") and pixels.shape[-1] in (3, 4) else {}
+    colour = "rgb" if axes.endswith("S") and pixels.shape[-1] in (3, 4) else "minisblack"
+    # Samples of a pixel lie together; tifffile knows that by itself of colours only.
+    layout = "contig" if axes.endswith("S") else None
     # OME knows no half-precision floats.
     pixels = pixels.astype(np.float32) if pixels.dtype == np.float16 else pixels
     tifffile.imwrite(
-        name, pixels, ome=True, metadata=metadata, photometric=colour.get("photometric", "minisblack"),
-        compression="zlib",
+        name, pixels, ome=True, metadata=metadata, photometric=colour, planarconfig=layout, compression="zlib",
     )  # fmt: skip
 
 
