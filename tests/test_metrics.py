@@ -58,3 +58,7 @@ def test_hfen_sees_edges_and_not_a_shift_of_all_intensities(reference: np.ndarra
     assert hfen(reference + 500, reference) == pytest.approx(0, abs=1e-3)
     # Without any detail left, all of the high frequencies are wrong.
     assert hfen(np.full_like(reference, reference.mean()), reference) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_psnr_of_equal_images_is_infinite_without_a_warning(reference: np.ndarray) -> None:
+    assert psnr(reference, reference) == float("inf")

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+import numpy as np
 import pytest
 
 from napari_deep_prior.settings import Setting, Settings, fields, flat_fields, parse_numbers, replace_flat
@@ -133,3 +134,52 @@ def test_numbers_are_read_from_text(text: str) -> None:
 def test_text_that_is_no_list_of_numbers_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="write, for example, 16, 32, 64"):
         parse_numbers(text)
+
+
+def test_a_group_takes_only_settings_of_its_kind() -> None:
+    with pytest.raises(ValueError, match=r"inner is Outer.*it must be Inner"):
+        Outer(inner=Outer())
+
+
+@pytest.mark.parametrize(
+    "record",
+    [3, None, [1], {"kind": "Outer", "inner": 3}, {"kind": "Outer", "inner": {"kind": "Inner", "widths": 3}}],
+)
+def test_json_of_the_wrong_type_is_a_value_error(record: object) -> None:
+    with pytest.raises(ValueError, match=r"names with their values are needed|widths is 3"):
+        Outer.from_json(record)
+
+
+def test_numbers_of_numpy_are_numbers_and_survive_json() -> None:
+    settings = Outer(count=np.int64(3), share=np.float32(0.5), inner=Inner(widths=(np.uint8(2),), sharp=np.bool_(0)))
+    assert settings == Outer(count=3, share=0.5, inner=Inner(widths=(2,), sharp=False))
+    assert Outer.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Other(Settings):
+    depth: Annotated[int, Setting("Depth", "of the thing")] = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loose(Settings):
+    limit: Annotated[float | None, Setting("Limit", "empty: none", low=0)] = None
+    inner: Annotated[Inner | Other, Setting("Inner", "one of two groups")] = field(default_factory=Inner)
+
+
+def test_an_optional_setting_may_be_none() -> None:
+    found = {entry.name: entry for entry in fields(Loose)}
+    assert (found["limit"].kind, found["limit"].optional, found["inner"].optional) == (float, True, False)
+    assert Loose(limit=2.5).limit == 2.5
+    for settings in (Loose(), Loose(limit=2.5)):
+        assert Loose.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+    with pytest.raises(ValueError, match="limit is -1; it must be at least 0"):
+        Loose(limit=-1)
+
+
+def test_a_group_may_be_one_of_several_kinds() -> None:
+    assert fields(Loose)[1].groups == (Inner, Other)
+    for settings in (Loose(), Loose(inner=Other(depth=4))):
+        assert Loose.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+    with pytest.raises(ValueError, match="it must be Inner or Other"):
+        Loose(inner=Loose())

@@ -6,9 +6,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from napari_deep_prior.axes import MissingPixelsError
 from napari_deep_prior.methods import DeepImagePrior
 from napari_deep_prior.restoration import restore
-from napari_deep_prior.stacks import slice_axes, slices
+from napari_deep_prior.stacks import MOST_FRAMES, sample, slice_axes, slices
 from napari_deep_prior.tasks import Denoise
 
 Make = Callable[..., DeepImagePrior]
@@ -43,6 +44,8 @@ def stack(rng: np.random.Generator) -> np.ndarray:
 
 
 def test_each_slice_is_restored_as_if_it_were_alone(stack: np.ndarray, tiny: Make) -> None:
+    # Too small to tell their noise, which would be told once for the whole stack.
+    stack = stack[:, :9, :8]
     whole = restore(stack, Denoise(), tiny(), axes="TYX", device="cpu").finish()
     for frame, restored in zip(stack, whole, strict=True):
         np.testing.assert_array_equal(restored, restore(frame, Denoise(), tiny(), device="cpu").finish())
@@ -119,7 +122,7 @@ class Counting:
 
 def test_an_array_on_disk_is_read_slice_by_slice(stack: np.ndarray, tiny: Make) -> None:
     lazy = Counting(stack)
-    run = restore(lazy, Denoise(), tiny(steps=2), axes="TYX", device="cpu")
+    run = restore(lazy, Denoise(), tiny(steps=2), axes="PYX", device="cpu")
     assert lazy.read == 0
     next(run)
     next(run)
@@ -137,9 +140,109 @@ def test_a_dask_array_stays_lazy_until_a_slice_is_needed(stack: np.ndarray, tiny
         return stack[number]
 
     frames = [array.from_delayed(dask.delayed(load)(number), stack.shape[1:], stack.dtype) for number in range(3)]
-    run = restore(array.stack(frames), Denoise(), tiny(), axes="TYX", device="cpu")
+    run = restore(array.stack(frames), Denoise(), tiny(), axes="PYX", device="cpu")
     assert run.slice_count == 3
     assert loaded == []
     next(run)
     assert loaded == [0]
-    np.testing.assert_array_equal(run.finish(), restore(stack, Denoise(), tiny(), axes="TYX", device="cpu").finish())
+    np.testing.assert_array_equal(run.finish(), restore(stack, Denoise(), tiny(), axes="PYX", device="cpu").finish())
+    # Every frame once.
+    assert loaded == [0, 1, 2]
+
+
+BAD = {
+    "constant channels that differ": (np.stack([np.zeros((9, 8)), np.ones((9, 8))]), "TCYX"),
+    "all NaN": (np.full((2, 9, 8), np.nan), "TCYX"),
+    "constant but for a NaN": (np.where(np.arange(144).reshape(2, 9, 8) == 5, np.nan, 3.0), "TCYX"),
+    "black RGBA frame": (np.concatenate([np.zeros((9, 8, 3)), np.ones((9, 8, 1))], axis=2), "TYXS"),
+}
+
+
+@pytest.mark.parametrize(("bad", "axes"), BAD.values(), ids=BAD.keys())
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_slice_with_nothing_to_restore_does_not_end_the_run(
+    rng: np.random.Generator, tiny: Make, bad: np.ndarray, axes: str, place: int
+) -> None:
+    stack = rng.random((3, *bad.shape)).astype(np.float32)
+    stack[place] = bad
+    run = restore(stack, Denoise(missing="fill"), tiny(stop="none"), axes=axes, device="cpu")
+    image = run.finish()
+    np.testing.assert_array_equal(image[place], stack[place])
+    for other in {0, 1, 2} - {place}:
+        assert (image[other] != stack[other]).any()
+    assert run.record["chosen step"][place] is None
+    (note,) = run.record["passed through"]
+    assert note.startswith(f"slice {place + 1}: ")
+    assert note.endswith("nothing to restore")
+
+
+def holed(stack: np.ndarray, number: int) -> np.ndarray:
+    image = stack.astype(np.float32)
+    image[number, 4, 5:8] = np.nan
+    return image
+
+
+def test_missing_pixels_that_a_lazy_array_shows_late_pass_through(stack: np.ndarray, tiny: Make) -> None:
+    image = holed(stack, 1)
+    run = restore(Counting(image), Denoise(), tiny(stop="none"), axes="PYX", device="cpu")
+    restored = run.finish()
+    np.testing.assert_array_equal(restored[1], image[1])
+    assert (restored[2] != image[2]).any()
+    assert run.record["chosen step"] == [3, None, 3]
+    assert run.record["passed through"][0].startswith("slice 2: 3 of 143 pixels are NaN or infinite")
+
+
+def test_missing_pixels_in_the_first_slice_of_a_lazy_array_are_refused(stack: np.ndarray, tiny: Make) -> None:
+    run = restore(Counting(holed(stack, 0)), Denoise(), tiny(), axes="PYX", device="cpu")
+    with pytest.raises(MissingPixelsError, match="3 of 143"):
+        run.finish()
+
+
+def test_missing_pixels_of_an_array_in_memory_are_counted_at_once(stack: np.ndarray, tiny: Make) -> None:
+    image = holed(stack, 2)
+    image[0, 0, 0] = np.inf
+    with pytest.raises(MissingPixelsError, match="4 of 429"):
+        restore(image, Denoise(), tiny(), axes="TYX", device="cpu")
+
+
+def test_a_finished_run_has_read_every_pixel_once(stack: np.ndarray, tiny: Make) -> None:
+    lazy = Counting(stack)
+    run = restore(lazy, Denoise(), tiny(), axes="PYX", device="cpu")
+    for step in run:
+        if run.slice_number == 2 and step.number == 2:
+            break
+    # The third slice is not read before it is asked for.
+    run.close()
+    assert lazy.read == 2 * stack[0].size
+    np.testing.assert_array_equal(run.image[2], stack[2])
+    lazy.read = 0
+    assert restore(lazy, Denoise(), tiny(), axes="PYX", device="cpu").finish().shape == stack.shape
+    assert lazy.read == stack.size
+
+
+def test_the_noise_of_a_time_lapse_is_told_from_its_middle_frames(rng: np.random.Generator, tiny: Make) -> None:
+    lazy = Counting(rng.poisson(100, (40, 24, 24)).astype(np.uint16))
+    run = restore(lazy, Denoise(), tiny(), axes="TYX", device="cpu")
+    next(run)
+    assert lazy.read == (1 + MOST_FRAMES) * 24 * 24
+    assert run.noise is not None
+    for _ in range(4):
+        next(run)
+    assert run.slice_number == 2
+    # One camera for all frames: told once.
+    assert lazy.read == (2 + MOST_FRAMES) * 24 * 24
+
+
+def test_a_sample_holds_the_middle_of_time_and_of_all_other_stack_axes() -> None:
+    image = np.arange(20 * 2 * 3 * 4 * 5).reshape(20, 2, 3, 4, 5)
+    np.testing.assert_array_equal(sample(image, "TCZYX"), image[6:14, :, 1:2])
+    np.testing.assert_array_equal(sample(image, "TCZYX", frames=3), image[8:11, :, 1:2])
+    np.testing.assert_array_equal(sample(image[:5], "TCZYX"), image[:5, :, 1:2])
+    np.testing.assert_array_equal(sample(image[:, 0, 0], "TYX", frames=1), image[9:10, 0, 0])
+    np.testing.assert_array_equal(sample(image[0], "CPYX"), image[0][:, 1:2])
+
+
+def test_a_sample_of_a_lazy_array_reads_nothing_else() -> None:
+    lazy = Counting(np.zeros((40, 3, 4, 5)))
+    assert sample(lazy, "TZYX").shape == (MOST_FRAMES, 1, 4, 5)
+    assert lazy.read == MOST_FRAMES * 4 * 5
