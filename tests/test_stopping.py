@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -133,7 +134,8 @@ def test_too_few_pixels_to_hold_out_leave_the_decision_to_the_variance(pose: Cal
 
 @pytest.mark.parametrize("fraction", [0.05, 0.2, 0.5])
 def test_one_pixel_of_each_group_of_similar_brightness_is_held_out(problem: Problem, fraction: float) -> None:
-    held_out = hold_out(problem, fraction, generator())
+    held_out, judged = hold_out(problem, fraction, generator())
+    assert torch.equal(held_out, judged)
     by_brightness = held_out.flatten()[problem.measured.flatten().argsort()]
     groups = by_brightness.reshape(-1, round(1 / fraction)).sum(dim=1)
     assert torch.equal(groups, torch.ones_like(groups))
@@ -151,13 +153,73 @@ def test_missing_pixels_are_never_held_out(pose: Callable[..., Problem], rng: np
     image[0, :20] = np.nan
     image[1, :, :10] = np.nan
     problem = pose(image, "CYX", missing="fill")
-    held_out = hold_out(problem, 0.1, generator())
+    held_out, _ = hold_out(problem, 0.1, generator())
     assert held_out.shape == (1, 1, 40, 40)
     assert int(held_out.sum()) == 60
     assert held_out[0, 0, :20].sum() == held_out[..., :10].sum() == 0
 
 
 def test_another_seed_holds_out_other_pixels(problem: Problem) -> None:
-    masks = [hold_out(problem, 0.05, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+    masks = [hold_out(problem, 0.05, torch.Generator().manual_seed(seed))[0] for seed in (1, 1, 2)]
     assert torch.equal(masks[0], masks[1])
     assert not torch.equal(masks[0], masks[2])
+
+
+def grained(problem: Problem, grain: int) -> Problem:
+    return dataclasses.replace(problem, grain=grain)
+
+
+@pytest.mark.parametrize("grain", [3, 5])
+def test_blocks_of_the_grain_are_hidden_and_their_middles_judge(problem: Problem, grain: int) -> None:
+    hidden, judged = hold_out(grained(problem, grain), 0.2, generator())
+    middles = judged[0, 0].nonzero()
+    assert len(middles) == (40 // grain) ** 2 // 5 or len(middles) == (-(-40 // grain)) ** 2 // 5
+    reach = grain // 2
+    wanted = torch.zeros(40, 40)
+    for row, column in middles.tolist():
+        assert row % grain == column % grain == reach
+        wanted[row - reach : row + reach + 1, column - reach : column + reach + 1] = 1
+    assert torch.equal(hidden[0, 0], wanted)
+
+
+def test_what_is_hidden_is_not_learned_and_what_judges_is_hidden(problem: Problem) -> None:
+    rule = choose_rule("held-out", grained(problem, 3), fraction=0.2, patience=20, generator=generator())
+    assert isinstance(rule, HeldOut)
+    assert torch.equal(rule.learned, 1 - rule.hidden)
+    assert float((rule.weight * rule.learned).sum()) == 0
+    assert float(rule.hidden.sum()) == pytest.approx(9 * float(rule.weight.sum()), rel=0.1)
+    # Only the middles of the blocks are judged.
+    wrong_beside = problem.measured + rule.hidden - rule.weight
+    assert float(rule.measure(1, wrong_beside, wrong_beside)) == pytest.approx(0, abs=1e-9)
+
+
+def test_blocks_lie_in_the_planes_of_a_volume(pose: Callable[..., Problem], rng: np.random.Generator) -> None:
+    volume = pose(rng.permutation(3 * 18 * 15).reshape(3, 18, 15).astype(np.float32), "ZYX")
+    hidden, judged = hold_out(grained(volume, 3), 0.1, generator())
+    assert hidden.shape == judged.shape == (1, 1, 3, 18, 15)
+    assert int(hidden.sum()) == 9 * int(judged.sum()) > 0
+    for plane in range(3):
+        assert int(hidden[0, 0, plane].sum()) == 9 * int(judged[0, 0, plane].sum())
+
+
+def test_the_middle_of_a_block_is_never_missing(pose: Callable[..., Problem], rng: np.random.Generator) -> None:
+    image = rng.random((42, 42)).astype(np.float32)
+    image[:21] = np.nan
+    hidden, judged = hold_out(grained(pose(image, missing="fill"), 3), 0.1, generator())
+    assert int(judged.sum()) == 7 * 14 // 10
+    assert int(judged[0, 0, :21].sum()) == 0
+    assert int(hidden[0, 0, :20].sum()) == 0
+
+
+def test_rules_that_hide_nothing_say_so(problem: Problem) -> None:
+    for name in ("none", "variance"):
+        rule = choose_rule(name, problem, fraction=0.05, patience=20, generator=generator())
+        assert rule.hidden.shape == (1, 1, 40, 40)
+        assert not rule.hidden.any()
+
+
+def test_the_deviation_is_kept_with_the_image_it_belongs_to(rule: HeldOut, problem: Problem) -> None:
+    for number, distance in enumerate([0.5, 0.1, 0.3], start=1):
+        average = problem.measured + distance
+        rule.observe(number, average, average, flat(problem, number))
+    assert torch.equal(rule.deviation, flat(problem, 2))

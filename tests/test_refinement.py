@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from napari_deep_prior.collaborative import SMALLEST_SIDE
+from napari_deep_prior.methods import DeepImagePrior
+from napari_deep_prior.methods.refinement import can_refine, denoise, refine
+from napari_deep_prior.noise import NoiseModel
+from napari_deep_prior.operators import Operator
+from napari_deep_prior.phantom import Camera, cells
+from napari_deep_prior.problem import Problem
+
+CAMERA = Camera(gain=4.0, offset=100.0, read_noise=6.0)
+MODEL = NoiseModel(gain=4.0, offset=100.0, read_noise=6.0)
+
+Pose = Callable[..., Problem]
+
+
+class Scene:
+    """A measured phantom with its truth and a blurred pilot, canonical."""
+
+    def __init__(self, pose: Pose, shape: tuple[int, ...] = (64, 64), axes: str = "YX", **changes: object) -> None:
+        photons = 2 * cells(shape)
+        rng = np.random.default_rng(0)
+        self.measured = CAMERA.expose(photons, rng).astype(np.float32)
+        channels = shape[0] if "C" in axes else 1
+        measured = changes.pop("measured", self.measured)
+        self.problem = dataclasses.replace(pose(measured, axes, "fill", [MODEL] * channels), **changes)
+        blurred = gaussian_filter(photons, [0] * (len(shape) - 2) + [1.5, 1.5])
+        self.truth, self.pilot = (self.canonical(CAMERA.expected(image), axes) for image in (photons, blurred))
+        self.hidden = torch.zeros_like(self.problem.weight[:, :1])
+
+    def canonical(self, image: np.ndarray, axes: str) -> Tensor:
+        """Return grey levels as canonical values, by the line through the measured ones."""
+        grey = torch.from_numpy(self.measured)
+        out = torch.from_numpy(image)
+        if "C" in axes:
+            low, high = grey.amin((1, 2), keepdim=True), grey.amax((1, 2), keepdim=True)
+            return ((out - low) / (high - low) * 0.9 + 0.05)[None]
+        return ((out - grey.min()) / (grey.max() - grey.min()) * 0.9 + 0.05)[None, None]
+
+    def error(self, image: Tensor) -> float:
+        return float((image - self.truth).square().mean())
+
+
+@pytest.fixture
+def scene(pose: Pose) -> Scene:
+    return Scene(pose)
+
+
+def some_hidden(scene: Scene) -> Tensor:
+    return (torch.rand(scene.hidden.shape, generator=torch.Generator().manual_seed(0)) < 0.05).float()
+
+
+def test_a_phantom_is_refined_with_the_help_of_a_blurred_pilot(scene: Scene) -> None:
+    refined = refine(scene.problem, scene.pilot, some_hidden(scene))
+    assert refined.shape == scene.problem.measured.shape
+    assert scene.error(refined) < 0.5 * min(scene.error(scene.pilot), scene.error(scene.problem.measured))
+
+
+def test_with_nothing_hidden_the_fit_alone_is_the_pilot(scene: Scene) -> None:
+    refined = refine(scene.problem, scene.pilot, scene.hidden)
+    assert scene.error(refined) < min(scene.error(scene.pilot), scene.error(scene.problem.measured))
+
+
+def test_a_perfect_fit_stays_about_as_good(scene: Scene) -> None:
+    refined = refine(scene.problem, scene.truth, some_hidden(scene))
+    assert scene.error(refined) < 0.1 * scene.error(scene.problem.measured)
+
+
+def test_refining_changes_neither_the_problem_nor_the_fit(scene: Scene) -> None:
+    hidden = some_hidden(scene)
+    tensors = (scene.problem.measured, scene.problem.weight, scene.pilot, hidden)
+    before = [tensor.clone() for tensor in tensors]
+    first, second = (refine(scene.problem, scene.pilot, hidden) for _ in range(2))
+    assert all(torch.equal(tensor, copied) for tensor, copied in zip(tensors, before, strict=True))
+    assert torch.equal(first, second)
+    assert not first.requires_grad
+
+
+@pytest.mark.parametrize("value", [0.1, 0.9])
+def test_missing_pixels_are_filled_and_their_values_leave_no_trace(pose: Pose, scene: Scene, value: float) -> None:
+    holed = scene.measured.copy()
+    holed[10:14, 20:23] = np.nan
+    holes = Scene(pose, measured=holed)
+    missing = holes.problem.weight == 0
+    assert int(missing.sum()) == 12
+    spoiled = dataclasses.replace(holes.problem, measured=torch.where(missing, value, holes.problem.measured))
+    refined = refine(spoiled, holes.pilot, some_hidden(holes))
+    assert torch.equal(refined, refine(holes.problem, holes.pilot, some_hidden(holes)))
+    inside = {"refined": refined, "pilot": holes.pilot, "mean": holes.problem.measured[~missing].mean()}
+    alone = inside["alone"] = list(denoise(spoiled))[-1]
+    error = {name: float((image - holes.truth)[missing].square().mean()) for name, image in inside.items()}
+    assert error["refined"] < 1.1 * error["pilot"] < error["mean"]
+    assert error["alone"] < error["mean"]
+    assert holes.error(refined) < holes.error(holes.pilot)
+    assert torch.equal(alone, list(denoise(holes.problem))[-1])
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((3, 40, 36), "ZYX"), ((2, 40, 36), "CYX")])
+def test_planes_and_channels_are_refined(pose: Pose, shape: tuple[int, ...], axes: str) -> None:
+    scene = Scene(pose, shape, axes)
+    assert can_refine(scene.problem)
+    for hidden in (scene.hidden, some_hidden(scene)):
+        refined = refine(scene.problem, scene.pilot, hidden)
+        assert refined.shape == scene.problem.measured.shape
+        assert scene.error(refined) < scene.error(scene.pilot)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_patches_alone_remove_noise_pass_by_pass(pose: Pose, channels: int) -> None:
+    scene = Scene(pose, (channels, 48, 44), "CYX")
+    errors = [scene.error(image) for image in denoise(scene.problem)]
+    assert errors[-1] < 0.5 * scene.error(scene.problem.measured)
+    assert errors[-1] < errors[0]
+
+
+@pytest.mark.parametrize("side", [SMALLEST_SIDE, SMALLEST_SIDE + 1, 13])
+def test_the_smallest_planes_can_be_refined(pose: Pose, side: int) -> None:
+    scene = Scene(pose, (side, 17))
+    assert can_refine(scene.problem)
+    assert torch.isfinite(refine(scene.problem, scene.pilot, some_hidden(scene))).all()
+    assert torch.isfinite(list(denoise(scene.problem))[-1]).all()
+
+
+class Halving(Operator):
+    """Half of the image is measured."""
+
+    def __call__(self, image: Tensor) -> Tensor:
+        return 0.5 * image
+
+    def image_shape(self, measured_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return measured_shape
+
+
+@pytest.mark.parametrize("changes", [{"grain": 3}, {"grain": 5}, {"operator": Halving()}])
+def test_what_patches_cannot_help_with_is_left_alone(
+    pose: Pose, tiny: Callable[..., DeepImagePrior], changes: dict[str, object]
+) -> None:
+    scene = Scene(pose, (24, 24), **changes)
+    assert not can_refine(scene.problem)
+    assert [step.number for step in tiny(refine=True).fit(scene.problem)] == [1, 2, 3]
+
+
+def test_planes_smaller_than_a_patch_are_left_alone(pose: Pose) -> None:
+    assert not can_refine(Scene(pose, (SMALLEST_SIDE - 1, 20)).problem)
+    assert not can_refine(Scene(pose, (3, 20, SMALLEST_SIDE - 1), "ZYX").problem)
