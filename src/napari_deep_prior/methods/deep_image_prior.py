@@ -179,6 +179,8 @@ class _Member:
         self.optimizer = Optimizer(settings.optimizer, self.network, settings.rate)
         self.backtracking = _Backtracking(self.network, self.optimizer, settings.backtracking)
         self.output = self.average = torch.empty(0)
+        # Whether the next output is the first of the average: outputs of weights that were given up do not count.
+        self.starts = True
 
     def iterate(self, number: int, problem: Problem, weight: Tensor) -> Tensor:
         """Take one step of the optimizer; return the loss (0-d, detached) from before it."""
@@ -190,13 +192,15 @@ class _Member:
         # cuDNN's fastest gradients add up in no fixed order; the same seed must give the same image.
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
             loss.backward()
+        starts = self.starts
+        self.starts = self.backtracking.went_back(number, loss.detach())
         # Gradients of weights that are given up would spoil the good ones.
-        if not self.backtracking.went_back(number, loss.detach()):
+        if not self.starts:
             self.optimizer.step()
         self.output = output.detach()
         # A short memory at first, lest the grey of the first outputs stay in the average.
         new = max(1 - self.settings.averaging, 1 / (1 + AVERAGING_GROWTH * number))
-        self.average = self.output if number == 1 else self.average.lerp(self.output, new)
+        self.average = self.output if starts else self.average.lerp(self.output, new)
         return loss.detach()
 
     def _start_at_median(self, problem: Problem, weight: Tensor) -> None:
