@@ -464,3 +464,26 @@ def test_the_noise_can_be_given(folder: Path) -> None:
     assert (record["task"]["gain"], record["task"]["offset"], record["task"]["sigma"]) == (4, 100, 6)
     (camera,) = record["noise"]["channels"]
     assert (camera["gain"], camera["offset"], camera["read_noise"], camera["reliable"]) == (4, 100, 6, True)
+
+
+@pytest.mark.parametrize("arguments", [["-m", "napari_deep_prior"], ["-m", "napari_deep_prior.cli"]])
+def test_the_package_is_a_command_too(run_python: Run, arguments: list[str]) -> None:
+    done = run_python(*arguments, "--version")
+    assert (done.returncode, done.stdout) == (DONE, f"deep-prior {VERSION}\n")
+
+
+def test_ctrl_c_while_pytorch_is_loaded_is_no_traceback(run_python: Run) -> None:
+    code = """
+import sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+from napari_deep_prior.__main__ import main
+sys.exit(main())
+"""
+    done = run_python("-c", code, "denoise", "in.tif", "out.tif")
+    assert (done.returncode, done.stderr) == (INTERRUPTED, "deep-prior: stopped; nothing was written\n")

@@ -321,6 +321,7 @@ LEVELS = (
     {"tasks"},
     {"restoration"},
     {"cli"},
+    {"__main__"},
 )
 """Folders and files of the core: each may import only from lower levels. New ones find their place here."""
 

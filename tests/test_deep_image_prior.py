@@ -348,7 +348,13 @@ def test_a_step_that_explodes_is_undone_without_a_step_by_its_gradient(problem: 
     with torch.no_grad():
         member.network.get_parameter("head.bias").fill_(float("nan"))
     member.iterate(2, problem, problem.weight)
+    assert not torch.isfinite(member.average).any()
     assert float(member.iterate(3, problem, problem.weight)) == first
+    # What came of the weights that were given up is in no average.
+    assert torch.equal(member.average, member.output)
+    member.iterate(4, problem, problem.weight)
+    assert torch.isfinite(member.average).all()
+    assert not torch.equal(member.average, member.output)
 
 
 def test_members_are_averaged_and_tell_the_deviation(problem: Problem, tiny: Make) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -20,7 +19,6 @@ from napari_deep_prior.tasks import TASKS
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "napari_deep_prior"
-PROJECT = ROOT / "pyproject.toml"
 MANIFEST = PACKAGE / "napari.yaml"
 PLUGIN = "napari-deep-prior"
 
@@ -133,8 +131,6 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("way", ["folder", "editable", "wheel"])
 def test_an_installed_package_shows_its_plugin(tmp_path: Path, wheel: Path, manifest: dict[str, Any], way: str) -> None:
-    if way == "editable" and not importlib.util.find_spec("editables") and "dev-mode-dirs" not in PROJECT.read_text():
-        pytest.skip("without 'dev-mode-dirs' hatchling needs the package 'editables'")
     venv.create(tmp_path / "venv", with_pip=False, symlinks=sys.platform != "win32")
     python = tmp_path / "venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     packages = Path(
@@ -149,7 +145,7 @@ def test_an_installed_package_shows_its_plugin(tmp_path: Path, wheel: Path, mani
     home = PACKAGE if way == "editable" else packages / "napari_deep_prior"
     assert Path(found["module"]).resolve() == (home / "__init__.py").resolve()
     assert found["commands"] == [entry["id"] for entry in manifest["commands"]]
-    assert found["script"] == ["napari_deep_prior.cli:main"]
+    assert found["script"] == ["napari_deep_prior.__main__:main"]
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
