@@ -17,7 +17,7 @@ PATCH = 7
 ALIKE_FIRST, ALIKE = 18, 55
 """Patches in a group: without, and with a pilot, which tells better which ones are alike."""
 
-REACH = 15
+REACH = 6
 """Pixels around a patch in which others like it are looked for."""
 
 STRIDE = 4
@@ -33,9 +33,9 @@ SMALLEST_SIDE = PATCH + 1
 
 
 @torch.no_grad()
-def denoise(noisy: Tensor, variance: Tensor) -> Tensor:
-    """Return a plane (rows, columns) denoised in two passes; ``variance`` is that of the noise of each pixel."""
-    return refine(noisy, _combine(noisy, noisy, variance, ALIKE_FIRST, piloted=False), variance)
+def first(noisy: Tensor, variance: Tensor) -> Tensor:
+    """Return a plane (rows, columns) denoised from itself alone; ``variance`` is that of the noise of each pixel."""
+    return _combine(noisy, noisy, variance, ALIKE_FIRST, piloted=False)
 
 
 @torch.no_grad()
@@ -50,9 +50,17 @@ def refine(noisy: Tensor, pilot: Tensor, variance: Tensor) -> Tensor:
     return _combine(noisy, pilot, variance, ALIKE, piloted=True)
 
 
+def memory(rows: int, columns: int) -> int:
+    """Return about how many bytes a plane of that size takes."""
+    groups = (rows // STRIDE + 2) * (columns // STRIDE + 2)
+    table = 4 * groups * (2 * REACH + 1) ** 2
+    chunk = 4 * 4 * CHUNK * ALIKE * PATCH**2
+    return 2 * table + chunk + 12 * 4 * rows * columns
+
+
 def _combine(noisy: Tensor, guide: Tensor, variance: Tensor, count: int, *, piloted: bool) -> Tensor:
     corners = _alike(guide, count)
-    # Combinations shrink towards zero: from far away that leaves their sum at 1, and dark regions as bright as they are.
+    # Combinations shrink towards zero; from far away that leaves their sum at 1, and dark regions at their level.
     shift = guide.min() - LIFT * variance.max().sqrt()
     rows, columns = noisy.shape
     within = (torch.arange(PATCH)[:, None] * columns + torch.arange(PATCH)).ravel().to(noisy.device)
@@ -75,11 +83,17 @@ def _ridge(patches: Tensor, spread: Tensor, *, piloted: bool) -> Tensor:
 
     ``spread`` (G, 1, 1) is the variance of the noise, summed over the pixels of a patch.
     """
-    identity = torch.eye(patches.shape[1], device=patches.device)
-    gram = patches @ patches.transpose(1, 2)
+    combination: Tensor
+    gram = patches @ patches.mT
     if piloted:
-        return torch.linalg.solve(gram + spread * identity, gram).transpose(1, 2)
-    return (identity - spread * torch.linalg.inv(gram + 1e-3 * spread * identity)).transpose(1, 2)
+        identity = torch.eye(patches.shape[1], device=patches.device)
+        combination = torch.linalg.solve(gram + spread * identity, gram).mT
+        return combination
+    # Directions in which there is less than noise are left out: with their negative weights they would add some.
+    values, vectors = torch.linalg.eigh(gram)
+    kept = (1 - spread[:, 0] / values.clamp(min=1e-6)).clamp(min=0)
+    combination = (vectors * kept[:, None]) @ vectors.mT
+    return combination
 
 
 def _alike(image: Tensor, count: int) -> Tensor:
@@ -89,19 +103,23 @@ def _alike(image: Tensor, count: int) -> Tensor:
     at_rows, at_columns = _positions(last_row, image.device), _positions(last_column, image.device)
     reach = min(REACH, max(last_row, last_column))
     shifts = [(down, right) for down in range(-reach, reach + 1) for right in range(-reach, reach + 1)]
-    # Outside there is nothing alike: a value that no patch comes near to.
-    far = 1e3 * (image.max() - image.min() + 1)
-    framed = functional.pad(image, (reach,) * 4, value=float(far))
+    framed = functional.pad(image, (reach,) * 4)
     distances = torch.empty(len(shifts), len(at_rows), len(at_columns), device=image.device)
     for number, (down, right) in enumerate(shifts):
         shifted = framed[reach + down : reach + down + rows, reach + right : reach + right + columns]
-        distances[number] = _patch_sums((image - shifted).square(), at_rows, at_columns)
+        sums = _patch_sums((image - shifted).square(), at_rows, at_columns)
+        inside_rows = (at_rows + down >= 0) & (at_rows + down <= last_row)
+        inside_columns = (at_columns + right >= 0) & (at_columns + right <= last_column)
+        distances[number] = sums.masked_fill(~(inside_rows[:, None] & inside_columns), torch.inf)
+    # A patch belongs to its own group, also where the picture is flat.
     distances[shifts.index((0, 0))] = -1
-    nearest = distances.flatten(1).topk(min(count, len(shifts)), dim=0, largest=False).indices.T
+    inside = int(distances.isfinite().flatten(1).sum(dim=0).min())
+    nearest = distances.flatten(1).topk(min(count, inside), dim=0, largest=False).indices.T
     offsets = torch.tensor(shifts, device=image.device)
     corner_rows = at_rows.repeat_interleave(len(at_columns))[:, None] + offsets[nearest][..., 0]
     corner_columns = at_columns.repeat(len(at_rows))[:, None] + offsets[nearest][..., 1]
-    return corner_rows.clamp(0, last_row) * columns + corner_columns.clamp(0, last_column)
+    corners: Tensor = corner_rows * columns + corner_columns
+    return corners
 
 
 def _positions(last: int, device: torch.device) -> Tensor:
@@ -114,4 +132,5 @@ def _patch_sums(values: Tensor, at_rows: Tensor, at_columns: Tensor) -> Tensor:
     sums = functional.pad(values.cumsum(0), (0, 0, 1, 0))
     sums = sums[at_rows + PATCH] - sums[at_rows]
     sums = functional.pad(sums.cumsum(1), (1, 0))
-    return sums[:, at_columns + PATCH] - sums[:, at_columns]
+    total: Tensor = sums[:, at_columns + PATCH] - sums[:, at_columns]
+    return total

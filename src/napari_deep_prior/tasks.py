@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
-from .methods import METHODS, DeepImagePrior
+from .methods import METHODS, DeepImagePrior, NonLocalRidge
 from .networks.hourglass import Hourglass
 from .operators import Identity
 from .problem import Method, Task
@@ -28,17 +28,23 @@ DEFAULT_PRESET = "balanced"
 
 PRESETS: Mapping[str, Mapping[str, Method]] = {
     "denoise": {
+        "fast": NonLocalRidge(),
         "balanced": DeepImagePrior(),
+        "best": DeepImagePrior(
+            steps=800, patience=250, members=2, code_channels=16, network=Hourglass(channels=(32,) * 5)
+        ),
         # Ulyanov et al. 2018: the denoising notebook's network and numbers.
         "paper": DeepImagePrior(
             steps=3000,
             stop="none",
-            optimizer="adam",
             code_channels=32,
             jitter_source="fresh",
             jitter_warmup=0,
+            optimizer="adam",
             start_at_median=False,
             refine=False,
+            code_range=0.1,
+            pull=0.0,
             precision="float32",
             network=Hourglass(
                 channels=(128,) * 5, skip=(4,) * 5, normalise_joined=True, pointwise="all", padding="reflection"

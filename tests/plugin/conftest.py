@@ -33,7 +33,7 @@ def open_dock(viewer, qtbot):
 
     def open_dock(method=QUICK):
         _, dock = viewer.window.add_plugin_dock_widget("napari-deep-prior", "Denoise")
-        dock.method_form.show(method)
+        dock.show_method(method)
         return dock
 
     return open_dock

@@ -1,7 +1,9 @@
 """Methods: how a problem is solved. The only optimisation loops are here. ``METHODS`` lists them."""
 
+from ..problem import Method
 from .deep_image_prior import DeepImagePrior
+from .non_local_ridge import NonLocalRidge
 
-METHODS = {"deep-image-prior": DeepImagePrior}
+METHODS: dict[str, type[Method]] = {"deep-image-prior": DeepImagePrior, "non-local-ridge": NonLocalRidge}
 
-__all__ = ["METHODS", "DeepImagePrior"]
+__all__ = ["METHODS", "DeepImagePrior", "NonLocalRidge"]

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, final
 import torch
 from torch import Tensor, nn
 
+from .. import collaborative
 from ..misfit import weighted_mean
 from ..networks.hourglass import SMALLEST_SIDE, Hourglass, initialise
 from ..networks.memory import training_memory
@@ -18,11 +19,8 @@ from ..problem import Method, Problem, Step
 from ..settings import Setting
 from .optimizers import Optimizer, OptimizerName
 from .precision import Precision, working_dtype
-from .refinement import can_refine, refine
+from .refinement import Pulled, can_refine, denoise_unseen, refine
 from .stopping import StoppingRuleName, WindowedVariance, choose_rule
-
-CODE_RANGE = 0.1
-"""The code is drawn from U[0, 0.1] (Ulyanov et al. 2018)."""
 
 AVERAGING_GROWTH = 0.15
 """The running average remembers a share of the iterations made so far, 1 / 0.15 of them, until it is at its longest."""
@@ -32,6 +30,9 @@ WARMUP_START = 0.3
 
 POOL_MARGIN = 32
 """Pixels by which the pool of noise is larger than the code: room for 33 shifts along every axis."""
+
+REFINEMENT_OVERHEAD = 2
+"""Measured peak of the refinement over its counted memory: 1.4 to 2.7."""
 
 
 @final
@@ -45,9 +46,7 @@ class DeepImagePrior(Method):
     Fails where the image is as irregular as the noise (fine random texture), and where the noise itself is smooth.
     """
 
-    steps: Annotated[int, Setting("Steps", "the most iterations; it stops by itself before", 1, 1_000_000, False)] = (
-        2000
-    )
+    steps: Annotated[int, Setting("Steps", "the most iterations; it stops by itself before", 1, 1_000_000, False)] = 400
     stop: Annotated[
         StoppingRuleName,
         Setting(
@@ -61,7 +60,7 @@ class DeepImagePrior(Method):
     ] = 0.05
     patience: Annotated[
         int, Setting("Patience", "fewest steps to wait for a smaller error before stopping", 1, 1_000_000)
-    ] = 250
+    ] = 100
     optimizer: Annotated[
         OptimizerName,
         Setting("Optimizer", "muon: orthogonalised updates, needs less than half the steps; adam: the paper's"),
@@ -72,7 +71,10 @@ class DeepImagePrior(Method):
     ] = 1
     code_channels: Annotated[
         int, Setting("Code channels", "channels of the fixed noise that goes into the network", 1, 1024)
-    ] = 32
+    ] = 8
+    code_range: Annotated[
+        float, Setting("Code range", "the fixed noise lies between 0 and this; larger learns faster", 1e-3, 10.0)
+    ] = 0.3
     jitter: Annotated[
         float, Setting("Jitter", "standard deviation of the noise added to the code in every step", 0.0, 1.0)
     ] = 1 / 30
@@ -103,8 +105,12 @@ class DeepImagePrior(Method):
         bool, Setting("Start at median", "let the untrained network give the median of the image, not mid-grey")
     ] = True
     refine: Annotated[
-        bool, Setting("Refine", "at the end, bring patches that look alike together; only where noise is independent")
+        bool, Setting("Refine", "join the fit with patches that look alike; only where the noise is independent")
     ] = True
+    pull: Annotated[
+        float,
+        Setting("Pull", "how far the fit is drawn to what patches give, which makes it faster; 0 = not", 0.0, 1.0),
+    ] = 0.7
     precision: Annotated[
         Precision, Setting("Precision", "auto: bfloat16 inside the network where the processor has it")
     ] = "auto"
@@ -116,10 +122,15 @@ class DeepImagePrior(Method):
         """Yield one step per iteration; the image of the last one is the answer."""
         generator = torch.Generator().manual_seed(self.seed)
         rule = choose_rule(self.stop, problem, fraction=self.held_out, patience=self.patience, generator=generator)
+        patches = denoise_unseen(problem, rule.hidden) if self.refine and can_refine(problem) else None
+        taught = problem
+        if patches is not None and self.pull:
+            misfit = Pulled(problem.misfit, problem.measured, patches, self.pull)
+            taught = dataclasses.replace(problem, misfit=misfit)
         members = [_Member(self, problem, rule.learned, generator) for _ in range(self.members)]
         step: Step | None = None
         for number in range(1, self.steps + 1):
-            losses = [member.iterate(number, problem, rule.learned) for member in members]
+            losses = [member.iterate(number, taught, rule.learned) for member in members]
             output = torch.stack([member.output for member in members]).mean(dim=0)
             average = torch.stack([member.average for member in members])
             rule.observe(number, output, average.mean(dim=0), average.std(dim=0) if self.members > 1 else None)
@@ -136,9 +147,8 @@ class DeepImagePrior(Method):
             yield step
             if rule.finished(number):
                 break
-        if self.refine and step is not None and can_refine(problem):
-            del members
-            yield dataclasses.replace(step, image=refine(problem, step.image, rule.hidden))
+        if patches is not None and step is not None:
+            yield dataclasses.replace(step, image=refine(problem, step.image, patches, rule.hidden))
 
     def memory(self, problem: Problem) -> int:
         """Return about how many bytes the fit will need."""
@@ -149,7 +159,11 @@ class DeepImagePrior(Method):
         # The code and the noise for it, in float32.
         noise = 3 * 4 * code.numel()
         window = WindowedVariance.WINDOW * 4 * problem.measured.numel() if self.stop == "variance" else 0
-        return training_memory(network, code) + self.members * noise + window
+        # What a fit gave back is not at hand at once for the refinement, so that both count.
+        refining = 0
+        if self.refine and can_refine(problem):
+            refining = REFINEMENT_OVERHEAD * collaborative.memory(*problem.measured.shape[-2:])
+        return training_memory(network, code) + self.members * noise + window + refining
 
 
 def _canvas(problem: Problem) -> tuple[int, ...]:
@@ -233,7 +247,7 @@ class _Code:
         self.layout = torch.channels_last if len(canvas) == 2 else torch.channels_last_3d
         self.canvas = canvas
         shape = (1, settings.code_channels, *canvas)
-        self.fixed = self._ready(torch.empty(shape).uniform_(0, CODE_RANGE, generator=generator))
+        self.fixed = self._ready(torch.empty(shape).uniform_(0, settings.code_range, generator=generator))
         self.pool: Tensor | None = None
         if settings.jitter_source == "pooled":
             larger = (1, settings.code_channels, *(length + POOL_MARGIN for length in canvas))

@@ -1,4 +1,4 @@
-"""The last touch of a denoised image: patches that look alike, in the image and in its measurement, are brought together.
+"""Patches that look alike, brought together: by themselves, and as the last touch of a fitted image.
 
 A network is best where the image is smooth, patches where it repeats itself (texture). What each of them contributes
 is decided by the pixels that neither has seen.
@@ -6,20 +6,29 @@ is decided by the pixels that neither has seen.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import final
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from .. import collaborative
+from ..misfit import Misfit
 from ..operators import Identity
 from ..problem import Problem
 
+PASSES = 4
+"""Times that the result of one pass is the pilot of the next; more change nothing."""
+
+CAUTION = 0.9
+"""Share of the noise that a pass takes away: the pilot still has a little of it, and the next pass comes."""
+
+BLUR, BLUR_REACH = 1.0, 3
+"""Standard deviation and reach, in pixels, of the blur that the first pilot is made of."""
 
 SHARES = (0.3, 1.0)
 """Smallest and largest share of the expected noise that is believed to be there."""
-
-SMOOTHING = 5
-"""Pixels along a side of the mean from which the noise of each pixel is told before there is any better."""
 
 
 def can_refine(problem: Problem) -> bool:
@@ -29,79 +38,133 @@ def can_refine(problem: Problem) -> bool:
 
 
 @torch.no_grad()
-def refine(problem: Problem, image: Tensor, hidden: Tensor) -> Tensor:
-    """Return a fitted image refined by collaborative ridge regression; plane by plane and channel by channel.
+def denoise(problem: Problem) -> Iterator[Tensor]:
+    """Yield the image (1, C, *S) after each of ``PASSES`` + 1 passes; missing pixels are filled from around first."""
+    noisy = _filled(problem.misfit.stabilise(problem.measured), problem.weight == 0)
+    for means in _passes(noisy, problem.misfit):
+        yield problem.misfit.unstabilise(means)
+
+
+@torch.no_grad()
+def denoise_unseen(problem: Problem, hidden: Tensor) -> Tensor:
+    """Return the stabilised means (1, C, *S) that patches give, told without the measurement where ``hidden`` is 1."""
+    missing = ((hidden > 0) | (problem.weight == 0)).expand_as(problem.measured)
+    noisy = _filled(problem.misfit.stabilise(problem.measured), missing)
+    *_, means = _passes(noisy, problem.misfit)
+    return means
+
+
+@final
+class Pulled(Misfit):
+    """A misfit whose measurement is drawn towards an estimate of its truth, in the space of stabilised noise.
+
+    A network that is fitted to it gets there in fewer steps and learns the noise later; what the estimate has wrong,
+    the measurement's own part corrects.
+    """
+
+    def __init__(self, misfit: Misfit, measured: Tensor, estimate: Tensor, pull: float) -> None:
+        self.misfit = misfit
+        self.target = torch.lerp(misfit.stabilise(measured), estimate, pull)
+
+    def pointwise(self, predicted: Tensor, measured: Tensor) -> Tensor:
+        """Return the squared differences between the mean transform of the prediction and the target."""
+        return (self.misfit.expected(predicted) - self.target).square()
+
+    def stabilise(self, measured: Tensor) -> Tensor:
+        """Return what the misfit itself returns."""
+        return self.misfit.stabilise(measured)
+
+    def expected(self, image: Tensor) -> Tensor:
+        """Return what the misfit itself returns."""
+        return self.misfit.expected(image)
+
+    def spread(self, image: Tensor) -> Tensor:
+        """Return what the misfit itself returns."""
+        return self.misfit.spread(image)
+
+    def unstabilise(self, means: Tensor) -> Tensor:
+        """Return what the misfit itself returns."""
+        return self.misfit.unstabilise(means)
+
+
+@torch.no_grad()
+def refine(problem: Problem, image: Tensor, patches: Tensor, hidden: Tensor) -> Tensor:
+    """Return a fitted image mixed with what patches give, and refined by all pixels of the measurement.
 
     Parameters
     ----------
     image : Tensor, (1, C, *S)
-        The fit, the pilot of the refinement.
+        The fit.
+    patches : Tensor, (1, C, *S)
+        What :func:`denoise_unseen` gave.
     hidden : Tensor, (1, 1, *S)
-        1 where the fit has not seen the measurement: there fit and patches are compared. All 0: only the fit is used.
+        1 where neither has seen the measurement: there they are compared. All 0: only the fit counts.
     """
     misfit = problem.misfit
-    pilot, variance = misfit.expected(image), misfit.spread(image)
-    noisy = torch.where(problem.weight > 0, misfit.stabilise(problem.measured), pilot)
-    unseen = (hidden * problem.weight) > 0
-    result = torch.empty_like(pilot)
-    for plane in _planes(pilot):
-        guess, spread = pilot[plane], variance[plane]
-        if unseen[plane].any():
-            guess, spread = _blend(noisy[plane], guess, spread, unseen[plane])
-        result[plane] = collaborative.refine(noisy[plane], guess, spread)
-    return misfit.unstabilise(result)
+    fit = misfit.expected(image)
+    noisy = torch.where(problem.weight > 0, misfit.stabilise(problem.measured), fit)
+    unseen = ((hidden * problem.weight) > 0).to(fit.dtype)
+    part = share = torch.ones((), device=fit.device)
+    if unseen.any():
+        difference = (fit - patches) * unseen
+        part = _sum(difference * (noisy - patches)) / _sum(difference.square()).clamp(min=1e-12)
+        part = part.clamp(0, 1)
+        # Where there is less noise than was expected, texture had passed for noise in the estimate.
+        mixture = torch.lerp(patches, fit, part)
+        expected = misfit.spread(misfit.unstabilise(mixture)) * unseen
+        share = (_sum((mixture - noisy).square() * unseen) / _sum(expected).clamp(min=1e-12)).clamp(*SHARES)
+    # Now that their worth is known, the patches may see everything.
+    *_, patches = _passes(noisy, misfit, share)
+    pilot = torch.lerp(patches, fit, part)
+    variance = share * misfit.spread(misfit.unstabilise(pilot))
+    return misfit.unstabilise((pilot + _on_planes(collaborative.refine, noisy, pilot, variance)) / 2)
 
 
-@torch.no_grad()
-def denoise(problem: Problem) -> Tensor:
-    """Return the image that patches alone give, (1, C, *S); missing pixels are filled from their neighbours first."""
-    misfit = problem.misfit
-    noisy = misfit.stabilise(problem.measured)
-    for plane in _planes(noisy):
-        noisy[plane] = _filled(noisy[plane], problem.weight[plane] == 0)
-    around = functional.avg_pool2d(
-        noisy.flatten(0, -3)[:, None], SMOOTHING, stride=1, padding=SMOOTHING // 2, count_include_pad=False
-    )
-    variance = misfit.spread(misfit.unstabilise(around.reshape(noisy.shape)))
-    result = torch.empty_like(noisy)
-    for plane in _planes(noisy):
-        result[plane] = collaborative.denoise(noisy[plane], variance[plane])
-    return misfit.unstabilise(result)
+def _passes(noisy: Tensor, misfit: Misfit, share: Tensor | float = 1.0) -> Iterator[Tensor]:
+    """Yield ever better estimates of the means of stabilised pixels; ``share`` scales the variance of their noise."""
+
+    def variance(means: Tensor) -> Tensor:
+        return CAUTION * share * misfit.spread(misfit.unstabilise(means))
+
+    # The blur keeps what is smooth, the first pass what repeats itself.
+    blurred = _blurred(noisy)
+    pilot = (blurred + _on_planes(collaborative.first, noisy, variance(blurred))) / 2
+    yield pilot
+    for _ in range(PASSES):
+        pilot = _on_planes(collaborative.refine, noisy, pilot, variance(pilot))
+        yield pilot
 
 
-def _blend(noisy: Tensor, fit: Tensor, variance: Tensor, unseen: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mixture of fit and patches that is closest to the unseen pixels, and the variance of the noise.
-
-    The distance from them is the noise with a little error of the mixture. Where it is less than was expected,
-    texture had passed for noise in the estimate.
-    """
-    expected = variance[unseen].mean()
-    share = ((fit - noisy)[unseen].square().mean() / expected).clamp(*SHARES)
-    patches = collaborative.denoise(_filled(noisy, unseen), share * variance)
-    difference = (fit - patches)[unseen]
-    part = (difference * (noisy - patches)[unseen]).sum() / difference.square().sum().clamp(min=1e-12)
-    mixture = torch.lerp(patches, fit, part.clamp(0, 1))
-    return mixture, ((mixture - noisy)[unseen].square().mean() / expected).clamp(*SHARES) * variance
+def _sum(values: Tensor) -> Tensor:
+    """Return the sum over all spatial axes, one value per channel."""
+    return values.sum(dim=tuple(range(2, values.ndim)), keepdim=True)
 
 
-def _filled(plane: Tensor, missing: Tensor) -> Tensor:
-    """Return a plane whose missing pixels are the mean of the nearest ones that are there."""
-    known = (~missing).to(plane.dtype)
-    plane = plane * known
-    while not known.all():
-        around = _sum_around(known)
-        mean = _sum_around(plane) / around.clamp(min=1)
-        plane = torch.where(known > 0, plane, mean)
-        known = ((known > 0) | (around > 0)).to(plane.dtype)
-        plane = plane * known
-    return plane
+def _on_planes(function: Callable[..., Tensor], *images: Tensor) -> Tensor:
+    """Return ``function`` of each plane (rows, columns) of the images (1, C, *S)."""
+    planes = zip(*(image.flatten(0, -3) for image in images), strict=True)
+    return torch.stack([function(*plane) for plane in planes]).reshape(images[0].shape)
 
 
-def _sum_around(plane: Tensor) -> Tensor:
-    return functional.avg_pool2d(plane[None, None], 3, stride=1, padding=1, divisor_override=1)[0, 0]
+def _blurred(image: Tensor) -> Tensor:
+    distance = torch.arange(-BLUR_REACH, BLUR_REACH + 1, dtype=image.dtype, device=image.device)
+    profile = torch.exp(-((distance / BLUR) ** 2) / 2)
+    kernel = torch.outer(profile, profile)
+    planes = image.flatten(0, -3)[:, None]
+    padded = functional.pad(planes, (BLUR_REACH,) * 4, mode="reflect")
+    return functional.conv2d(padded, (kernel / kernel.sum())[None, None]).reshape(image.shape)
 
 
-def _planes(image: Tensor) -> list[tuple[int, ...]]:
-    """Return the indices of all planes (rows, columns) of a tensor."""
-    leading = image.shape[:-2]
-    return [tuple(int(i) for i in index) for index in torch.cartesian_prod(*map(torch.arange, leading)).reshape(-1, len(leading))]
+def _filled(image: Tensor, missing: Tensor) -> Tensor:
+    """Return an image whose missing pixels are the mean of the nearest ones of their plane that are there."""
+    planes = image.flatten(0, -3)[:, None]
+    known = (~missing).to(image.dtype).flatten(0, -3)[:, None]
+    planes = planes * known
+    # A plane without any pixel stays 0.
+    while (known.sum(dim=(2, 3)) % known[0].numel()).any():
+        around = functional.avg_pool2d(known, 3, stride=1, padding=1, divisor_override=1)
+        sums = functional.avg_pool2d(planes, 3, stride=1, padding=1, divisor_override=1)
+        planes = torch.where(known > 0, planes, sums / around.clamp(min=1))
+        known = ((known > 0) | (around > 0)).to(image.dtype)
+        planes = planes * known
+    return planes.reshape(image.shape)

@@ -44,7 +44,7 @@ class Hourglass(Settings):
             low=1,
             high=1024,
         ),
-    ] = (32, 32, 32, 32, 32)
+    ] = (16, 32, 32, 32, 32)
     skip: Annotated[
         tuple[int, ...],
         Setting("Skip channels", "channels of the skip connection of each scale; 0 = none", low=0, high=1024),

@@ -23,6 +23,7 @@ class Form:
 
     def __init__(self, settings: Settings) -> None:
         self._settings: Any = settings
+        self._layouts: list[QFormLayout] = []
         self._shown: dict[str, tuple[Any, Any]] = {}
         self.widgets: dict[str, ValueWidget[Any]] = {}
         for field in flat_fields(settings):
@@ -32,9 +33,16 @@ class Form:
 
     def lay_out(self, layout: QFormLayout, *, advanced: bool) -> None:
         """Add a row for every advanced, or every everyday setting."""
+        self._layouts.append(layout)
         for field in flat_fields(self._settings):
             if field.about.advanced == advanced:
                 add_row(layout, self.widgets[field.name])
+
+    def set_visible(self, visible: bool) -> None:
+        """Show or hide all rows."""
+        for layout in self._layouts:
+            for widget in self.widgets.values():
+                show_row(layout, widget, visible=visible)
 
     def show(self, settings: Settings) -> None:
         """Show other settings of the same class."""
@@ -42,7 +50,7 @@ class Form:
         with self.changed.blocked():
             for field in flat_fields(settings):
                 widget = self.widgets[field.name]
-                widget.value = _text(field.default) if isinstance(widget, LineEdit) else field.default
+                widget.value = _text(field) if isinstance(widget, LineEdit) else field.default
                 self._shown[field.name] = (widget.value, field.default)
         self.changed.emit()
 
@@ -66,6 +74,8 @@ class Form:
             return exact
         if field.kind is tuple:
             return parse_numbers(value)
+        if field.optional and not value.strip():
+            return None
         if field.kind is float:
             try:
                 return float(value)
@@ -83,9 +93,9 @@ def add_row(layout: QFormLayout, widget: ValueWidget[Any]) -> None:
 
 def show_row(layout: QFormLayout, widget: ValueWidget[Any], *, visible: bool) -> None:
     """Show or hide a widget together with its label."""
-    widget.visible = visible
     label = layout.labelForField(widget.native)
     if label is not None:
+        widget.visible = visible
         label.setVisible(visible)
 
 
@@ -101,5 +111,8 @@ def _widget(field: Field) -> ValueWidget[Any]:
     return LineEdit(**about)
 
 
-def _text(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else f"{value:.4g}"
+def _text(field: Field) -> str:
+    value = field.default
+    if value is None:
+        return ""
+    return ", ".join(map(str, value)) if field.kind is tuple else f"{value:.4g}"

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, final
 import numpy as np
 from napari.utils.transforms import Affine
 
-from ..axes import CHANNEL_AXES, Array, parse_axes, stack_axes
+from ..axes import Array, parse_axes, stack_axes
+from ..posing import Noise, estimate_channels
+from ..problem import Task
 from ..restoration import RECORD, ArrayLike
 
 if TYPE_CHECKING:
@@ -125,6 +127,20 @@ def first_image(source: Source) -> Array:
     return np.array(source.pixels, dtype=np.float32)
 
 
-def channel_axis(axes: str) -> int | None:
-    """Return the position of the channel axis, or None."""
-    return next((axes.index(letter) for letter in CHANNEL_AXES if letter in axes), None)
+def noise_in_words(layer: Image, axes: str, task: Task, point: Sequence[float]) -> str:
+    """Return a sentence on the noise of the slice at ``point``, told from its middle; empty if it cannot be told."""
+    try:
+        source = take(layer, axes, "slice", point)
+        middle = []
+        for letter, length in zip(source.axes, source.pixels.shape, strict=True):
+            start = max(0, (length - NOISE_SIDE) // 2) if letter in "YX" else 0
+            middle.append(slice(start, start + NOISE_SIDE))
+        part = np.asarray(source.pixels[tuple(middle)])
+        return f"Noise: {Noise(estimate_channels(part, source.axes, task)).in_words()}."
+    except ValueError:
+        # What is wrong with the image or the axes is said when Run is pressed.
+        return ""
+
+
+NOISE_SIDE = 1024
+"""Pixels along a side from which the noise is told; more would only take longer."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from magicgui.widgets import ComboBox, LineEdit, PushButton, create_widget
 from napari.layers import Image
+from napari.qt.threading import FunctionWorker
 from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -28,7 +29,7 @@ from ..restoration import RECORD, RestorationError, name_of_result, restore
 from ..tasks import DEFAULT_PRESET, PRESETS, Denoise, from_record, task_name
 from .curve import Curve
 from .form import Form, add_row, show_row
-from .layers import Extent, appearance, axes_of, first_image, take
+from .layers import Extent, appearance, axes_of, first_image, noise_in_words, take
 from .run import Run
 from .worker import Outcome, Update
 
@@ -60,6 +61,7 @@ class TaskWidget(QWidget):
         self._build_outcome()
         self._arrange()
         self._connect()
+        self.show_method(self.presets[DEFAULT_PRESET])
         self._choose_visible()
         self._layer_chosen()
 
@@ -79,7 +81,9 @@ class TaskWidget(QWidget):
             label="Preset", choices=[*self.presets, CHANGED], value=DEFAULT_PRESET, tooltip="Settings known to do well"
         )
         self.task_form = Form(self.task)
-        self.method_form = Form(self.presets[DEFAULT_PRESET])
+        # A form for each kind of method that a preset may be; one of them is shown.
+        self._forms = {type(method): Form(method) for method in self.presets.values()}
+        self.method_form = self._forms[type(self.presets[DEFAULT_PRESET])]
         self.device: Any = ComboBox(label="Device", choices=available_devices(), tooltip="Where the work is done")
         self.dtype: Any = ComboBox(
             label="Result type",
@@ -90,6 +94,7 @@ class TaskWidget(QWidget):
 
     def _build_outcome(self) -> None:
         self.device_note = _label(why_no_gpu() or f"GPU: {describe_device(resolve_device())}", "device_note")
+        self.noise_note = _label("", "noise_note")
         self.run_button = QPushButton("Run")
         self.stop_button = QPushButton("Stop")
         self.stop_button.setToolTip("End now and keep the best image so far")
@@ -107,13 +112,14 @@ class TaskWidget(QWidget):
         advanced_rows = QWidget()
         advanced_layout = QFormLayout(advanced_rows)
         advanced_layout.setContentsMargins(0, 0, 0, 0)
-        for form in (self.task_form, self.method_form):
+        for form in (self.task_form, *self._forms.values()):
             form.lay_out(advanced_layout, advanced=True)
         advanced.addWidget(advanced_rows)
         self.rows = QFormLayout()
         for widget in (self.image, self.axes, self.extent, self.preset):
             add_row(self.rows, widget)
-        self.method_form.lay_out(self.rows, advanced=False)
+        for form in self._forms.values():
+            form.lay_out(self.rows, advanced=False)
         for widget in (self.device, self.dtype):
             add_row(self.rows, widget)
         buttons = QHBoxLayout()
@@ -124,6 +130,7 @@ class TaskWidget(QWidget):
         column.setContentsMargins(6, 6, 6, 6)
         column.addLayout(self.rows)
         column.addWidget(self.device_note)
+        column.addWidget(self.noise_note)
         column.addWidget(advanced)
         column.addWidget(self.reuse.native)
         column.addLayout(buttons)
@@ -144,7 +151,8 @@ class TaskWidget(QWidget):
         self.image.changed.connect(self._layer_chosen)
         self.axes.changed.connect(self._offer_extents)
         self.preset.changed.connect(self._preset_chosen)
-        self.method_form.changed.connect(self._name_preset)
+        for form in self._forms.values():
+            form.changed.connect(self._name_preset)
         self.reuse.changed.connect(self._reuse)
         self.run_button.clicked.connect(self.start)
         self.stop_button.clicked.connect(self.stop)
@@ -264,6 +272,22 @@ class TaskWidget(QWidget):
         if layer is not None:
             self.axes.value = axes_of(layer)
         self._offer_extents()
+        self._tell_noise()
+
+    def _tell_noise(self) -> None:
+        """Estimate the noise of the slice that is looked at, in a thread, and say it in words."""
+        layer: Image | None = self.image.value
+        self.noise_note.setText("")
+        if layer is None:
+            return
+        axes, task = self.axes.value, self.task_form.read()
+        point = self._viewer.dims.point
+        worker = FunctionWorker(lambda: noise_in_words(layer, axes, task, point))
+        worker.returned.connect(self._show_noise)
+        worker.start()
+
+    def _show_noise(self, words: str) -> None:
+        self.noise_note.setText(words)
 
     def _offer_extents(self) -> None:
         """Ask only where there is something to choose: an image without a stack axis has one slice."""
@@ -273,9 +297,17 @@ class TaskWidget(QWidget):
         if stacked:
             self.extent.choices = [text for text, extent in EXTENTS.items() if extent != "volume" or "Z" in letters]
 
+    def show_method(self, method: Method) -> None:
+        """Show the settings of a method, of whatever kind."""
+        self.method_form = self._forms[type(method)]
+        for form in self._forms.values():
+            form.set_visible(form is self.method_form)
+        self.method_form.show(method)
+
     def _preset_chosen(self, name: str) -> None:
         if name in self.presets:
-            self.method_form.show(dataclasses.replace(self.presets[name], seed=self.method_form.read().seed))
+            seed = self.method_form.widgets["seed"].value
+            self.show_method(dataclasses.replace(self.presets[name], seed=seed))
 
     def _name_preset(self) -> None:
         try:
@@ -292,7 +324,7 @@ class TaskWidget(QWidget):
             record = self.image.value.metadata[RECORD]
             task, method = from_record(record)
             self.task_form.show(task)
-            self.method_form.show(method)
+            self.show_method(method)
         except ValueError as error:
             self.tell(str(error), error=True)
             return

@@ -1,0 +1,62 @@
+"""Non-local ridge regression: no network, seconds instead of minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from .. import collaborative
+from ..misfit import weighted_mean
+from ..operators import Identity
+from ..problem import Method, Problem, Step
+from .refinement import PASSES, denoise
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class NonLocalRidge(Method):
+    """Bring patches that look alike together (Herbreteau & Kervrann 2022, doi 10.1109/ICIP46576.2022.9897992).
+
+    Every patch becomes the linear combination of similar patches that is closest to the truth on average, in the
+    space where the noise is equally strong everywhere; the result tells the next pass which patches are similar.
+    Nothing is random: the seed changes nothing. For denoising only, and only where the noise is independent from
+    pixel to pixel: correlated noise is taken for structure and kept.
+    """
+
+    def fit(self, problem: Problem) -> Iterator[Step]:
+        """Yield one step per pass.
+
+        Raises
+        ------
+        ValueError
+            If something else than the image itself was measured, or the image is smaller than a patch.
+        """
+        side = min(problem.measured.shape[-2:])
+        if not isinstance(problem.operator, Identity):
+            raise ValueError(
+                "non-local ridge regression can only denoise: choose a preset with a network for this task"
+            )
+        if side < collaborative.SMALLEST_SIDE:
+            raise ValueError(
+                f"the image is only {side} pixels wide; patches need {collaborative.SMALLEST_SIDE}: choose a preset "
+                "with a network, such as 'balanced'"
+            )
+        for number, image in enumerate(denoise(problem), start=1):
+            misfit = problem.misfit.pointwise(image, problem.measured)
+            yield Step(
+                number=number,
+                total=PASSES + 1,
+                loss=weighted_mean(misfit, problem.weight),
+                criterion=None,
+                criterion_name="",
+                chosen=torch.tensor(number),
+                image=image,
+            )
+
+    def memory(self, problem: Problem) -> int:
+        """Return about how many bytes the passes need."""
+        rows, columns = problem.measured.shape[-2:]
+        return collaborative.memory(rows, columns) + 12 * 4 * problem.measured.numel()
