@@ -322,8 +322,8 @@ def test_without_a_method_the_balanced_preset_is_taken(picture: np.ndarray) -> N
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"no preset 'best'; choose one of .*balanced, paper"):
-        preset(Denoise(), "best")
+    with pytest.raises(ValueError, match=r"no preset 'dream'; choose one of .*balanced.*paper"):
+        preset(Denoise(), "dream")
 
 
 def test_the_paper_preset_has_the_numbers_of_the_paper() -> None:
