@@ -54,7 +54,7 @@ def memory(rows: int, columns: int) -> int:
     """Return about how many bytes a plane of that size takes."""
     groups = (rows // STRIDE + 2) * (columns // STRIDE + 2)
     table = 4 * groups * (2 * REACH + 1) ** 2
-    chunk = 4 * 4 * CHUNK * ALIKE * PATCH**2
+    chunk = 12 * 4 * CHUNK * ALIKE * PATCH**2
     return 2 * table + chunk + 12 * 4 * rows * columns
 
 
@@ -118,13 +118,13 @@ def _alike(image: Tensor, count: int) -> Tensor:
     offsets = torch.tensor(shifts, device=image.device)
     corner_rows = at_rows.repeat_interleave(len(at_columns))[:, None] + offsets[nearest][..., 0]
     corner_columns = at_columns.repeat(len(at_rows))[:, None] + offsets[nearest][..., 1]
-    corners: Tensor = corner_rows * columns + corner_columns
-    return corners
+    return corner_rows * columns + corner_columns
 
 
 def _positions(last: int, device: torch.device) -> Tensor:
     """Return every ``STRIDE``-th position and the last one."""
-    return torch.unique(torch.cat([torch.arange(0, last + 1, STRIDE), torch.tensor([last])])).to(device)
+    positions = sorted({*range(0, last + 1, STRIDE), last})
+    return torch.tensor(positions, device=device)
 
 
 def _patch_sums(values: Tensor, at_rows: Tensor, at_columns: Tensor) -> Tensor:
@@ -132,5 +132,4 @@ def _patch_sums(values: Tensor, at_rows: Tensor, at_columns: Tensor) -> Tensor:
     sums = functional.pad(values.cumsum(0), (0, 0, 1, 0))
     sums = sums[at_rows + PATCH] - sums[at_rows]
     sums = functional.pad(sums.cumsum(1), (1, 0))
-    total: Tensor = sums[:, at_columns + PATCH] - sums[:, at_columns]
-    return total
+    return sums[:, at_columns + PATCH] - sums[:, at_columns]

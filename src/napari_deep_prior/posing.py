@@ -19,6 +19,9 @@ from .problem import Problem, Task
 STRONGLY_CORRELATED = 0.4
 """Correlation of neighbours from which also pixels two apart tell about each other."""
 
+FEWEST_FOR_CORRELATION = 200 * 200
+"""Pixels of a plane below which its own texture cannot be told from correlated noise, which is the rarer of the two."""
+
 SMALLEST_PLANE = 10
 """Pixels along a side below which the noise cannot be estimated."""
 
@@ -83,6 +86,8 @@ def _estimate(part: Array, letters: str, task: Task) -> NoiseModel:
     else:
         repeats = rest.index("T") if "T" in rest and values.shape[rest.index("T")] > 1 else None
         model = estimate_noise(values, repeats_axis=repeats, offset=task.offset)
+        if repeats is None and values.shape[-2] * values.shape[-1] < FEWEST_FOR_CORRELATION:
+            model = dataclasses.replace(model, correlation=(0.0, 0.0))
     return dataclasses.replace(
         model,
         gain=model.gain if task.gain is None else task.gain,

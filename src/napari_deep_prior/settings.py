@@ -77,9 +77,7 @@ class Settings:
         """
         if not isinstance(record, Mapping):
             # Records come from files: whatever is wrong with one is a wrong value.
-            raise ValueError(  # noqa: TRY004
-                f"the settings of {cls.__name__!r} are {record!r}; names with their values are needed"
-            )
+            raise ValueError(f"the settings of {cls.__name__!r} are {record!r}; names with their values are needed")
         if record.get("kind") != cls.__name__:
             raise ValueError(f"these settings are of {record.get('kind')!r}; {cls.__name__!r} is needed")
         known = {field.name: field for field in fields(cls)}

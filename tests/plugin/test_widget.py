@@ -310,7 +310,7 @@ def test_missing_pixels_are_counted_and_filled_on_request(viewer, open_dock, qtb
     dock = open_dock()
     click(qtbot, dock.run_button)
     assert "3 of 930 pixels" in dock.status.text()
-    assert dock.fill_button.isVisible()
+    assert not dock.fill_button.isHidden()
     click(qtbot, dock.fill_button)
     with qtbot.waitSignal(dock.run.finished, timeout=30_000):
         pass

@@ -31,9 +31,6 @@ WARMUP_START = 0.3
 POOL_MARGIN = 32
 """Pixels by which the pool of noise is larger than the code: room for 33 shifts along every axis."""
 
-REFINEMENT_OVERHEAD = 2
-"""Measured peak of the refinement over its counted memory: 1.4 to 2.7."""
-
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -154,15 +151,13 @@ class DeepImagePrior(Method):
         """Return about how many bytes the fit will need."""
         canvas = _canvas(problem)
         network = _network(self, problem, torch.device("meta"))
-        dtype = working_dtype(self.precision, problem.measured.device)
+        dtype = working_dtype(self.precision, problem.measured.device, dimensions=len(canvas))
         code = torch.empty(1, self.code_channels, *canvas, device="meta", dtype=dtype)
         # The code and the noise for it, in float32.
         noise = 3 * 4 * code.numel()
         window = WindowedVariance.WINDOW * 4 * problem.measured.numel() if self.stop == "variance" else 0
         # What a fit gave back is not at hand at once for the refinement, so that both count.
-        refining = 0
-        if self.refine and can_refine(problem):
-            refining = REFINEMENT_OVERHEAD * collaborative.memory(*problem.measured.shape[-2:])
+        refining = collaborative.memory(*problem.measured.shape[-2:]) if self.refine and can_refine(problem) else 0
         return training_memory(network, code) + self.members * noise + window + refining
 
 
@@ -242,7 +237,7 @@ class _Code:
     ) -> None:
         self.jitter, self.warmup = settings.jitter, settings.jitter_warmup
         self.device = device
-        self.dtype = working_dtype(settings.precision, device)
+        self.dtype = working_dtype(settings.precision, device, dimensions=len(canvas))
         self.generator = generator
         self.layout = torch.channels_last if len(canvas) == 2 else torch.channels_last_3d
         self.canvas = canvas

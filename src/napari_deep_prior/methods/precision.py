@@ -9,13 +9,15 @@ import torch
 Precision = Literal["auto", "float32"]
 
 
-def working_dtype(precision: Precision, device: torch.device) -> torch.dtype:
-    """Return the number format for the layers of a network on ``device``.
+def working_dtype(precision: Precision, device: torch.device, *, dimensions: int) -> torch.dtype:
+    """Return the number format for the layers of a network of two or three dimensions on ``device``.
 
     "auto" means bfloat16 on processors with AVX512-BF16 or AMX and on GPUs of compute capability 8.0 or more;
     emulated bfloat16 would be slower than float32.
     """
-    if precision == "float32":
+    # Three-dimensional bfloat16 convolutions on the CPU give NaN now and then, depending on what was in the memory
+    # before (PyTorch 2.13 on AVX512-BF16). This goes when they no longer do.
+    if precision == "float32" or (device.type == "cpu" and dimensions == 3):
         return torch.float32
     if device.type == "cuda":
         fast = torch.cuda.get_device_capability(device) >= (8, 0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 from napari.qt.threading import GeneratorWorker
 from napari.utils import progress
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]  # qtpy renames it at run time
+from qtpy.QtWidgets import QWidget
 
 from ..axes import Array
 from ..restoration import RECORD, Restoration
@@ -40,9 +41,18 @@ class Run(QObject):
     """The run is over, however it ended, and the worker is idle."""
 
     def __init__(
-        self, viewer: Viewer, restoration: Restoration, name: str, preview: Array, look: Mapping[str, Any]
+        self,
+        viewer: Viewer,
+        window: QWidget,
+        restoration: Restoration,
+        name: str,
+        preview: Array,
+        look: Mapping[str, Any],
     ) -> None:
         super().__init__()
+        self._window: QWidget | None = window
+        self._shown = window.isVisible()
+        window.destroyed.connect(self._forget_window)
         self._viewer, self._name, self._look = viewer, name, dict(look)
         self._preview_data = preview
         self._layer: Image | None = None
@@ -67,7 +77,17 @@ class Run(QObject):
         """End the run after the iteration under way, with the best image so far as its result."""
         self._stop.set()
 
+    def _forget_window(self) -> None:
+        self._window = None
+
+    def _closed(self) -> bool:
+        """Return whether the viewer was closed meanwhile: then there is nowhere to show anything."""
+        return self._window is None or (self._shown and not self._window.isVisible())
+
     def _update(self, update: Update) -> None:
+        if self._closed():
+            self._stop.set()
+            return
         began = time.monotonic()
         self._preview_data[update.index] = update.image
         if self._layer is None:
@@ -84,6 +104,8 @@ class Run(QObject):
         self._progress.update(done - self._progress.n)
 
     def _succeed(self, outcome: Outcome) -> None:
+        if self._closed():
+            return
         metadata = {RECORD: outcome.record}
         if self._layer is not None and self._layer in self._viewer.layers:
             self._layer.data = outcome.image
@@ -95,6 +117,8 @@ class Run(QObject):
 
     def _fail(self, error: BaseException) -> None:
         """Keep a preview that has something to show, under a name that says what it is."""
+        if self._closed():
+            return
         if self._layer is not None and self._layer in self._viewer.layers:
             self._layer.name = f"{self._name} (unfinished)"
         self.failed.emit(error)

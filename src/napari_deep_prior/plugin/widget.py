@@ -202,7 +202,9 @@ class TaskWidget(QWidget):
             device=self.device.value, dtype=self.dtype.value,
         )  # fmt: skip
         name = name_of_result(layer.name, task)
-        self.run = Run(self._viewer, restoration, name, first_image(source), appearance(layer, source.offset))
+        self.run = Run(
+            self._viewer, self._window(), restoration, name, first_image(source), appearance(layer, source.offset)
+        )
         self.run.updated.connect(self._show_update)
         self.run.succeeded.connect(self._show_outcome)
         self.run.failed.connect(self._show_failure)
@@ -215,6 +217,13 @@ class TaskWidget(QWidget):
         self.bar.setRange(0, 0)
         self.tell(f"Starting on {describe_device(restoration.device)} …")
         self.run.start()
+
+    def _window(self) -> QWidget:
+        """Return the viewer's window, in which this dock stands or from which it was pulled out."""
+        widget: QWidget = self
+        while (parent := widget.parentWidget()) is not None:
+            widget = parent
+        return widget
 
     def _show_update(self, update: Update) -> None:
         self.curve.add(update)
