@@ -1,5 +1,6 @@
 # `make demo`  denoise the sample in the real viewer; pictures and image in demo/
 # `make test`  style, types, manifest, tests
+# `make bench` our presets beside other denoisers (long), `make bench-quick` in a few minutes
 # Each does its own set-up, in .venv; nothing outside of this folder is changed but missing apt packages (as root).
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ BIN := .venv/bin
 VIRTUAL := $(shell command -v xvfb-run >/dev/null 2>&1 || [ "$$(uname -s)" = Linux ] && echo 'xvfb-run --auto-servernum --server-args="-screen 0 1600x1000x24"')
 DEMO_SCREEN := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,$(VIRTUAL))
 
-.PHONY: install demo test lint clean
+.PHONY: install demo test lint bench bench-quick clean
 
 install: .venv/.installed
 
@@ -32,6 +33,14 @@ lint: install
 
 test: lint
 	$(VIRTUAL) $(BIN)/python -m pytest
+
+# BM3D's licence forbids more than this: the package never depends on it.
+bench: install
+	$(BIN)/python -m pip install --quiet bm3d matplotlib
+	$(BIN)/python benchmarks/denoising.py
+
+bench-quick: install
+	$(BIN)/python benchmarks/denoising.py --quick
 
 clean:
 	rm -rf .venv demo dist .mypy_cache .ruff_cache .pytest_cache

@@ -42,17 +42,17 @@ def main() -> None:
     _wait_until(lambda: dock.run is None)
     seconds = time.monotonic() - began
     result = viewer.layers["cells (noisy) denoised"]
-    viewer.grid.enabled = True
-    viewer.grid.shape = (1, 2)
-    truth.visible = False
+    truth_pixels = truth.data
     viewer.layers.remove(truth)
+    grid = viewer.canvas.grid if hasattr(viewer, "canvas") else viewer.grid  # napari 0.9 moved it
+    grid.enabled, grid.shape = True, (1, 2)
     viewer.reset_view(margin=0.02)
     _let_window_settle()
     viewer.screenshot(str(OUTPUT / "viewer.png"), canvas_only=False)
     target = OUTPUT / "denoised.ome.tif"
     target.unlink(missing_ok=True)
     result.save(str(target), plugin="napari-deep-prior")
-    _report(noisy.data, result, truth.data, seconds)
+    _report(noisy.data, result, truth_pixels, seconds)
     if os.environ.get("DISPLAY") and not os.environ.get("XAUTHORITY", "").startswith("/tmp/xvfb-run"):  # noqa: S108
         napari.run()
     viewer.close()
