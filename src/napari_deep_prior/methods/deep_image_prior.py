@@ -19,7 +19,7 @@ from ..problem import Method, Problem, Step
 from ..settings import Setting
 from .optimizers import Optimizer, OptimizerName
 from .precision import Precision, working_dtype
-from .refinement import Pulled, can_refine, denoise_unseen, refine
+from .refinement import Pulled, can_refine, denoise_unseen, mix, refine
 from .stopping import StoppingRuleName, WindowedVariance, choose_rule
 
 AVERAGING_GROWTH = 0.15
@@ -120,17 +120,18 @@ class DeepImagePrior(Method):
         generator = torch.Generator().manual_seed(self.seed)
         rule = choose_rule(self.stop, problem, fraction=self.held_out, patience=self.patience, generator=generator)
         patches = denoise_unseen(problem, rule.hidden) if self.refine and can_refine(problem) else None
-        taught = problem
-        if patches is not None and self.pull:
-            misfit = Pulled(problem.misfit, problem.measured, patches, self.pull)
-            taught = dataclasses.replace(problem, misfit=misfit)
+        companion = None if patches is None else problem.misfit.unstabilise(patches)
+        taught = self._taught(problem, patches)
         members = [_Member(self, problem, rule.learned, generator) for _ in range(self.members)]
         step: Step | None = None
         for number in range(1, self.steps + 1):
             losses = [member.iterate(number, taught, rule.learned) for member in members]
-            output = torch.stack([member.output for member in members]).mean(dim=0)
-            average = torch.stack([member.average for member in members])
-            rule.observe(number, output, average.mean(dim=0), average.std(dim=0) if self.members > 1 else None)
+            outputs = torch.stack([member.output for member in members])
+            averages = torch.stack([member.average for member in members])
+            fit = averages.mean(dim=0)
+            image = fit if companion is None else mix(problem, fit, companion, rule.hidden)
+            deviation = averages.std(dim=0) if self.members > 1 else None
+            rule.observe(number, outputs.mean(dim=0), image, deviation, fit)
             step = Step(
                 number=number,
                 total=self.steps,
@@ -145,7 +146,14 @@ class DeepImagePrior(Method):
             if rule.finished(number):
                 break
         if patches is not None and step is not None:
-            yield dataclasses.replace(step, image=refine(problem, step.image, patches, rule.hidden))
+            yield dataclasses.replace(step, image=refine(problem, rule.fit, patches, rule.hidden))
+
+    def _taught(self, problem: Problem, patches: Tensor | None) -> Problem:
+        """Return the problem that the networks are fitted to: drawn to what patches give, if they help."""
+        if patches is None or not self.pull:
+            return problem
+        misfit = Pulled(problem.misfit, problem.measured, patches, self.pull)
+        return dataclasses.replace(problem, misfit=misfit)
 
     def memory(self, problem: Problem) -> int:
         """Return about how many bytes the fit will need."""

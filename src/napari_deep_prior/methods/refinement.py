@@ -88,6 +88,19 @@ class Pulled(Misfit):
 
 
 @torch.no_grad()
+def mix(problem: Problem, fit: Tensor, patches: Tensor, hidden: Tensor) -> Tensor:
+    """Return the mixture of two images, (1, C, *S), that is closest to the pixels that neither has seen.
+
+    So a fit that has only begun is never worse than the patches. ``patches`` is an image here.
+    """
+    misfit = problem.misfit
+    unseen = hidden * problem.weight
+    means = misfit.expected(patches)
+    part = _part(misfit.expected(fit), means, misfit.stabilise(problem.measured), unseen)
+    return torch.lerp(patches, fit, part)
+
+
+@torch.no_grad()
 def refine(problem: Problem, image: Tensor, patches: Tensor, hidden: Tensor) -> Tensor:
     """Return a fitted image mixed with what patches give, and refined by all pixels of the measurement.
 
@@ -106,9 +119,7 @@ def refine(problem: Problem, image: Tensor, patches: Tensor, hidden: Tensor) -> 
     unseen = ((hidden * problem.weight) > 0).to(fit.dtype)
     part = share = torch.ones((), device=fit.device)
     if unseen.any():
-        difference = (fit - patches) * unseen
-        part = _sum(difference * (noisy - patches)) / _sum(difference.square()).clamp(min=1e-12)
-        part = part.clamp(0, 1)
+        part = _part(fit, patches, noisy, unseen)
         # Where there is less noise than was expected, texture had passed for noise in the estimate.
         mixture = torch.lerp(patches, fit, part)
         expected = misfit.spread(misfit.unstabilise(mixture)) * unseen
@@ -133,6 +144,14 @@ def _passes(noisy: Tensor, misfit: Misfit, share: Tensor | float = 1.0) -> Itera
     for _ in range(PASSES):
         pilot = _on_planes(collaborative.refine, noisy, pilot, variance(pilot))
         yield pilot
+
+
+def _part(fit: Tensor, patches: Tensor, noisy: Tensor, unseen: Tensor) -> Tensor:
+    """Return, per channel, the part of the fit in the mixture that is closest to the unseen pixels."""
+    difference = (fit - patches) * unseen
+    part = _sum(difference * (noisy - patches)) / _sum(difference.square()).clamp(min=1e-12)
+    # Where no pixel is hidden nothing tells what the patches are worth.
+    return torch.where(_sum(unseen) > 0, part.clamp(0, 1), 1.0)
 
 
 def _sum(values: Tensor) -> Tensor:

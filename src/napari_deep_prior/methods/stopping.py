@@ -42,7 +42,7 @@ class StoppingRule(ABC):
         self.patience = patience
         self.learned = problem.weight
         self.hidden = torch.zeros_like(problem.weight[:, :1])
-        self.image = problem.measured
+        self.image = self.fit = problem.measured
         self.deviation: Tensor | None = None
         self.chosen = torch.zeros((), dtype=torch.int64, device=device)
         self.best = torch.full((), math.inf, device=device)
@@ -54,19 +54,29 @@ class StoppingRule(ABC):
 
     @final
     @torch.no_grad()
-    def observe(self, number: int, output: Tensor, average: Tensor, deviation: Tensor | None = None) -> None:
+    def observe(
+        self,
+        number: int,
+        output: Tensor,
+        average: Tensor,
+        deviation: Tensor | None = None,
+        fit: Tensor | None = None,
+    ) -> None:
         """Take in the output of an iteration and the running average of the outputs, both ``(1, C, *S)``.
 
-        ``deviation`` is how far the averages of several networks are apart, kept with the image.
+        Kept with the image: ``deviation``, how far the averages of several networks are apart, and ``fit``, the
+        average as it was before anything was mixed in (itself if nothing was).
         """
+        fit = average if fit is None else fit
         now = torch.full_like(self.chosen, number)
         self.criterion = self.measure(number, output, average)
         if self.criterion is None or number == 1:
-            self.image, self.chosen, self.deviation = average, now, deviation
+            self.image, self.fit, self.chosen, self.deviation = average, fit, now, deviation
             return
         better = self.criterion < self.best
         self.best = torch.where(better, self.criterion, self.best)
         self.image = torch.where(better, average, self.image)
+        self.fit = torch.where(better, fit, self.fit)
         self.chosen = torch.where(better, now, self.chosen)
         if deviation is not None and self.deviation is not None:
             self.deviation = torch.where(better, deviation, self.deviation)

@@ -36,7 +36,7 @@ class _LogAxis(pyqtgraph.AxisItem):  # type: ignore[misc]
 
     def logTickStrings(self, values: list[float], scale: float, spacing: object) -> list[str]:  # noqa: N802
         """Return the tick values as text."""
-        return [f"{10**value * scale:.1g}" for value in values]
+        return [f"{10**value * scale:.3g}" for value in values]
 
 
 @final
@@ -45,7 +45,7 @@ class Curve(pyqtgraph.PlotWidget):  # type: ignore[misc]
 
     def __init__(self, text: str, parent: QWidget | None = None) -> None:
         super().__init__(parent, background=None, axisItems={"left": _LogAxis("left")})
-        self.setMinimumHeight(150)
+        self.setMinimumHeight(170)
         self.setMenuEnabled(False)
         self.setMouseEnabled(x=False, y=False)
         self.hideButtons()
@@ -55,6 +55,8 @@ class Curve(pyqtgraph.PlotWidget):  # type: ignore[misc]
             axis.setPen(text)
             axis.enableAutoSIPrefix(False)
             self.setLabel(side, label)
+        # Room for the label under the numbers, whose descenders would be cut off.
+        self.getAxis("bottom").setHeight(42)
         self.setLogMode(y=True)
         self._legend = self.addLegend(offset=(-5, 5), labelTextColor=text)
         self._criterion_name = ""
