@@ -317,7 +317,7 @@ LEVELS = (
     {"settings", "axes", "noise", "operators", "devices", "metrics", "io", "phantom", "collaborative"},
     {"networks", "misfit", "stacks"},
     {"problem"},
-    {"methods", "posing"},
+    {"methods", "posing", "diagnostics"},
     {"tasks"},
     {"restoration"},
     {"cli"},

@@ -115,12 +115,25 @@ class Frame:
 
         In float32 a small range far from zero would lose its grey levels.
         """
+        return self._arranged(tensor, *self.units, alpha=self.alpha)
+
+    def to_deviation(self, tensor: Tensor) -> Array:
+        """Return differences of canonical values, (1, C, *S), in the input's axes and intensity units."""
+        return self.to_plain(
+            tensor * torch.from_numpy(self.units[0]).to(tensor).reshape(1, -1, *(1,) * (tensor.ndim - 2))
+        )
+
+    def to_plain(self, tensor: Tensor) -> Array:
+        """Return values (1, C, *S) that have units of their own, unchanged, in the input's axes; for opacity 0."""
+        alpha = None if self.alpha is None else np.zeros_like(self.alpha)
+        return self._arranged(tensor, np.ones_like(self.span), np.zeros_like(self.span), alpha=alpha)
+
+    def _arranged(self, tensor: Tensor, factor: Array, shift: Array, *, alpha: Array | None) -> Array:
         values = tensor.detach()[0].to("cpu", torch.float32).numpy().astype(np.float64)
         trailing = (-1,) + (1,) * (values.ndim - 1)
-        factor, shift = self.units
         image = values * factor.reshape(trailing) + shift.reshape(trailing)
-        if self.alpha is not None:
-            image = np.concatenate([image, self.alpha[None]])
+        if alpha is not None:
+            image = np.concatenate([image, alpha[None]])
         channel = _channel_position(self.axes)
         return np.asarray(image[0] if channel is None else np.moveaxis(image, 0, channel))
 

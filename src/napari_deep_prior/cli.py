@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     given = vars(options)
     # Everything that can be wrong is found before the first step.
-    io.refuse_output(options.output, overwrite=options.overwrite)
+    for path in filter(None, (options.output, options.residual, options.uncertainty)):
+        io.refuse_output(path, overwrite=options.overwrite)
     if Path(options.output).resolve() == Path(options.input).resolve():
         raise ValueError(f"input and output are the same file {options.input!r}: the original would be lost")
     picture = io.read(options.input, axes=options.axes)
@@ -62,6 +63,7 @@ def _run(options: argparse.Namespace) -> int:
         volume=options.volume,
         device=options.device,
         dtype=options.dtype,
+        diagnostics=bool(options.residual or options.uncertainty),
     ) as run:
         dtype = np.dtype(np.float32) if options.dtype == "float32" else picture.pixels.dtype
         io.refuse_picture(options.output, axes=run.axes, shape=picture.pixels.shape, dtype=dtype)
@@ -86,12 +88,28 @@ def _deliver(run: Restoration, picture: io.Picture, reference: Array | None, opt
         io.write(options.output, result, overwrite=options.overwrite)
         told = f"stopped after the result was written to {options.output!r}"
         _say(f"{options.output}: chosen step {record['chosen step']}, {record['slices restored']} slices restored")
+        _write_diagnostics(run, picture, options)
         for note in record["passed through"]:
             _say(f"passed through unchanged: {note}")
         if reference is not None:
             print(compare(picture.pixels, image, reference, axes=picture.axes))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(told) from None
+
+
+def _write_diagnostics(run: Restoration, picture: io.Picture, options: argparse.Namespace) -> None:
+    """Write what the result can be checked by, where it was asked for."""
+    for name, path in (("residual", options.residual), ("uncertainty", options.uncertainty)):
+        if path is None:
+            continue
+        if name not in run.diagnostics:
+            raise ValueError(f"there is no {name} to write to {path!r}: it needs two or more --members")
+        values = run.diagnostics[name]
+        check = io.Picture(pixels=values, axes=run.axes, spacing=picture.spacing, units=picture.units)
+        io.write(path, check, overwrite=options.overwrite)
+        _say(f"{path}: {name}")
+    for verdict in filter(None, np.atleast_1d(run.record["residual"]).tolist()):
+        _say(verdict)
 
 
 def _drive(run: Restoration) -> tuple[bool, RestorationError | None]:
@@ -192,6 +210,8 @@ def _add_common(command: argparse.ArgumentParser, task: str) -> None:
         help="type of the result's pixels (default same)",
     )
     add("--reference", metavar="GT", help="an image of the truth: print PSNR and SSIM before and after")
+    add("--residual", metavar="FILE", help="write what was taken away, in standard deviations of the noise (.tif)")
+    add("--uncertainty", metavar="FILE", help="write the deviation between the --members of an ensemble (.tif)")
     add("--overwrite", action="store_true", help="replace OUT if it exists")
 
 

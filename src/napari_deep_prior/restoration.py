@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, Self, final
 import numpy as np
 import torch
 
+from . import diagnostics as checks
 from .axes import (
     Array,
     Frame,
@@ -85,6 +86,7 @@ class Restoration(Iterator[Step]):
         volume: bool,
         device: str,
         dtype: ResultType,
+        diagnostics: bool,
     ) -> None:
         kind = np.dtype(image.dtype)
         if kind.kind not in "iuf":
@@ -103,6 +105,10 @@ class Restoration(Iterator[Step]):
         self._chosen: list[int | None] = []
         self._passed: list[str] = []
         self.noise: Noise | None = None
+        self._problem: Problem | None = None
+        self._wanted = diagnostics
+        self._checks: dict[str, Array] = {}
+        self._verdicts: list[str] = []
         self._refuse_without_memory()
         if isinstance(image, np.ndarray) and kind.kind == "f":
             parts = (image[index] for index in self._slices)
@@ -136,6 +142,15 @@ class Restoration(Iterator[Step]):
         return index, to_dtype(frame.to_image(step.image), np.dtype(np.float32))
 
     @property
+    def diagnostics(self) -> dict[str, Array]:
+        """What the finished slices can be checked by, if it was asked for; float32, in the axes of the input.
+
+        "residual": what was taken away, in standard deviations of the noise. "uncertainty": standard deviation between
+        the members of an ensemble, in intensity units, if there are two or more.
+        """
+        return dict(self._checks)
+
+    @property
     def record(self) -> dict[str, Any]:
         """What was done, as JSON types: enough to do it again."""
         latest = [] if self._latest is None else [int(self._latest[2].chosen)]
@@ -153,6 +168,7 @@ class Restoration(Iterator[Step]):
             "chosen step": chosen[0] if len(self._slices) == 1 and chosen else chosen,
             "slices restored": f"{len(chosen)} of {len(self._slices)}",
             "passed through": list(self._passed),
+            "residual": self._verdicts[0] if len(self._slices) == 1 and self._verdicts else list(self._verdicts),
         }
 
     def __next__(self) -> Step:
@@ -200,6 +216,7 @@ class Restoration(Iterator[Step]):
                 continue
             models = self._estimate(block, letters) if self.noise is None else self.noise.channels
             problem, self.noise = pose(self.task, measured, weight, frame, models)
+            self._problem = problem
             for step in self.method.fit(problem):
                 self._latest = (index, frame, step)
                 yield step
@@ -225,7 +242,22 @@ class Restoration(Iterator[Step]):
         assert self._latest is not None  # noqa: S101  (for mypy: both callers have looked)
         index, frame, step = self._latest
         self._keep(index, to_dtype(frame.to_image(step.image), self._dtype), int(step.chosen))
-        self._latest = None
+        if self._wanted:
+            self._check(index, frame, step)
+        self._latest = self._problem = None
+
+    def _check(self, index: Index, frame: Frame, step: Step) -> None:
+        """Add what a finished slice can be checked by."""
+        assert self._problem is not None  # noqa: S101  (for mypy: a step has been made)
+        assert self.noise is not None  # noqa: S101
+        residual = checks.residual(self._problem, step.image)
+        self._verdicts.append(checks.in_words(residual.cpu().numpy(), self.noise.channels))
+        found = {"residual": frame.to_plain(residual)}
+        if step.deviation is not None:
+            found["uncertainty"] = frame.to_deviation(step.deviation)
+        for name, values in found.items():
+            whole = self._checks.setdefault(name, np.zeros(self._source.shape, np.float32))
+            whole[index] = to_dtype(values, np.dtype(np.float32))
 
     def _keep(self, index: Index, values: Array, chosen: int | None) -> None:
         """Write a slice into the result; the slices not reached yet are not even read."""
@@ -258,6 +290,7 @@ def restore(
     volume: bool = False,
     device: str = "auto",
     dtype: ResultType = "same",
+    diagnostics: bool = False,
 ) -> Restoration:
     """Return a run that restores ``image``: iterate it, or call :meth:`Restoration.finish`.
 
@@ -278,6 +311,9 @@ def restore(
     dtype : {"same", "float32"}
         Type of the result's pixels: the input's (integers are rounded and limited to their range), or float32.
 
+    diagnostics : bool
+        Keep the residual and the uncertainty of every finished slice (see :attr:`Restoration.diagnostics`).
+
     Raises
     ------
     ValueError
@@ -293,7 +329,9 @@ def restore(
     >>> run.image  # doctest: +SKIP
     """
     chosen = method if method is not None else preset(task)
-    return Restoration(image, task, chosen, axes=axes, volume=volume, device=device, dtype=dtype)
+    return Restoration(
+        image, task, chosen, axes=axes, volume=volume, device=device, dtype=dtype, diagnostics=diagnostics
+    )
 
 
 def name_of_result(name: str, task: Task) -> str:

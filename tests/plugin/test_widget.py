@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import dask.array
@@ -358,3 +359,39 @@ def test_a_wild_sample_is_restored_again_from_its_own_result(viewer, open_dock, 
     second = press_run(dock)
     assert second.name == "odd denoised denoised" or second.name.endswith("denoised denoised")
     assert second.data.shape == odd.shape
+
+
+@pytest.mark.parametrize("rgb", [False, True])
+def test_residual_and_uncertainty_are_added_when_asked_for(viewer, open_dock, press_run, noisy, rgb):
+    image = np.stack([noisy // 2] * 3, axis=-1).astype(np.uint8) if rgb else noisy
+    viewer.add_image(image, name="cells", rgb=rgb, scale=(0.5, 0.5))
+    dock = open_dock(dataclasses.replace(QUICK, members=2))
+    dock.diagnostics.value = True
+    press_run(dock)
+    names = [layer.name for layer in viewer.layers]
+    assert names == ["cells", "cells denoised", "cells denoised: residual", "cells denoised: uncertainty"]
+    for layer in viewer.layers[2:]:
+        assert not layer.visible
+        assert layer.data.shape == noisy.shape
+        np.testing.assert_allclose(layer.scale, (0.5, 0.5))
+    assert viewer.layers.selection.active.name == "cells denoised"
+    assert "residual" in dock.status.text() or "removed" in dock.status.text() or "left" in dock.status.text()
+
+
+def test_the_noise_is_told_in_words(viewer, open_dock, qtbot):
+    viewer.add_image(Camera().expose(cells((128, 128)), np.random.default_rng(0)))
+    dock = open_dock()
+    qtbot.waitUntil(lambda: "photon noise" in dock.noise_note.text(), timeout=10_000)
+    dock.axes.value = "YX"
+
+
+def test_the_fast_preset_runs_and_shows_only_its_own_settings(viewer, open_dock, press_run):
+    noisy = Camera().expose(cells((64, 64)), np.random.default_rng(0))
+    viewer.add_image(noisy)
+    dock = open_dock()
+    dock.preset.value = "fast"
+    layer = press_run(dock)
+    assert layer.metadata["deep-prior"]["method"]["kind"] == "NonLocalRidge"
+    np.testing.assert_array_equal(layer.data, restore(noisy, Denoise(), PRESETS["denoise"]["fast"]).finish())
+    dock.preset.value = "balanced"
+    assert dock.method_form.read() == PRESETS["denoise"]["balanced"]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
 from napari.qt.threading import GeneratorWorker
 from napari.utils import progress
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]  # qtpy renames it at run time
@@ -19,6 +20,9 @@ from .worker import Outcome, Pace, Update, drive
 if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
+
+PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+"""Where a layer lies."""
 
 ACTIVE: set[Run] = set()
 """Runs under way: they outlive the dock that started them, so that closing it loses nothing."""
@@ -113,7 +117,22 @@ class Run(QObject):
             self._layer.metadata = {**self._layer.metadata, **metadata}
         else:
             self._layer = self._viewer.add_image(outcome.image, name=self._name, metadata=metadata, **self._look)
+        for name, values in outcome.diagnostics.items():
+            self._add_diagnostic(name, values)
         self.succeeded.emit(outcome)
+
+    def _add_diagnostic(self, name: str, values: Array) -> None:
+        """Add what the result can be checked by as a hidden layer of the same place."""
+        if self._look["rgb"]:
+            values = values[..., :3].mean(axis=-1)
+        place = {key: value for key, value in self._look.items() if key in PLACE}
+        limit = float(np.quantile(np.abs(values), 0.99)) or 1.0
+        look = {"colormap": "PiYG", "contrast_limits": (-4.0, 4.0)}
+        if name != "residual":
+            look = {"colormap": "magma", "contrast_limits": (0.0, limit)}
+        active = self._viewer.layers.selection.active
+        self._viewer.add_image(values, name=f"{self._name}: {name}", visible=False, **place, **look)
+        self._viewer.layers.selection.active = active
 
     def _fail(self, error: BaseException) -> None:
         """Keep a preview that has something to show, under a name that says what it is."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
-from magicgui.widgets import ComboBox, LineEdit, PushButton, create_widget
+from magicgui.widgets import CheckBox, ComboBox, LineEdit, PushButton, create_widget
 from napari.layers import Image
 from napari.qt.threading import FunctionWorker
 from napari.utils.theme import get_theme
@@ -90,6 +90,12 @@ class TaskWidget(QWidget):
             choices=[("as the input", "same"), ("float32", "float32")],
             tooltip="Pixel type of the result: the input's (rounded where it is an integer) or 32-bit float",
         )
+        self.diagnostics: Any = CheckBox(
+            label="Also add",
+            tooltip="Layers to check the result by: what was taken away, in units of the noise, and how far the "
+            "members of an ensemble are apart (with two or more, as in the preset 'best')",
+        )
+        self.diagnostics.native.setText("residual and uncertainty")
         self.reuse = PushButton(text="Re-use settings of this layer", tooltip="Of a layer that Deep Prior has made")
 
     def _build_outcome(self) -> None:
@@ -120,7 +126,7 @@ class TaskWidget(QWidget):
             add_row(self.rows, widget)
         for form in self._forms.values():
             form.lay_out(self.rows, advanced=False)
-        for widget in (self.device, self.dtype):
+        for widget in (self.device, self.dtype, self.diagnostics):
             add_row(self.rows, widget)
         buttons = QHBoxLayout()
         buttons.addWidget(self.run_button)
@@ -199,7 +205,7 @@ class TaskWidget(QWidget):
         task, method = self.task_form.read(), self.method_form.read()
         restoration = restore(
             source.pixels, task, method, axes=source.axes, volume=extent == "volume",
-            device=self.device.value, dtype=self.dtype.value,
+            device=self.device.value, dtype=self.dtype.value, diagnostics=self.diagnostics.value,
         )  # fmt: skip
         name = name_of_result(layer.name, task)
         self.run = Run(
@@ -246,7 +252,9 @@ class TaskWidget(QWidget):
             made = f"stopped by itself at step {outcome.steps}, the image is from step {chosen}"
         else:
             made = f"all {outcome.steps} steps made, the image is from step {chosen}"
-        self.tell(f"Done: {made}. {outcome.seconds:.0f} s on {outcome.record['device']}.")
+        verdict = outcome.record["residual"]
+        checked = f" {verdict[:1].upper()}{verdict[1:]}." if isinstance(verdict, str) and verdict else ""
+        self.tell(f"Done: {made}. {outcome.seconds:.0f} s on {outcome.record['device']}.{checked}")
         if not isinstance(chosen, list):
             self.curve.mark(chosen)
 

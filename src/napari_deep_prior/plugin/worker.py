@@ -50,6 +50,7 @@ class Outcome:
 
     image: Array
     record: dict[str, Any]
+    diagnostics: dict[str, Array]
     seconds: float
     steps: int
     total: int
@@ -90,7 +91,15 @@ def drive(run: Restoration, stop: threading.Event, pace: Pace) -> Generator[Upda
                 last, pending = time.monotonic(), []
     if step is None:
         raise ValueError("every slice of the image is constant: there is nothing to restore")
-    return Outcome(run.image, run.record, time.monotonic() - started, step.number, step.total, stopped=stop.is_set())
+    return Outcome(
+        run.image,
+        run.record,
+        run.diagnostics,
+        time.monotonic() - started,
+        step.number,
+        step.total,
+        stopped=stop.is_set(),
+    )
 
 
 def _update(run: Restoration, steps: list[Step], seconds: float) -> Update:
