@@ -35,31 +35,35 @@ SMALLEST_SIDE = PATCH + 1
 @torch.no_grad()
 def first(noisy: Tensor, variance: Tensor) -> Tensor:
     """Return a plane (rows, columns) denoised from itself alone; ``variance`` is that of the noise of each pixel."""
-    return _combine(noisy, noisy, variance, ALIKE_FIRST, piloted=False)
+    return _combine(noisy, noisy, variance, ALIKE_FIRST, REACH, piloted=False)
 
 
 @torch.no_grad()
-def refine(noisy: Tensor, pilot: Tensor, variance: Tensor) -> Tensor:
+def refine(noisy: Tensor, pilot: Tensor, variance: Tensor, *, alike: int = ALIKE, reach: int = REACH) -> Tensor:
     """Return a plane denoised with the help of a pilot, an estimate of its truth.
 
     Parameters
     ----------
     noisy, pilot, variance : Tensor, (rows, columns)
         At least ``SMALLEST_SIDE`` pixels along each side; the variance is that of the noise.
+    alike : int
+        Patches in a group; more are better the better the pilot is, and take longer.
+    reach : int
+        Pixels around a patch in which others like it are looked for.
     """
-    return _combine(noisy, pilot, variance, ALIKE, piloted=True)
+    return _combine(noisy, pilot, variance, alike, reach, piloted=True)
 
 
-def memory(rows: int, columns: int) -> int:
+def memory(rows: int, columns: int, *, alike: int = ALIKE, reach: int = REACH) -> int:
     """Return about how many bytes a plane of that size takes."""
     groups = (rows // STRIDE + 2) * (columns // STRIDE + 2)
-    table = 4 * groups * (2 * REACH + 1) ** 2
-    chunk = 12 * 4 * CHUNK * ALIKE * PATCH**2
+    table = 4 * groups * (2 * reach + 1) ** 2
+    chunk = 12 * 4 * CHUNK * alike * PATCH**2
     return 2 * table + chunk + 12 * 4 * rows * columns
 
 
-def _combine(noisy: Tensor, guide: Tensor, variance: Tensor, count: int, *, piloted: bool) -> Tensor:
-    corners = _alike(guide, count)
+def _combine(noisy: Tensor, guide: Tensor, variance: Tensor, count: int, reach: int, *, piloted: bool) -> Tensor:
+    corners = _alike(guide, count, reach)
     # Combinations shrink towards zero; from far away that leaves their sum at 1, and dark regions at their level.
     shift = guide.min() - LIFT * variance.max().sqrt()
     rows, columns = noisy.shape
@@ -96,12 +100,12 @@ def _ridge(patches: Tensor, spread: Tensor, *, piloted: bool) -> Tensor:
     return combination
 
 
-def _alike(image: Tensor, count: int) -> Tensor:
+def _alike(image: Tensor, count: int, reach: int) -> Tensor:
     """Return for patches every ``STRIDE`` pixels the corners of the ``count`` most similar ones, (groups, count)."""
     rows, columns = image.shape
     last_row, last_column = rows - PATCH, columns - PATCH
     at_rows, at_columns = _positions(last_row, image.device), _positions(last_column, image.device)
-    reach = min(REACH, max(last_row, last_column))
+    reach = min(reach, max(last_row, last_column))
     shifts = [(down, right) for down in range(-reach, reach + 1) for right in range(-reach, reach + 1)]
     framed = functional.pad(image, (reach,) * 4)
     distances = torch.empty(len(shifts), len(at_rows), len(at_columns), device=image.device)

@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal, final
 import torch
 from torch import Tensor, nn
 
-from .. import collaborative
 from ..misfit import weighted_mean
 from ..networks.hourglass import SMALLEST_SIDE, Hourglass, initialise
 from ..networks.memory import training_memory
 from ..problem import Method, Problem, Step
 from ..settings import Setting
+from . import refinement
 from .optimizers import Optimizer, OptimizerName
 from .precision import Precision, working_dtype
 from .refinement import Pulled, can_refine, denoise_unseen, mix, refine
@@ -131,7 +131,7 @@ class DeepImagePrior(Method):
             fit = averages.mean(dim=0)
             image = fit if companion is None else mix(problem, fit, companion, rule.hidden)
             deviation = averages.std(dim=0) if self.members > 1 else None
-            rule.observe(number, outputs.mean(dim=0), image, deviation, fit)
+            rule.observe(number, outputs.mean(dim=0), fit, deviation, image)
             step = Step(
                 number=number,
                 total=self.steps,
@@ -165,7 +165,7 @@ class DeepImagePrior(Method):
         noise = 3 * 4 * code.numel()
         window = WindowedVariance.WINDOW * 4 * problem.measured.numel() if self.stop == "variance" else 0
         # What a fit gave back is not at hand at once for the refinement, so that both count.
-        refining = collaborative.memory(*problem.measured.shape[-2:]) if self.refine and can_refine(problem) else 0
+        refining = refinement.memory(problem) if self.refine and can_refine(problem) else 0
         return training_memory(network, code) + self.members * noise + window + refining
 
 

@@ -7,6 +7,7 @@ is decided by the pixels that neither has seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import final
 
 import torch
@@ -20,6 +21,9 @@ from ..problem import Problem
 
 PASSES = 4
 """Times that the result of one pass is the pilot of the next; more change nothing."""
+
+THOROUGH, WIDE = 80, 8
+"""Patches in a group, and pixels around in which they are looked for, where time matters less."""
 
 CAUTION = 0.9
 """Share of the noise that a pass takes away: the pilot still has a little of it, and the next pass comes."""
@@ -35,6 +39,12 @@ def can_refine(problem: Problem) -> bool:
     """Return whether patches can help: on a plain image, of some size, whose noise is independent between pixels."""
     large = min(problem.measured.shape[-2:]) >= collaborative.SMALLEST_SIDE
     return isinstance(problem.operator, Identity) and problem.grain == 1 and large
+
+
+def memory(problem: Problem) -> int:
+    """Return about how many bytes a refinement needs."""
+    rows, columns = problem.measured.shape[-2:]
+    return collaborative.memory(rows, columns, alike=THOROUGH, reach=WIDE)
 
 
 @torch.no_grad()
@@ -125,25 +135,30 @@ def refine(problem: Problem, image: Tensor, patches: Tensor, hidden: Tensor) -> 
         expected = misfit.spread(misfit.unstabilise(mixture)) * unseen
         share = (_sum((mixture - noisy).square() * unseen) / _sum(expected).clamp(min=1e-12)).clamp(*SHARES)
     # Now that their worth is known, the patches may see everything.
-    *_, patches = _passes(noisy, misfit, share)
+    *_, patches = _passes(noisy, misfit, share, thorough=True)
     pilot = torch.lerp(patches, fit, part)
     variance = share * misfit.spread(misfit.unstabilise(pilot))
-    return misfit.unstabilise((pilot + _on_planes(collaborative.refine, noisy, pilot, variance)) / 2)
+    return misfit.unstabilise((pilot + _on_planes(_thoroughly, noisy, pilot, variance)) / 2)
 
 
-def _passes(noisy: Tensor, misfit: Misfit, share: Tensor | float = 1.0) -> Iterator[Tensor]:
+def _passes(noisy: Tensor, misfit: Misfit, share: Tensor | float = 1.0, *, thorough: bool = False) -> Iterator[Tensor]:
     """Yield ever better estimates of the means of stabilised pixels; ``share`` scales the variance of their noise."""
+    refine_plane = _thoroughly if thorough else collaborative.refine
+    caution = 1.0 if thorough else CAUTION
 
     def variance(means: Tensor) -> Tensor:
-        return CAUTION * share * misfit.spread(misfit.unstabilise(means))
+        return caution * share * misfit.spread(misfit.unstabilise(means))
 
     # The blur keeps what is smooth, the first pass what repeats itself.
     blurred = _blurred(noisy)
     pilot = (blurred + _on_planes(collaborative.first, noisy, variance(blurred))) / 2
     yield pilot
     for _ in range(PASSES):
-        pilot = _on_planes(collaborative.refine, noisy, pilot, variance(pilot))
+        pilot = _on_planes(refine_plane, noisy, pilot, variance(pilot))
         yield pilot
+
+
+_thoroughly = partial(collaborative.refine, alike=THOROUGH, reach=WIDE)
 
 
 def _part(fit: Tensor, patches: Tensor, noisy: Tensor, unseen: Tensor) -> Tensor:

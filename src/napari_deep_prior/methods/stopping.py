@@ -60,23 +60,23 @@ class StoppingRule(ABC):
         output: Tensor,
         average: Tensor,
         deviation: Tensor | None = None,
-        fit: Tensor | None = None,
+        image: Tensor | None = None,
     ) -> None:
         """Take in the output of an iteration and the running average of the outputs, both ``(1, C, *S)``.
 
-        Kept with the image: ``deviation``, how far the averages of several networks are apart, and ``fit``, the
-        average as it was before anything was mixed in (itself if nothing was).
+        The average is judged, and kept as ``fit``. Kept with it: ``image``, what is made of it for a person (itself if
+        nothing is), and ``deviation``, how far the averages of several networks are apart.
         """
-        fit = average if fit is None else fit
+        image = average if image is None else image
         now = torch.full_like(self.chosen, number)
         self.criterion = self.measure(number, output, average)
         if self.criterion is None or number == 1:
-            self.image, self.fit, self.chosen, self.deviation = average, fit, now, deviation
+            self.image, self.fit, self.chosen, self.deviation = image, average, now, deviation
             return
         better = self.criterion < self.best
         self.best = torch.where(better, self.criterion, self.best)
-        self.image = torch.where(better, average, self.image)
-        self.fit = torch.where(better, fit, self.fit)
+        self.image = torch.where(better, image, self.image)
+        self.fit = torch.where(better, average, self.fit)
         self.chosen = torch.where(better, now, self.chosen)
         if deviation is not None and self.deviation is not None:
             self.deviation = torch.where(better, deviation, self.deviation)

@@ -32,7 +32,8 @@ class _LogAxis(pyqtgraph.AxisItem):  # type: ignore[misc]
         """Return the logarithms of the tick values."""
         decades = range(math.floor(minVal), math.ceil(maxVal) + 1)
         ticks = [decade + math.log10(digit) for decade in decades for digit in (1, 2, 5)]
-        return [(None, [tick for tick in ticks if minVal <= tick <= maxVal])]
+        shown = [tick for tick in ticks if minVal <= tick <= maxVal]
+        return [(None, shown if len(shown) > 1 else [minVal, (minVal + maxVal) / 2, maxVal])]
 
     def logTickStrings(self, values: list[float], scale: float, spacing: object) -> list[str]:  # noqa: N802
         """Return the tick values as text."""
@@ -55,8 +56,8 @@ class Curve(pyqtgraph.PlotWidget):  # type: ignore[misc]
             axis.setPen(text)
             axis.enableAutoSIPrefix(False)
             self.setLabel(side, label)
-        # Room for the label under the numbers, whose descenders would be cut off.
-        self.getAxis("bottom").setHeight(42)
+        # Room under the label, whose descenders would be cut off.
+        self.plotItem.setContentsMargins(0, 0, 0, 8)
         self.setLogMode(y=True)
         self._legend = self.addLegend(offset=(-5, 5), labelTextColor=text)
         self._criterion_name = ""

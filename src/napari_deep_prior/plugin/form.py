@@ -108,7 +108,10 @@ def _widget(field: Field) -> ValueWidget[Any]:
     if field.kind is int:
         return SpinBox(min=int(field.about.low), max=int(field.about.high), **about)
     # A line of text for floats: a spin box would round what it shows, and the result would be another one.
-    return LineEdit(**about)
+    line = LineEdit(**about)
+    if field.optional:
+        line.native.setPlaceholderText("estimated")
+    return line
 
 
 def _text(field: Field) -> str:
