@@ -12,7 +12,7 @@ from napari.utils.transforms import Affine
 from ..axes import Array, parse_axes, stack_axes
 from ..posing import Noise, estimate_channels
 from ..problem import Task
-from ..restoration import RECORD, ArrayLike
+from ..restoration import ArrayLike
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -21,6 +21,9 @@ Extent = Literal["slice", "stack", "volume"]
 
 LABELS = {"time": "T", "t": "T", "z": "Z", "depth": "Z", "y": "Y", "x": "X", "c": "C", "channel": "C", "channels": "C"}
 """Axis labels that people use, in lower case, and the letter each means."""
+
+NOISE_SIDE = 1024
+"""Pixels along a side from which the noise is told; more would only take longer."""
 
 LOOK = ("colormap", "blending", "opacity", "gamma", "interpolation2d", "interpolation3d", "rendering")
 """What a result layer takes over from its input besides the transform."""
@@ -117,11 +120,6 @@ def appearance(layer: Image, offset: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def has_record(layer: Image) -> bool:
-    """Return whether a layer says with which settings it was made."""
-    return RECORD in layer.metadata
-
-
 def first_image(source: Source) -> Array:
     """Return what a preview shows before the first step: the input, as float32."""
     return np.array(source.pixels, dtype=np.float32)
@@ -140,7 +138,3 @@ def noise_in_words(layer: Image, axes: str, task: Task, point: Sequence[float]) 
     except ValueError:
         # What is wrong with the image or the axes is said when Run is pressed.
         return ""
-
-
-NOISE_SIDE = 1024
-"""Pixels along a side from which the noise is told; more would only take longer."""
