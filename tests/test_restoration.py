@@ -222,6 +222,8 @@ from napari_deep_prior import DeepImagePrior, Denoise, Hourglass, OutOfMemoryErr
 image = np.random.default_rng(0).integers(0, 200, (256, 256)).astype(np.uint8)
 network = Hourglass(channels=(32, 32), skip=(4, 4))
 run = restore(image, Denoise(), DeepImagePrior(network=network, precision="float32"), device="cpu")
+# OpenBLAS takes its memory when it is first used, and ends the process itself if there is none: let it have it.
+np.linalg.pinv(np.random.default_rng(0).random((300, 300)))
 limit = psutil.Process().memory_info().vms + {megabytes} * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 try:
