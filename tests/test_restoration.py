@@ -212,7 +212,7 @@ print(peak() - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the address space can be limited on Linux only")
-@pytest.mark.parametrize("megabytes", [5, 40])
+@pytest.mark.parametrize("megabytes", [30, 60])
 def test_a_run_that_meets_the_end_of_memory_ends_with_a_sentence(run_python: Run, megabytes: int) -> None:
     code = f"""
 import resource

@@ -36,6 +36,9 @@ VERSION = importlib.metadata.version("napari-deep-prior")
 RECORD = "deep-prior"
 """Key of the record of what was done, in a layer's metadata and in a file."""
 
+OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "could not create a primitive")
+"""What the libraries under PyTorch say on the CPU when there is no memory left."""
+
 ResultType = Literal["same", "float32"]
 
 
@@ -346,8 +349,8 @@ def _errors_as_sentences(device: torch.device) -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise OutOfMemoryError(_no_memory(device, _asked_for(error), free_memory(device))) from error
     except RuntimeError as error:
-        # The CPU's allocator has no error type of its own.
-        if "can't allocate memory" in str(error) or "not enough memory" in str(error):
+        # On the CPU neither the allocator nor oneDNN, whose primitives need memory, has an error type of its own.
+        if any(words in str(error) for words in OUT_OF_MEMORY_WORDS):
             raise OutOfMemoryError(_no_memory(device, _asked_for(error), free_memory(device))) from error
         raise RestorationError(f"the run on {device} failed: {_first_sentence(error)}") from error
 
