@@ -34,8 +34,8 @@ OME_UNITS = {
 OME_TYPES = ("int8", "int16", "int32", "uint8", "uint16", "uint32", "float16", "float32", "float64")
 """Types of pixels that an OME-TIFF can hold; half precision is written as single."""
 
-RECORD_KEY, AXES_KEY = "deep-prior", "deep-prior-axes"
-"""Keys of the record in an OME-TIFF, and of its axes: OME itself does not tell an axis of length 1 from none."""
+RECORD, AXES_KEY = "deep-prior", "deep-prior-axes"
+"""Keys of the record, in a file and in a layer's metadata, and of a file's axes: OME itself does not tell an axis of length 1 from none."""
 
 UNREADABLE = (
     OSError, ValueError, KeyError, IndexError, struct.error, ET.ParseError, SyntaxError, tifffile.TiffFileError,
@@ -177,7 +177,7 @@ def _read_tiff(file: Path) -> Picture:
         record: dict[str, Any] = {}
         if tiff.is_ome:
             spacing, units, notes = _ome_metadata(tiff.ome_metadata or "")
-            record = json.loads(notes.get(RECORD_KEY, "{}"))
+            record = json.loads(notes.get(RECORD, "{}"))
             pixels, axes = _with_single_axes(pixels, axes, notes.get(AXES_KEY, axes))
         elif tiff.is_imagej:
             spacing, units = _imagej_metadata(tiff)
@@ -233,7 +233,7 @@ def _write_tiff(name: str, picture: Picture) -> None:
                 picture.units.get(letter, "µm"), picture.units.get(letter, "µm")
             )
     if picture.record:
-        metadata["MapAnnotation"][RECORD_KEY] = json.dumps(picture.record)
+        metadata["MapAnnotation"][RECORD] = json.dumps(picture.record)
     colour = "rgb" if axes.endswith("S") and pixels.shape[-1] in (3, 4) else "minisblack"
     # Samples of a pixel lie together; tifffile knows that by itself of colours only.
     layout = "contig" if axes.endswith("S") else None

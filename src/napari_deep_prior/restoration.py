@@ -33,9 +33,6 @@ from .tasks import preset, task_name
 
 VERSION = importlib.metadata.version("napari-deep-prior")
 
-RECORD = "deep-prior"
-"""Key of the record of what was done, in a layer's metadata and in a file."""
-
 OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "could not create a primitive")
 """What the libraries under PyTorch say on the CPU when there is no memory left."""
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from .. import io
-from ..restoration import RECORD
 from .layers import axes_of_metadata
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -37,7 +36,7 @@ def _read(path: str | list[str]) -> list[LayerData]:
         "scale": [picture.spacing.get(letter, 1.0) for letter in letters],
         "units": [picture.units.get(letter, "pixel") for letter in letters],
         "axis_labels": list(letters.lower()),
-        "metadata": {RECORD: dict(picture.record)} if picture.record else {},
+        "metadata": {io.RECORD: dict(picture.record)} if picture.record else {},
     }
     return [(picture.pixels, metadata, "image")]
 
@@ -49,7 +48,7 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     spatial = [letter for letter in axes if letter != "S" or not meta.get("rgb")]
     scale = meta.get("scale", [1.0] * len(spatial))
     units = meta.get("units", ["pixel"] * len(spatial))
-    record = meta.get("metadata", {}).get(RECORD, {})
+    record = meta.get("metadata", {}).get(io.RECORD, {})
     picture = io.Picture(
         pixels=pixels,
         axes=axes,

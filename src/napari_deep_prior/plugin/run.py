@@ -14,7 +14,8 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]  # qtpy re
 from qtpy.QtWidgets import QWidget
 
 from ..axes import Array
-from ..restoration import RECORD, Restoration
+from ..io import RECORD
+from ..restoration import Restoration
 from .worker import Outcome, Pace, Update, drive
 
 if TYPE_CHECKING:

@@ -24,8 +24,9 @@ from superqt import QCollapsible
 
 from ..axes import MissingPixelsError, stack_axes
 from ..devices import available_devices, describe_device, resolve_device, why_no_gpu
+from ..io import RECORD
 from ..problem import Method, Task
-from ..restoration import RECORD, RestorationError, name_of_result, restore
+from ..restoration import RestorationError, name_of_result, restore
 from ..tasks import DEFAULT_PRESET, PRESETS, Denoise, from_record, task_name
 from .curve import Curve
 from .form import Form, add_row, show_row
