@@ -35,7 +35,8 @@ OME_TYPES = ("int8", "int16", "int32", "uint8", "uint16", "uint32", "float16", "
 """Types of pixels that an OME-TIFF can hold; half precision is written as single."""
 
 RECORD, AXES_KEY = "deep-prior", "deep-prior-axes"
-"""Keys of the record, in a file and in a layer's metadata, and of a file's axes: OME itself does not tell an axis of length 1 from none."""
+"""Keys of the record, in a file and in a layer's metadata, and of a file's axes: OME itself does not tell an axis of
+length 1 from none."""
 
 UNREADABLE = (
     OSError, ValueError, KeyError, IndexError, struct.error, ET.ParseError, SyntaxError, tifffile.TiffFileError,

@@ -19,7 +19,7 @@ from ..settings import Setting
 from . import refinement
 from .optimizers import Optimizer, OptimizerName
 from .precision import Precision, working_dtype
-from .refinement import Pulled, can_refine, denoise_unseen, mix, refine
+from .refinement import Pulled, can_refine, denoise_unseen, mixer, refine
 from .stopping import StoppingRuleName, WindowedVariance, choose_rule
 
 AVERAGING_GROWTH = 0.15
@@ -120,7 +120,7 @@ class DeepImagePrior(Method):
         generator = torch.Generator().manual_seed(self.seed)
         rule = choose_rule(self.stop, problem, fraction=self.held_out, patience=self.patience, generator=generator)
         patches = denoise_unseen(problem, rule.hidden) if self.refine and can_refine(problem) else None
-        companion = None if patches is None else problem.misfit.unstabilise(patches)
+        mix = None if patches is None else mixer(problem, patches, rule.hidden)
         taught = self._taught(problem, patches)
         members = [_Member(self, problem, rule.learned, generator) for _ in range(self.members)]
         step: Step | None = None
@@ -129,7 +129,7 @@ class DeepImagePrior(Method):
             outputs = torch.stack([member.output for member in members])
             averages = torch.stack([member.average for member in members])
             fit = averages.mean(dim=0)
-            image = fit if companion is None else mix(problem, fit, companion, rule.hidden)
+            image = fit if mix is None else mix(fit)
             deviation = averages.std(dim=0) if self.members > 1 else None
             rule.observe(number, outputs.mean(dim=0), fit, deviation, image)
             step = Step(

@@ -98,16 +98,22 @@ class Pulled(Misfit):
 
 
 @torch.no_grad()
-def mix(problem: Problem, fit: Tensor, patches: Tensor, hidden: Tensor) -> Tensor:
-    """Return the mixture of two images, (1, C, *S), that is closest to the pixels that neither has seen.
+def mixer(problem: Problem, patches: Tensor, hidden: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return a function that mixes a fit (1, C, *S) with ``patches``, what :func:`denoise_unseen` gave.
 
-    So a fit that has only begun is never worse than the patches. ``patches`` is an image here.
+    The mixture is the one closest to the pixels that neither has seen, so that a fit that has only begun is never
+    worse than the patches. What is the same for every fit is computed here once.
     """
     misfit = problem.misfit
     unseen = hidden * problem.weight
-    means = misfit.expected(patches)
-    part = _part(misfit.expected(fit), means, misfit.stabilise(problem.measured), unseen)
-    return torch.lerp(patches, fit, part)
+    image = misfit.unstabilise(patches)
+    means, noisy = misfit.expected(image), misfit.stabilise(problem.measured)
+
+    @torch.no_grad()
+    def mix(fit: Tensor) -> Tensor:
+        return torch.lerp(image, fit, _part(misfit.expected(fit), means, noisy, unseen))
+
+    return mix
 
 
 @torch.no_grad()
