@@ -15,7 +15,7 @@ noisy, truth = camera.expose(photons, np.random.default_rng(0)), camera.expected
 fast = restore(noisy, Denoise(), preset(Denoise(), "fast")).finish()
 
 # Step by step: stopping is not asking again; the image so far is always there.
-for step in (run := restore(noisy, Denoise())):
+for step in (run := restore(noisy, Denoise(), preset(Denoise(), "deep-image-prior"))):
     if step.number == 100:
         break
 run.close()

@@ -28,7 +28,7 @@ def tiny() -> Callable[..., DeepImagePrior]:
     """Makes a method that takes milliseconds, with some settings changed."""
 
     def make(**changes: object) -> DeepImagePrior:
-        settings = {"network": TINY, "code_channels": 4, "steps": 3, "precision": "float32", "refine": False}
+        settings = {"network": TINY, "code_channels": 4, "steps": 3, "precision": "float32"}
         return DeepImagePrior(**(settings | changes))
 
     return make

@@ -16,13 +16,14 @@ import pytest
 import tifffile
 
 from napari_deep_prior import io
-from napari_deep_prior.cli import DONE, FAILED, INTERRUPTED, _add_common, _parser, main
+from napari_deep_prior.cli import DONE, FAILED, INTERRUPTED, _add_common, _method, _parser, main
 from napari_deep_prior.devices import DEVICES, available_devices
 from napari_deep_prior.restoration import VERSION, restore
 from napari_deep_prior.settings import flat_fields, replace_flat
-from napari_deep_prior.tasks import DEFAULT_PRESET, PRESETS, TASKS, from_record, preset
+from napari_deep_prior.tasks import DEFAULT_PRESET, PRESETS, TASKS, from_record
 
-QUICK = ["--channels", "8,8", "--skip", "2,2", "--code-channels", "4", "--precision", "float32", "--device", "cpu"]
+QUICK = ["--preset", "deep-image-prior", "--channels", "8,8", "--skip", "2,2", "--code-channels", "4"]
+QUICK += ["--precision", "float32", "--device", "cpu"]
 FEW = [*QUICK, "--steps", "4"]
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -143,7 +144,7 @@ def test_a_reference_too_small_for_ssim_is_compared_by_psnr_alone(folder: Path, 
         (["in.ome.tif", "out.tif", "--preset", "dream"], "no preset 'dream'; choose one of .*balanced.*paper"),
         (["in.ome.tif", "out.tif", "--device", "tpu"], "device 'tpu' is unknown: use one of auto, cuda, mps, cpu"),
         (["in.ome.tif", "out.tif", "--steps", "0"], "steps is 0; it must lie between 1 and 1e"),
-        (["in.ome.tif", "out.tif", "--channels", "8,8"], "one number per scale"),
+        (["in.ome.tif", "out.tif", "--preset", "paper", "--channels", "8,8"], "one number per scale"),
         (["in.ome.tif", "out.tif", "--rate", "nan"], "rate is nan"),
         (["in.ome.tif", "out.tif", "--reference", "missing.tif"], "there is no file 'missing.tif'"),
         (["in.ome.tif", "out.tif", "--reference", "other.tif"], "has shape .5, 7.; the image has .21, 17."),
@@ -175,7 +176,7 @@ def test_a_gpu_that_is_not_there_is_refused_with_the_reason(folder: Path, capsys
 
 def test_an_image_too_large_for_the_memory_is_refused_with_the_remedy(folder: Path, capsys: Capture) -> None:
     tifffile.imwrite("large.tif", np.add.outer(np.arange(4096), np.arange(4096)).astype(np.uint16), compression="zlib")
-    said = refused(capsys, "large.tif", "out.tif", "--channels", "1024,1024", "--skip", "0,0", "--device", "cpu")
+    said = refused(capsys, "large.tif", "out.tif", *QUICK, "--channels", "1024,1024", "--skip", "0,0")
     assert re.search(r"not enough memory on cpu: this run needs about [\d.]+ GiB, [\d.]+ GiB are free. Crop", said)
 
 
@@ -225,10 +226,10 @@ def test_the_version_is_shown(capsys: Capture) -> None:
 
 
 EVERY_FIELD = [
-    pytest.param(task, field, id=f"{task}-{field.name}")
+    pytest.param(task, name, field, id=f"{task}-{name}-{field.name}")
     for task in TASKS
-    for part in (TASKS[task](), preset(TASKS[task]()))
-    for field in flat_fields(part)
+    for name in PRESETS[task]
+    for field in (*flat_fields(TASKS[task]()), *flat_fields(PRESETS[task][name]))
 ]
 
 
@@ -243,16 +244,18 @@ def another_value(field: object) -> str:
     return "1.5" if field.default is None else str(field.default / 2 or 0.5)
 
 
-@pytest.mark.parametrize(("task", "field"), EVERY_FIELD)
-def test_every_setting_is_an_option_that_reaches_task_or_method(task: str, field: object) -> None:
-    name = field.name.replace("_", "-")
-    switch = [f"--no-{name}" if field.default else f"--{name}"]
-    option = switch if field.kind is bool else [f"--{name}", another_value(field)]
-    given = vars(_parser().parse_args([task, "in.tif", "out.tif", *option]))
+@pytest.mark.parametrize(("task", "name", "field"), EVERY_FIELD)
+def test_every_setting_is_an_option_that_reaches_task_or_method(task: str, name: str, field: object) -> None:
+    option = f"--{field.name.replace('_', '-')}"
+    switch = [f"--no-{option[2:]}" if field.default else option]
+    given = switch if field.kind is bool else [option, another_value(field)]
+    options = vars(_parser().parse_args([task, "in.tif", "out.tif", "--preset", name, *given]))
+    before = (TASKS[task](), PRESETS[task][name])
+    after = (replace_flat(TASKS[task](), options), _method(task, name, options))
     changed = [
         entry.name
-        for part in (TASKS[task](), preset(TASKS[task]()))
-        for entry, default in zip(flat_fields(replace_flat(part, given)), flat_fields(part), strict=True)
+        for part, other in zip(before, after, strict=True)
+        for entry, default in zip(flat_fields(other), flat_fields(part), strict=True)
         if entry.default != default.default
     ]
     assert changed == [field.name]
@@ -263,7 +266,7 @@ def test_no_setting_has_the_name_of_another_option(task: str) -> None:
     plain = argparse.ArgumentParser()
     _add_common(plain, task)
     taken = {*vars(plain.parse_args(["in.tif", "out.tif"])), "task", "help", "version"}
-    settings = {field.name for part in (TASKS[task](), preset(TASKS[task]())) for field in flat_fields(part)}
+    settings = {field.name for part in (TASKS[task](), *PRESETS[task].values()) for field in flat_fields(part)}
     assert settings.isdisjoint(taken)
 
 
@@ -280,6 +283,13 @@ def test_a_preset_can_be_chosen_and_changed(folder: Path) -> None:
     method = io.read("out.tif").record["method"]
     assert (method["stop"], method["jitter_source"], method["steps"]) == ("none", "fresh", 4)
     assert method["network"]["channels"] == [8, 8]
+
+
+def test_a_setting_that_a_preset_does_not_have_is_refused(folder: Path, capsys: Capture) -> None:
+    assert denoise("in.ome.tif", "out.tif", "--preset", "fast", "--steps", "4") == FAILED
+    said = capsys.readouterr().err
+    assert "the preset 'fast' has no setting --steps; balanced, best, deep-image-prior, paper has" in said
+    assert not Path("out.tif").exists()
 
 
 # A process of its own
@@ -322,7 +332,7 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process there")
 def test_ctrl_c_writes_the_best_so_far_and_exits_with_130(folder: Path) -> None:
-    arguments = ["denoise", "in.ome.tif", "out.tif", *QUICK, "--steps", "1000000", "--stop", "none", "--no-refine"]
+    arguments = ["denoise", "in.ome.tif", "out.tif", *QUICK, "--steps", "1000000", "--stop", "none"]
     process_environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [sys.executable, "-m", "napari_deep_prior.cli", *arguments],

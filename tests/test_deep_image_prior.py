@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -159,7 +158,7 @@ def test_missing_pixels_are_filled_from_what_is_around_them(tiny: Make) -> None:
 ABLE = {"network": Hourglass(channels=(16, 16, 16), skip=(2, 2, 2)), "code_channels": 16, "averaging": 0.97}
 
 
-@pytest.mark.parametrize("changes", [{}, {"optimizer": "adam"}, {"refine": True}], ids=["muon", "adam", "refined"])
+@pytest.mark.parametrize("changes", [{}, {"optimizer": "adam"}], ids=["muon", "adam"])
 def test_noise_is_removed_by_a_clear_margin(
     noisy: np.ndarray, truth: np.ndarray, tiny: Make, pose: Callable[..., Problem], changes: dict[str, object]
 ) -> None:
@@ -398,21 +397,3 @@ def test_an_ensemble_is_closer_to_the_truth_than_its_members(
 
 def test_more_members_need_more_memory(problem: Problem, tiny: Make) -> None:
     assert tiny(members=4).memory(problem) > tiny().memory(problem)
-    assert tiny(refine=True).memory(problem) > tiny().memory(problem)
-
-
-@pytest.mark.parametrize("members", [1, 2])
-def test_the_refined_image_is_the_last_step_told_twice(problem: Problem, tiny: Make, members: int) -> None:
-    plain = list(tiny(members=members).fit(problem))
-    refined = list(tiny(members=members, refine=True, pull=0.0).fit(problem))
-    assert [step.number for step in refined] == [1, 2, 3, 3]
-    assert torch.equal(refined[-2].image, plain[-1].image)
-    assert not torch.equal(refined[-1].image, plain[-1].image)
-    assert (refined[-1].chosen, refined[-1].loss) == (refined[-2].chosen, refined[-2].loss)
-
-
-def test_images_that_cannot_be_refined_are_left_as_fitted(pose: Callable[..., Problem], tiny: Make) -> None:
-    problem = pose(np.random.default_rng(0).random((7, 20)))
-    assert [step.number for step in tiny(refine=True).fit(problem)] == [1, 2, 3]
-    coarse = dataclasses.replace(pose(np.random.default_rng(0).random((20, 20))), grain=3)
-    assert [step.number for step in tiny(refine=True).fit(coarse)] == [1, 2, 3]

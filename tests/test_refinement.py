@@ -10,8 +10,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from napari_deep_prior.collaborative import SMALLEST_SIDE
-from napari_deep_prior.methods import DeepImagePrior
-from napari_deep_prior.methods.refinement import can_refine, denoise, denoise_unseen, refine
+from napari_deep_prior.methods.refinement import Estimate, denoise, denoise_unseen, limits, mix, refine
 from napari_deep_prior.noise import NoiseModel
 from napari_deep_prior.operators import Operator
 from napari_deep_prior.phantom import Camera, cells
@@ -51,7 +50,8 @@ class Scene:
 
 
 def refined_by(problem: Problem, pilot: Tensor, hidden: Tensor) -> Tensor:
-    return refine(problem, pilot, denoise_unseen(problem, hidden), hidden)
+    means = problem.misfit.expected(pilot)
+    return refine(problem, Estimate(unseen=means, seen=means), denoise_unseen(problem, hidden), hidden)
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_missing_pixels_are_filled_and_their_values_leave_no_trace(pose: Pose, s
 @pytest.mark.parametrize(("shape", "axes"), [((3, 40, 36), "ZYX"), ((2, 40, 36), "CYX")])
 def test_planes_and_channels_are_refined(pose: Pose, shape: tuple[int, ...], axes: str) -> None:
     scene = Scene(pose, shape, axes)
-    assert can_refine(scene.problem)
+    assert not limits(scene.problem)
     for hidden in (scene.hidden, some_hidden(scene)):
         refined = refined_by(scene.problem, scene.pilot, hidden)
         assert refined.shape == scene.problem.measured.shape
@@ -129,7 +129,7 @@ def test_patches_alone_remove_noise_pass_by_pass(pose: Pose, channels: int) -> N
 @pytest.mark.parametrize("side", [SMALLEST_SIDE, SMALLEST_SIDE + 1, 13])
 def test_the_smallest_planes_can_be_refined(pose: Pose, side: int) -> None:
     scene = Scene(pose, (side, 17))
-    assert can_refine(scene.problem)
+    assert not limits(scene.problem)
     assert torch.isfinite(refined_by(scene.problem, scene.pilot, some_hidden(scene))).all()
     assert torch.isfinite(list(denoise(scene.problem))[-1]).all()
 
@@ -144,15 +144,26 @@ class Halving(Operator):
         return measured_shape
 
 
-@pytest.mark.parametrize("changes", [{"grain": 3}, {"grain": 5}, {"operator": Halving()}])
-def test_what_patches_cannot_help_with_is_left_alone(
-    pose: Pose, tiny: Callable[..., DeepImagePrior], changes: dict[str, object]
-) -> None:
-    scene = Scene(pose, (24, 24), **changes)
-    assert not can_refine(scene.problem)
-    assert [step.number for step in tiny(refine=True).fit(scene.problem)] == [1, 2, 3]
+def test_what_patches_cannot_help_with_is_said(pose: Pose) -> None:
+    assert "can only denoise" in limits(Scene(pose, (24, 24), operator=Halving()).problem)
+    assert f"only {SMALLEST_SIDE - 1} pixels wide" in limits(Scene(pose, (SMALLEST_SIDE - 1, 20)).problem)
+    assert "pixels wide" in limits(Scene(pose, (3, 20, SMALLEST_SIDE - 1), "ZYX").problem)
 
 
-def test_planes_smaller_than_a_patch_are_left_alone(pose: Pose) -> None:
-    assert not can_refine(Scene(pose, (SMALLEST_SIDE - 1, 20)).problem)
-    assert not can_refine(Scene(pose, (3, 20, SMALLEST_SIDE - 1), "ZYX").problem)
+def test_a_mixture_is_no_worse_than_either_on_the_pixels_that_decide(scene: Scene) -> None:
+    hidden = some_hidden(scene)
+    problem, misfit = scene.problem, scene.problem.misfit
+    first, second = misfit.expected(scene.pilot), denoise_unseen(problem, hidden)
+    noisy = misfit.stabilise(problem.measured)
+    errors = [
+        float(((means - noisy).square() * hidden).sum())
+        for means in (misfit.expected(mix(problem, first, second, hidden)), first, second)
+    ]
+    assert errors[0] < min(errors[1:])
+
+
+def test_where_nothing_decides_a_mixture_is_half_of_each(scene: Scene) -> None:
+    misfit = scene.problem.misfit
+    first, second = misfit.expected(scene.pilot), misfit.expected(scene.truth)
+    mixed = misfit.expected(mix(scene.problem, first, second, scene.hidden))
+    torch.testing.assert_close(mixed, (first + second) / 2, atol=1e-4, rtol=1e-4)

@@ -334,7 +334,7 @@ def test_the_paper_preset_has_the_numbers_of_the_paper() -> None:
         channels=(128,) * 5, skip=(4,) * 5, normalise_joined=True, pointwise="all", padding="reflection"
     )
     assert (method.network.upsampling, method.optimizer) == ("bilinear", "adam")
-    assert (method.refine, method.start_at_median, method.jitter_warmup) == (False, False, 0)
+    assert (method.start_at_median, method.jitter_warmup) == (False, 0)
     assert (method.steps, method.rate, method.code_channels, method.averaging) == (3000, 0.01, 32, 0.99)
     assert (method.jitter, method.jitter_source, method.stop) == (1 / 30, "fresh", "none")
     # 5 dB of mean squared error.

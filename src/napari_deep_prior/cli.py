@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from tqdm import tqdm
 from . import io, metrics
 from .axes import Array
 from .devices import DEVICES, describe_device, why_no_gpu
+from .problem import Method
 from .restoration import VERSION, Restoration, RestorationError, restore
-from .settings import Field, Settings, flat_fields, parse_numbers, replace_flat
+from .settings import Field, flat_fields, parse_numbers, replace_flat
 from .tasks import DEFAULT_PRESET, PRESETS, TASKS, preset
 
 DONE, FAILED, INTERRUPTED = 0, 2, 130
@@ -53,7 +54,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.volume and "Z" not in picture.axes:
         raise ValueError(f"--volume needs depth, and the axes {picture.axes} have no Z: name them with --axes")
     task = replace_flat(TASKS[options.task](), given)
-    method = replace_flat(preset(task, options.preset), given)
+    method = _method(options.task, options.preset, given)
     reference = _reference(options.reference, picture)
     with restore(
         picture.pixels,
@@ -89,6 +90,8 @@ def _deliver(run: Restoration, picture: io.Picture, reference: Array | None, opt
         told = f"stopped after the result was written to {options.output!r}"
         _say(f"{options.output}: chosen step {record['chosen step']}, {record['slices restored']} slices restored")
         _write_diagnostics(run, picture, options)
+        if record["instead"]:
+            _say(record["instead"])
         for note in record["passed through"]:
             _say(f"passed through unchanged: {note}")
         if reference is not None:
@@ -182,9 +185,33 @@ def _parser() -> argparse.ArgumentParser:
         summary = (kind.__doc__ or "").strip().splitlines()[0]
         command = commands.add_parser(name, help=summary, description=summary)
         _add_common(command, name)
-        _add_settings(command, "task", kind())
-        _add_settings(command, f"method (defaults: preset {DEFAULT_PRESET!r})", PRESETS[name][DEFAULT_PRESET])
+        _add_settings(command, "task", flat_fields(kind()))
+        _add_settings(command, "method", _method_fields(name))
     return parser
+
+
+def _method_fields(task: str) -> list[Field]:
+    """Return the settings of all methods that a task's presets are; one that several have is named once."""
+    presets = [PRESETS[task][DEFAULT_PRESET], *PRESETS[task].values()]
+    return list({field.name: field for method in reversed(presets) for field in flat_fields(method)}.values())
+
+
+def _method(task: str, name: str, given: dict[str, Any]) -> Method:
+    """Return the method of a preset with the settings that were given.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset, or it has no such setting.
+    """
+    method = preset(TASKS[task](), name)
+    own = {field.name for field in flat_fields(method)}
+    others = {field.name for field in _method_fields(task)} - own
+    if strangers := sorted(others & set(given)):
+        options = ", ".join(f"--{stranger.replace('_', '-')}" for stranger in strangers)
+        able = [each for each, kind in PRESETS[task].items() if set(strangers) <= {f.name for f in flat_fields(kind)}]
+        raise ValueError(f"the preset {name!r} has no setting {options}; {', '.join(able) or 'no preset'} has")
+    return replace_flat(method, given)
 
 
 def _add_common(command: argparse.ArgumentParser, task: str) -> None:
@@ -215,9 +242,9 @@ def _add_common(command: argparse.ArgumentParser, task: str) -> None:
     add("--overwrite", action="store_true", help="replace OUT if it exists")
 
 
-def _add_settings(command: argparse.ArgumentParser, title: str, settings: Settings) -> None:
+def _add_settings(command: argparse.ArgumentParser, title: str, settings: Iterable[Field]) -> None:
     group = command.add_argument_group(title)
-    for field in flat_fields(settings):
+    for field in settings:
         group.add_argument(
             f"--{field.name.replace('_', '-')}",
             dest=field.name,

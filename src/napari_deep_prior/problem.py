@@ -76,7 +76,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Method(Settings):
-    """Settings of a way to solve a problem. Its only verb is :meth:`fit`."""
+    """Settings of a way to solve a problem. Its verb is :meth:`fit`."""
 
     seed: Annotated[
         int, Setting("Seed", "start of the random numbers: the same seed gives the same image", 0, 2**31 - 1, False)
@@ -85,6 +85,10 @@ class Method(Settings):
     @abstractmethod
     def fit(self, problem: Problem) -> Iterator[Step]:
         """Yield steps towards the image; the last one is the answer. To stop early, stop asking."""
+
+    @abstractmethod
+    def limits(self, problem: Problem) -> str:
+        """Return why this method cannot solve a problem, in a clause for people; empty if it can."""
 
     @abstractmethod
     def memory(self, problem: Problem) -> int:

@@ -29,7 +29,7 @@ from .noise import NoiseModel
 from .posing import Noise, estimate_channels, pose
 from .problem import Method, Problem, Step, Task
 from .stacks import Index, sample, slice_axes, slices
-from .tasks import preset, task_name
+from .tasks import preset, suited, task_name
 
 VERSION = importlib.metadata.version("napari-deep-prior")
 
@@ -104,6 +104,7 @@ class Restoration(Iterator[Step]):
         self._latest: tuple[Index, Frame, Step] | None = None
         self._chosen: list[int | None] = []
         self._passed: list[str] = []
+        self._instead = ""
         self.noise: Noise | None = None
         self._problem: Problem | None = None
         self._wanted = diagnostics
@@ -161,6 +162,7 @@ class Restoration(Iterator[Step]):
             "device": describe_device(self.device),
             "task": self.task.to_json(),
             "method": self.method.to_json(),
+            "instead": self._instead,
             "axes": self.axes,
             "volume": self.volume,
             "dtype": str(self._dtype),
@@ -217,6 +219,8 @@ class Restoration(Iterator[Step]):
             models = self._estimate(block, letters) if self.noise is None else self.noise.channels
             problem, self.noise = pose(self.task, measured, weight, frame, models)
             self._problem = problem
+            self.method, reason = suited(self.method, problem)
+            self._instead = reason or self._instead
             for step in self.method.fit(problem):
                 self._latest = (index, frame, step)
                 yield step
@@ -275,7 +279,7 @@ class Restoration(Iterator[Step]):
         # Shapes without data: an expanded tensor takes the memory of one value.
         blank = torch.zeros((), device=self.device).expand(1, channels, *spatial)
         problem = Problem(measured=blank, weight=blank, operator=self.task.operator(), misfit=Gaussian())
-        needed = self.method.memory(problem)
+        needed = suited(self.method, problem)[0].memory(problem)
         free = free_memory(self.device)
         if needed > free:
             raise OutOfMemoryError(_no_memory(self.device, f"this run needs about {_gigabytes(needed)}", free))

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
-from .methods import METHODS, DeepImagePrior, NonLocalRidge
+from .methods import METHODS, DeepImagePrior, Distillation, NonLocalRidge
 from .networks.hourglass import Hourglass
 from .operators import Identity
-from .problem import Method, Task
+from .problem import Method, Problem, Task
 
 
 @final
@@ -29,10 +29,9 @@ DEFAULT_PRESET = "balanced"
 PRESETS: Mapping[str, Mapping[str, Method]] = {
     "denoise": {
         "fast": NonLocalRidge(),
-        "balanced": DeepImagePrior(),
-        "best": DeepImagePrior(
-            steps=800, patience=250, members=2, code_channels=16, network=Hourglass(channels=(32,) * 5)
-        ),
+        "balanced": Distillation(),
+        "best": Distillation(steps=3000, members=2),
+        "deep-image-prior": DeepImagePrior(),
         # Ulyanov et al. 2018: the denoising notebook's network and numbers.
         "paper": DeepImagePrior(
             steps=3000,
@@ -42,9 +41,7 @@ PRESETS: Mapping[str, Mapping[str, Method]] = {
             jitter_warmup=0,
             optimizer="adam",
             start_at_median=False,
-            refine=False,
             code_range=0.1,
-            pull=0.0,
             precision="float32",
             network=Hourglass(
                 channels=(128,) * 5, skip=(4,) * 5, normalise_joined=True, pointwise="all", padding="reflection"
@@ -67,6 +64,14 @@ def preset(task: Task, name: str = DEFAULT_PRESET) -> Method:
     if name not in presets:
         raise ValueError(f"there is no preset {name!r}; choose one of {', '.join(presets)}")
     return presets[name]
+
+
+def suited(method: Method, problem: Problem) -> tuple[Method, str]:
+    """Return the method and an empty text, or the deep image prior and why it stands in: it can try any problem."""
+    reason = method.limits(problem)
+    if not reason:
+        return method, ""
+    return DeepImagePrior(seed=method.seed), f"{reason}: the deep image prior was used instead"
 
 
 def from_record(record: Mapping[str, Any]) -> tuple[Task, Method]:

@@ -26,7 +26,7 @@ def test_every_setting_has_a_widget_with_label_and_help(qtbot, settings):
 
 
 def test_a_change_is_announced_and_read(qtbot):
-    form = Form(PRESETS["denoise"]["balanced"])
+    form = Form(PRESETS["denoise"]["deep-image-prior"])
     with qtbot.assertNotEmitted(form.changed) if hasattr(form.changed, "signal") else qtbot.captureExceptions():
         seen = []
         form.changed.connect(lambda: seen.append(1))
@@ -40,7 +40,7 @@ def test_a_change_is_announced_and_read(qtbot):
 
 @pytest.mark.parametrize(("name", "text"), [("channels", "8, x"), ("rate", "quick"), ("channels", ""), ("rate", "9")])
 def test_what_cannot_be_read_is_a_sentence(qtbot, name, text):
-    form = Form(PRESETS["denoise"]["balanced"])
+    form = Form(PRESETS["denoise"]["deep-image-prior"])
     form.widgets[name].value = text
     with pytest.raises(ValueError, match=r"must|whole numbers|scales"):
         form.read()

@@ -2,8 +2,13 @@
 
 from ..problem import Method
 from .deep_image_prior import DeepImagePrior
+from .distillation import Distillation
 from .non_local_ridge import NonLocalRidge
 
-METHODS: dict[str, type[Method]] = {"deep-image-prior": DeepImagePrior, "non-local-ridge": NonLocalRidge}
+METHODS: dict[str, type[Method]] = {
+    "deep-image-prior": DeepImagePrior,
+    "distillation": Distillation,
+    "non-local-ridge": NonLocalRidge,
+}
 
-__all__ = ["METHODS", "DeepImagePrior", "NonLocalRidge"]
+__all__ = ["METHODS", "DeepImagePrior", "Distillation", "NonLocalRidge"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, final
@@ -16,10 +15,8 @@ from ..networks.hourglass import SMALLEST_SIDE, Hourglass, initialise
 from ..networks.memory import training_memory
 from ..problem import Method, Problem, Step
 from ..settings import Setting
-from . import refinement
 from .optimizers import Optimizer, OptimizerName
 from .precision import Precision, working_dtype
-from .refinement import Pulled, can_refine, denoise_unseen, mixer, refine
 from .stopping import StoppingRuleName, WindowedVariance, choose_rule
 
 AVERAGING_GROWTH = 0.15
@@ -101,13 +98,6 @@ class DeepImagePrior(Method):
     start_at_median: Annotated[
         bool, Setting("Start at median", "let the untrained network give the median of the image, not mid-grey")
     ] = True
-    refine: Annotated[
-        bool, Setting("Refine", "join the fit with patches that look alike; only where the noise is independent")
-    ] = True
-    pull: Annotated[
-        float,
-        Setting("Pull", "how far the fit is drawn to what patches give, which makes it faster; 0 = not", 0.0, 1.0),
-    ] = 0.7
     precision: Annotated[
         Precision, Setting("Precision", "auto: bfloat16 inside the network where the processor has it")
     ] = "auto"
@@ -119,20 +109,14 @@ class DeepImagePrior(Method):
         """Yield one step per iteration; the image of the last one is the answer."""
         generator = torch.Generator().manual_seed(self.seed)
         rule = choose_rule(self.stop, problem, fraction=self.held_out, patience=self.patience, generator=generator)
-        patches = denoise_unseen(problem, rule.hidden) if self.refine and can_refine(problem) else None
-        mix = None if patches is None else mixer(problem, patches, rule.hidden)
-        taught = self._taught(problem, patches)
         members = [_Member(self, problem, rule.learned, generator) for _ in range(self.members)]
-        step: Step | None = None
         for number in range(1, self.steps + 1):
-            losses = [member.iterate(number, taught, rule.learned) for member in members]
+            losses = [member.iterate(number, problem, rule.learned) for member in members]
             outputs = torch.stack([member.output for member in members])
             averages = torch.stack([member.average for member in members])
-            fit = averages.mean(dim=0)
-            image = fit if mix is None else mix(fit)
             deviation = averages.std(dim=0) if self.members > 1 else None
-            rule.observe(number, outputs.mean(dim=0), fit, deviation, image)
-            step = Step(
+            rule.observe(number, outputs.mean(dim=0), averages.mean(dim=0), deviation)
+            yield Step(
                 number=number,
                 total=self.steps,
                 loss=torch.stack(losses).mean(),
@@ -142,18 +126,12 @@ class DeepImagePrior(Method):
                 image=rule.image,
                 deviation=rule.deviation,
             )
-            yield step
             if rule.finished(number):
                 break
-        if patches is not None and step is not None:
-            yield dataclasses.replace(step, image=refine(problem, rule.fit, patches, rule.hidden))
 
-    def _taught(self, problem: Problem, patches: Tensor | None) -> Problem:
-        """Return the problem that the networks are fitted to: drawn to what patches give, if they help."""
-        if patches is None or not self.pull:
-            return problem
-        misfit = Pulled(problem.misfit, problem.measured, patches, self.pull)
-        return dataclasses.replace(problem, misfit=misfit)
+    def limits(self, problem: Problem) -> str:
+        """Return an empty text: there is no problem that it cannot try."""
+        return ""
 
     def memory(self, problem: Problem) -> int:
         """Return about how many bytes the fit will need."""
@@ -164,9 +142,7 @@ class DeepImagePrior(Method):
         # The code and the noise for it, in float32.
         noise = 3 * 4 * code.numel()
         window = WindowedVariance.WINDOW * 4 * problem.measured.numel() if self.stop == "variance" else 0
-        # What a fit gave back is not at hand at once for the refinement, so that both count.
-        refining = refinement.memory(problem) if self.refine and can_refine(problem) else 0
-        return training_memory(network, code) + self.members * noise + window + refining
+        return training_memory(network, code) + self.members * noise + window
 
 
 def _canvas(problem: Problem) -> tuple[int, ...]:

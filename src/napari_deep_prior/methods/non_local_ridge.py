@@ -10,9 +10,8 @@ import torch
 
 from .. import collaborative
 from ..misfit import weighted_mean
-from ..operators import Identity
 from ..problem import Method, Problem, Step
-from .refinement import PASSES, denoise
+from .refinement import PASSES, denoise, limits
 
 
 @final
@@ -34,16 +33,8 @@ class NonLocalRidge(Method):
         ValueError
             If something else than the image itself was measured, or the image is smaller than a patch.
         """
-        side = min(problem.measured.shape[-2:])
-        if not isinstance(problem.operator, Identity):
-            raise ValueError(
-                "non-local ridge regression can only denoise: choose a preset with a network for this task"
-            )
-        if side < collaborative.SMALLEST_SIDE:
-            raise ValueError(
-                f"the image is only {side} pixels wide; patches need {collaborative.SMALLEST_SIDE}: choose a preset "
-                "with a network, such as 'balanced'"
-            )
+        if reason := self.limits(problem):
+            raise ValueError(f"{reason}: choose a preset with a network")
         for number, image in enumerate(denoise(problem), start=1):
             misfit = problem.misfit.pointwise(image, problem.measured)
             yield Step(
@@ -55,6 +46,10 @@ class NonLocalRidge(Method):
                 chosen=torch.tensor(number),
                 image=image,
             )
+
+    def limits(self, problem: Problem) -> str:
+        """Return why this method cannot solve a problem; empty if it can."""
+        return limits(problem)
 
     def memory(self, problem: Problem) -> int:
         """Return about how many bytes the passes need."""

@@ -51,6 +51,12 @@ class Optimizer:
         for optimizer in self._optimizers:
             optimizer.step()
 
+    def set_rate(self, rate: float) -> None:
+        """Change the step size from now on."""
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+
     def state_dict(self) -> list[dict[str, Any]]:
         """Return the moments."""
         return [optimizer.state_dict() for optimizer in self._optimizers]

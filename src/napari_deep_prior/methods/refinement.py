@@ -1,12 +1,13 @@
 """Patches that look alike, brought together: by themselves, and as the last touch of a fitted image.
 
 A network is best where the image is smooth, patches where it repeats itself (texture). What each of them contributes
-is decided by the pixels that neither has seen.
+is decided by pixels that neither has seen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import final
 
@@ -35,10 +36,23 @@ SHARES = (0.3, 1.0)
 """Smallest and largest share of the expected noise that is believed to be there."""
 
 
-def can_refine(problem: Problem) -> bool:
-    """Return whether patches can help: on a plain image, of some size, whose noise is independent between pixels."""
-    large = min(problem.measured.shape[-2:]) >= collaborative.SMALLEST_SIDE
-    return isinstance(problem.operator, Identity) and problem.grain == 1 and large
+@final
+@dataclass(frozen=True)
+class Estimate:
+    """Stabilised means (1, C, *S), told without the hidden pixels, and told from all of them."""
+
+    unseen: Tensor
+    seen: Tensor
+
+
+def limits(problem: Problem) -> str:
+    """Return why patches cannot help with a problem; empty if they can."""
+    side = min(problem.measured.shape[-2:])
+    if not isinstance(problem.operator, Identity):
+        return "something else than the image itself was measured, and patches can only denoise"
+    if side < collaborative.SMALLEST_SIDE:
+        return f"the image is only {side} pixels wide, and patches need {collaborative.SMALLEST_SIDE}"
+    return ""
 
 
 def memory(problem: Problem) -> int:
@@ -50,99 +64,59 @@ def memory(problem: Problem) -> int:
 @torch.no_grad()
 def denoise(problem: Problem) -> Iterator[Tensor]:
     """Yield the image (1, C, *S) after each of ``PASSES`` + 1 passes; missing pixels are filled from around first."""
-    noisy = _filled(problem.misfit.stabilise(problem.measured), problem.weight == 0)
-    for means in _passes(noisy, problem.misfit):
+    for means in _passes(stabilised(problem), problem.misfit):
         yield problem.misfit.unstabilise(means)
 
 
 @torch.no_grad()
 def denoise_unseen(problem: Problem, hidden: Tensor) -> Tensor:
     """Return the stabilised means (1, C, *S) that patches give, told without the measurement where ``hidden`` is 1."""
-    missing = ((hidden > 0) | (problem.weight == 0)).expand_as(problem.measured)
-    noisy = _filled(problem.misfit.stabilise(problem.measured), missing)
-    *_, means = _passes(noisy, problem.misfit)
+    *_, means = _passes(stabilised(problem, hidden), problem.misfit)
     return means
 
 
-@final
-class Pulled(Misfit):
-    """A misfit whose measurement is drawn towards an estimate of its truth, in the space of stabilised noise.
-
-    A network that is fitted to it gets there in fewer steps and learns the noise later; what the estimate has wrong,
-    the measurement's own part corrects.
-    """
-
-    def __init__(self, misfit: Misfit, measured: Tensor, estimate: Tensor, pull: float) -> None:
-        self.misfit = misfit
-        self.target = torch.lerp(misfit.stabilise(measured), estimate, pull)
-
-    def pointwise(self, predicted: Tensor, measured: Tensor) -> Tensor:
-        """Return the squared differences between the mean transform of the prediction and the target."""
-        return (self.misfit.expected(predicted) - self.target).square()
-
-    def stabilise(self, measured: Tensor) -> Tensor:
-        """Return what the misfit itself returns."""
-        return self.misfit.stabilise(measured)
-
-    def expected(self, image: Tensor) -> Tensor:
-        """Return what the misfit itself returns."""
-        return self.misfit.expected(image)
-
-    def spread(self, image: Tensor) -> Tensor:
-        """Return what the misfit itself returns."""
-        return self.misfit.spread(image)
-
-    def unstabilise(self, means: Tensor) -> Tensor:
-        """Return what the misfit itself returns."""
-        return self.misfit.unstabilise(means)
+@torch.no_grad()
+def stabilised(problem: Problem, hidden: Tensor | None = None) -> Tensor:
+    """Return the stabilised measurement (1, C, *S); missing pixels, and ``hidden`` ones, are filled from around."""
+    missing = problem.weight == 0
+    if hidden is not None:
+        missing = (missing | (hidden > 0)).expand_as(problem.measured)
+    return _filled(problem.misfit.stabilise(problem.measured), missing)
 
 
 @torch.no_grad()
-def mixer(problem: Problem, patches: Tensor, hidden: Tensor) -> Callable[[Tensor], Tensor]:
-    """Return a function that mixes a fit (1, C, *S) with ``patches``, what :func:`denoise_unseen` gave.
-
-    The mixture is the one closest to the pixels that neither has seen, so that a fit that has only begun is never
-    worse than the patches. What is the same for every fit is computed here once.
-    """
-    misfit = problem.misfit
-    unseen = hidden * problem.weight
-    image = misfit.unstabilise(patches)
-    means, noisy = misfit.expected(image), misfit.stabilise(problem.measured)
-
-    @torch.no_grad()
-    def mix(fit: Tensor) -> Tensor:
-        return torch.lerp(image, fit, _part(misfit.expected(fit), means, noisy, unseen))
-
-    return mix
+def mix(problem: Problem, estimate: Tensor, patches: Tensor, hidden: Tensor) -> Tensor:
+    """Return the image (1, C, *S) of that mixture of two stabilised means that is closest to the hidden pixels."""
+    part = _part(estimate, patches, problem.misfit.stabilise(problem.measured), hidden * problem.weight)
+    return problem.misfit.unstabilise(torch.lerp(patches, estimate, part))
 
 
 @torch.no_grad()
-def refine(problem: Problem, image: Tensor, patches: Tensor, hidden: Tensor) -> Tensor:
-    """Return a fitted image mixed with what patches give, and refined by all pixels of the measurement.
+def refine(problem: Problem, estimate: Estimate, patches: Tensor, hidden: Tensor) -> Tensor:
+    """Return the image of an estimate mixed with what patches give, and refined by all pixels of the measurement.
 
     Parameters
     ----------
-    image : Tensor, (1, C, *S)
-        The fit.
+    estimate : Estimate
+        What something else than patches gives.
     patches : Tensor, (1, C, *S)
         What :func:`denoise_unseen` gave.
     hidden : Tensor, (1, 1, *S)
-        1 where neither has seen the measurement: there they are compared. All 0: only the fit counts.
+        1 where neither ``estimate.unseen`` nor ``patches`` has seen the measurement: there they are compared.
     """
     misfit = problem.misfit
-    fit = misfit.expected(image)
-    noisy = torch.where(problem.weight > 0, misfit.stabilise(problem.measured), fit)
-    unseen = ((hidden * problem.weight) > 0).to(fit.dtype)
-    part = share = torch.ones((), device=fit.device)
+    unseen = ((hidden * problem.weight) > 0).to(patches.dtype)
+    noisy = torch.where(problem.weight > 0, misfit.stabilise(problem.measured), estimate.unseen)
+    part = _part(estimate.unseen, patches, noisy, unseen)
+    share = torch.ones((), device=patches.device)
     if unseen.any():
-        part = _part(fit, patches, noisy, unseen)
         # Where there is less noise than was expected, texture had passed for noise in the estimate.
-        mixture = torch.lerp(patches, fit, part)
+        mixture = torch.lerp(patches, estimate.unseen, part)
         expected = misfit.spread(misfit.unstabilise(mixture)) * unseen
         share = (_sum((mixture - noisy).square() * unseen) / _sum(expected).clamp(min=1e-12)).clamp(*SHARES)
     # Now that their worth is known, the patches may see everything.
     *_, patches = _passes(noisy, misfit, share, thorough=True)
-    pilot = torch.lerp(patches, fit, part)
+    pilot = torch.lerp(patches, estimate.seen, part)
     variance = share * misfit.spread(misfit.unstabilise(pilot))
     return misfit.unstabilise((pilot + _on_planes(_thoroughly, noisy, pilot, variance)) / 2)
 
@@ -167,12 +141,12 @@ def _passes(noisy: Tensor, misfit: Misfit, share: Tensor | float = 1.0, *, thoro
 _thoroughly = partial(collaborative.refine, alike=THOROUGH, reach=WIDE)
 
 
-def _part(fit: Tensor, patches: Tensor, noisy: Tensor, unseen: Tensor) -> Tensor:
-    """Return, per channel, the part of the fit in the mixture that is closest to the unseen pixels."""
-    difference = (fit - patches) * unseen
+def _part(estimate: Tensor, patches: Tensor, noisy: Tensor, unseen: Tensor) -> Tensor:
+    """Return, per channel, the part of the estimate in the mixture that is closest to the unseen pixels."""
+    difference = (estimate - patches) * unseen
     part = _sum(difference * (noisy - patches)) / _sum(difference.square()).clamp(min=1e-12)
-    # Where no pixel is hidden nothing tells what the patches are worth.
-    return torch.where(_sum(unseen) > 0, part.clamp(0, 1), 1.0)
+    # Where no pixel is hidden nothing tells what each is worth.
+    return torch.where(_sum(unseen) > 0, part.clamp(0, 1), 0.5)
 
 
 def _sum(values: Tensor) -> Tensor:

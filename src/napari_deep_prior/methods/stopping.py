@@ -32,7 +32,7 @@ PATIENCE_FACTOR = 0.4
 class StoppingRule(ABC):
     """Keeps the best image of a fit by a criterion (smaller is better) and tells when waiting for a better one ends.
 
-    ``learned`` is the weight of the pixels that the fit may learn from; ``hidden`` is 1 on those it may not see.
+    ``learned`` is the weight of the pixels that the fit may learn from.
     """
 
     name: ClassVar[str] = ""
@@ -41,8 +41,7 @@ class StoppingRule(ABC):
         device = problem.measured.device
         self.patience = patience
         self.learned = problem.weight
-        self.hidden = torch.zeros_like(problem.weight[:, :1])
-        self.image = self.fit = problem.measured
+        self.image = problem.measured
         self.deviation: Tensor | None = None
         self.chosen = torch.zeros((), dtype=torch.int64, device=device)
         self.best = torch.full((), math.inf, device=device)
@@ -60,23 +59,19 @@ class StoppingRule(ABC):
         output: Tensor,
         average: Tensor,
         deviation: Tensor | None = None,
-        image: Tensor | None = None,
     ) -> None:
         """Take in the output of an iteration and the running average of the outputs, both ``(1, C, *S)``.
 
-        The average is judged, and kept as ``fit``. Kept with it: ``image``, what is made of it for a person (itself if
-        nothing is), and ``deviation``, how far the averages of several networks are apart.
+        The average is judged and kept, and with it ``deviation``: how far the averages of several networks are apart.
         """
-        image = average if image is None else image
         now = torch.full_like(self.chosen, number)
         self.criterion = self.measure(number, output, average)
         if self.criterion is None or number == 1:
-            self.image, self.fit, self.chosen, self.deviation = image, average, now, deviation
+            self.image, self.chosen, self.deviation = average, now, deviation
             return
         better = self.criterion < self.best
         self.best = torch.where(better, self.criterion, self.best)
-        self.image = torch.where(better, image, self.image)
-        self.fit = torch.where(better, average, self.fit)
+        self.image = torch.where(better, average, self.image)
         self.chosen = torch.where(better, now, self.chosen)
         if deviation is not None and self.deviation is not None:
             self.deviation = torch.where(better, deviation, self.deviation)
@@ -101,7 +96,6 @@ class HeldOut(StoppingRule):
         self.problem = problem
         self.weight = problem.weight * judged
         self.learned = problem.weight * (1 - hidden)
-        self.hidden = hidden
 
     def measure(self, number: int, output: Tensor, average: Tensor) -> Tensor:
         """Return the mean misfit of the held-out pixels."""

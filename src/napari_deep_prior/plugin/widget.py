@@ -255,7 +255,8 @@ class TaskWidget(QWidget):
             made = f"all {outcome.steps} steps made, the image is from step {chosen}"
         verdict = outcome.record["residual"]
         checked = f" {verdict[:1].upper()}{verdict[1:]}." if isinstance(verdict, str) and verdict else ""
-        self.tell(f"Done: {made}. {outcome.seconds:.0f} s on {outcome.record['device']}.{checked}")
+        instead = f" {outcome.record['instead'].capitalize()}." if outcome.record["instead"] else ""
+        self.tell(f"Done: {made}. {outcome.seconds:.0f} s on {outcome.record['device']}.{instead}{checked}")
         if not isinstance(chosen, list):
             self.curve.mark(chosen)
 
