@@ -173,7 +173,7 @@ def test_the_poisson_misfit_is_the_deviance_of_photon_counts() -> None:
         ("auto", [NoiseModel(read_noise=3.0), CAMERA], "anscombe", Anscombe),
         ("auto", [], "gaussian", Gaussian),
         ("auto", [NoiseModel()], "gaussian", Gaussian),
-        ("auto", [CAMERA, NoiseModel()], "gaussian", Gaussian),
+        ("auto", [CAMERA, NoiseModel()], "anscombe", Anscombe),
         ("anscombe", [NoiseModel(read_noise=3.0)], "anscombe", Anscombe),
         ("anscombe", [NoiseModel()], "gaussian", Gaussian),
         ("poisson", [CAMERA], "poisson", Poisson),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy as np
@@ -210,9 +210,12 @@ class Anscombe(Misfit):
     def _bias(self, root: Tensor) -> Tensor:
         """Return how much smaller the mean transform is, by linear interpolation; zero without photon noise."""
         photons = self.camera.gain > 0
-        place = torch.where(photons, (root / self.camera.gain - self.start) / self.step, 0.0)
+        # Not by zero: what it gives would be left out, but not its gradient, which is no number.
+        gain = torch.where(photons, self.camera.gain, 1.0)
+        place = torch.where(photons, (root / gain - self.start) / self.step, 0.0)
         place = place.clamp(0, BIAS_STEPS - 1.001)
-        below = place.detach().floor()
+        # A fit that diverges predicts no numbers either: whoever watches the loss is to notice, not the table.
+        below = place.detach().nan_to_num().floor()
         index = below.long() + self.rows
         low, high = self.table[index], self.table[index + 1]
         return low + (place - below) * (high - low)
@@ -275,12 +278,18 @@ def choose_misfit(
     like : Tensor, (1, C, *S)
         A canonical tensor: its rank and device.
     """
-    noisy = all(model.gain > 0 or model.read_noise > 0 for model in noise)
+    noisy = [model.gain > 0 or model.read_noise > 0 for model in noise]
     photons = any(model.gain > 0 for model in noise)
-    if not noise or not noisy or (name == "poisson" and not photons):
+    if not any(noisy) or (name == "poisson" and not photons):
         return "gaussian", Gaussian()
+    # An empty channel has nothing to be scaled by: noise as large as its range stands in, and the others keep theirs.
+    models = zip(noise, noisy, units[0], strict=True)
+    noise = [model if known else replace(model, read_noise=float(factor)) for model, known, factor in models]
     if name == "auto":
         name = "anscombe" if photons else "gaussian"
+    if name == "poisson" and not all(model.gain > 0 for model in noise):
+        # Without photons there is nothing to count in a channel.
+        name = "anscombe"
     camera = CameraUnits(noise, units, like)
     if name == "anscombe":
         return name, Anscombe(camera, noise)

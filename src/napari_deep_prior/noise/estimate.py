@@ -268,8 +268,8 @@ def _measure(level: Floats, texture: Floats, limits: tuple[float, float], overla
     triangle = 1 - np.abs(np.arange(1 - quarter, quarter)) / quarter
     share = float(triangle @ overlap[1:-1, 1:-1] @ triangle) / quarter**2
     unevenness = quarters.var(1) / (0.75 * max(share, 0.25 / quarter**2))
-    # Blocks without any noise were clipped or filled in; few pixels tell nothing.
-    keep = (variance > 0) & (pixels >= 4)
+    # Blocks without any noise were clipped or filled in. Where 4 of 10 pixels are missing a block has one to tell.
+    keep = (variance > 0) & (pixels > 0)
     keep &= (tiles < limits[1]).sum((1, 2)) == np.isfinite(tiles).sum((1, 2))
     lit = keep & ((tiles <= limits[0]).mean((1, 2)) < _BLACK)
     keep = lit if np.count_nonzero(lit) >= _FEWEST_LIT else keep
@@ -360,8 +360,10 @@ def _points(blocks: _Blocks) -> tuple[Floats, Floats, Floats]:
 def _regress(level: Floats, variance: Floats, pixels: Floats) -> _Line:
     """Fit a constant, then a line, by least squares with Huber's (1964) weights."""
     flat = gain = intercept = slope_error = misfit = 0.0
+    # From their middle, in their own unit: far from zero, or in an odd unit, the slope would have no digits left.
+    middle, unit = float(level.mean()), float(level.std()) or 1.0
     for degree in (0, 1) if level.size > 2 else (0,):
-        powers = np.vander(level, degree + 1, increasing=True)
+        powers = np.vander((level - middle) / unit, degree + 1, increasing=True)
         least = 0.05 * np.median(variance)
         expected = np.maximum(variance, least) if degree else 0 * level + 20 * least
         trust = np.ones_like(level)
@@ -370,11 +372,11 @@ def _regress(level: Floats, variance: Floats, pixels: Floats) -> _Line:
             weighted = powers * (trust / error)[:, None]
             covariance = np.linalg.pinv(weighted.T @ powers)
             found = covariance @ (weighted.T @ variance)
-            gain = float(found[1]) if degree else 0.0
+            gain = float(found[1]) / unit if degree else 0.0
             departure = np.abs(variance - powers @ found) / np.sqrt(error)
             trust = np.minimum(1.0, _HUBER / np.maximum(departure, 1e-9))
             expected = np.maximum(powers @ found, least)
-        misfit, intercept = float(np.sqrt(np.mean(departure**2))), float(found[0])
+        misfit, intercept = float(np.sqrt(np.mean(departure**2))), float(found[0]) - gain * middle
         flat = flat if degree else intercept
-        slope_error = float(np.sqrt(covariance[-1, -1]))
+        slope_error = float(np.sqrt(covariance[-1, -1])) / unit
     return _Line(gain, intercept, flat, slope_error, misfit)

@@ -1,0 +1,178 @@
+"""How much it costs to choose by held-out pixels: the chosen image, beside the best one, which only the truth knows.
+
+    python benchmarks/stopping.py [--data FOLDER] [--images fish,mice] [--size 128] [--steps 900] [--seeds 0,1]
+
+The deep image prior goes on to the last step here. Where it would have stopped by itself is told afterwards from its
+held-out errors: once without a limit of steps, and once with its own. The preset "balanced" looks at the image now and
+then; beside the looks stands what it gives back in the end. The images and their truth are those of ``denoising.py``,
+of each the square in the middle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple, final
+
+import numpy as np
+import torch
+from denoising import DEFAULT_DATA, _load, _matched, _pairs
+from torch import Tensor
+
+from napari_deep_prior import DeepImagePrior, Denoise, metrics, preset
+from napari_deep_prior.axes import Array, canonical
+from napari_deep_prior.methods.stopping import CHECK_EVERY, PATIENCE_FACTOR
+from napari_deep_prior.misfit import Misfit
+from napari_deep_prior.posing import estimate_channels, pose
+from napari_deep_prior.problem import Method, Problem, Step
+
+PRIOR = DeepImagePrior()
+
+SMALLEST = 32
+"""Pixels along a side below which too few are held out for the rule that is measured here."""
+
+
+class Row(NamedTuple):
+    """PSNR (dB) and step of the best image, of the chosen one, and of what a user gets."""
+
+    image: str
+    best: tuple[float, int]
+    chosen: tuple[float, int]
+    given: tuple[float, int]
+
+
+def main() -> None:
+    """Print a table for the deep image prior, and one for the preset "balanced"."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder with a folder denoise/ of pairs")
+    parser.add_argument("--images", default="", help="parts of the names of the images, comma separated; default all")
+    parser.add_argument("--size", type=int, default=128, help=f"pixels along a side, {SMALLEST} or more")
+    parser.add_argument("--steps", type=int, default=900, help="steps of the deep image prior; all images are kept")
+    parser.add_argument("--seeds", default="0", help="comma separated")
+    options = parser.parse_args()
+    if options.size < SMALLEST:
+        parser.error(f"--size is {options.size}: too few pixels can be held out; give {SMALLEST} or more")
+    wanted = [part for part in options.images.split(",") if part]
+    images = [name for name in _pairs(options.data) if not wanted or any(part in name for part in wanted)]
+    runs = [(image, int(seed)) for image in images for seed in options.seeds.split(",")]
+
+    def prior(image: str, seed: int) -> Row:
+        return _prior(Scene(options.data, image, options.size), seed, options.steps)
+
+    def balanced(image: str, seed: int) -> Row:
+        return _balanced(Scene(options.data, image, options.size), seed)
+
+    size = f"{options.size} pixels along a side"
+    _table(f"deep image prior, {options.steps} steps, {size}", f"in {PRIOR.steps} steps", runs, prior)
+    _table(f"balanced, {size}", "in the end", runs, balanced)
+
+
+def _table(title: str, given: str, runs: list[tuple[str, int]], measure: Callable[[str, int], Row]) -> None:
+    print(f"\n{title}\n{'image, seed':28} {'best':>12} {'chosen':>15} {'gap':>5} {given:>15} {'gap':>5}", flush=True)
+    rows = []
+    for run in runs:
+        rows.append(row := measure(*run))
+        (best, step), *others = row[1:]
+        cells = [f"{row.image:28} {best:6.2f} @{step:4}"]
+        cells += [f"{ratio:6.2f} @{number:4} {best - ratio:5.2f}" for ratio, number in others]
+        print("   ".join(cells), flush=True)
+    for name, place in (("chosen", 2), (given, 3)):
+        gaps = [row.best[0] - row[place][0] for row in rows]
+        print(f"gap {name}: mean {np.mean(gaps):.2f} dB, worst {np.max(gaps):.2f} dB", flush=True)
+
+
+@final
+class Scene:
+    """The middle of a noisy image as a problem, and how far an image of it is from its truth."""
+
+    def __init__(self, data: Path, image: str, size: int) -> None:
+        self.name = image
+        noisy, self.truth = (_middle(array, size) for array in _load(data, image))
+        axes = "YXS" if noisy.ndim == 3 else "YX"
+        measured, weight, self.frame = canonical(noisy, axes, device=torch.device("cpu"))
+        self.problem, _ = pose(Denoise(), measured, weight, self.frame, estimate_channels(noisy, axes, Denoise()))
+
+    def psnr(self, tensor: Tensor) -> float:
+        """Return the peak signal-to-noise ratio (dB) of a canonical image, in grey levels."""
+        image = self.frame.to_image(tensor)
+        # Each image of a pair of W2S was stretched on its own.
+        image = _matched(image, self.truth) if self.name.startswith("w2s") else image
+        return metrics.psnr(image, self.truth)
+
+
+def _prior(scene: Scene, seed: int, steps: int) -> Row:
+    settings = dataclasses.replace(PRIOR, seed=seed, steps=steps, patience=steps)
+    judged, run = _judged(scene.problem, settings)
+    errors = [float(step.criterion) for step in run]
+    ratios = [scene.psnr(image) for image in judged.values()]
+    best = int(np.argmax(ratios)) + 1
+    numbers = (best, _chosen(errors), _chosen(errors[: PRIOR.steps]))
+    return Row(f"{scene.name}, {seed}", *((ratios[number - 1], number) for number in numbers))
+
+
+def _balanced(scene: Scene, seed: int) -> Row:
+    judged, run = _judged(scene.problem, dataclasses.replace(preset(Denoise(), "balanced"), seed=seed))
+    ratios = {number: scene.psnr(image) for number, image in judged.items()}
+    best = max(ratios, key=ratios.__getitem__)
+    # The last step is the answer; the one before it still shows what was chosen.
+    shown, answer = run[-2], run[-1]
+    found = [(scene.psnr(step.image), int(step.chosen)) for step in (shown, answer)]
+    return Row(f"{scene.name}, {seed}", (ratios[best], best), *found)
+
+
+def _judged(problem: Problem, method: Method) -> tuple[dict[int, Tensor], list[Step]]:
+    """Run a method to its end; return the images that were judged by the held-out pixels, by step, and all steps."""
+    watched = _Watched(problem.misfit)
+    judged: dict[int, Tensor] = {}
+    run: list[Step] = []
+    for step in method.fit(dataclasses.replace(problem, misfit=watched)):
+        run.append(step)
+        if watched.judged is not None:
+            judged[step.number], watched.judged = watched.judged, None
+    return judged, run
+
+
+def _chosen(errors: Sequence[float]) -> int:
+    """Return the step that the deep image prior would have chosen with its own patience."""
+    for number in range(CHECK_EVERY, len(errors) + 1, CHECK_EVERY):
+        chosen = int(np.nanargmin(errors[:number])) + 1
+        if number - chosen > max(PRIOR.patience, PATIENCE_FACTOR * chosen):
+            return chosen
+    return int(np.nanargmin(errors)) + 1
+
+
+def _middle(image: Array, size: int) -> Array:
+    starts = [max(0, (length - size) // 2) for length in image.shape[:2]]
+    return image[starts[0] : starts[0] + size, starts[1] : starts[1] + size]
+
+
+@final
+class _Watched(Misfit):
+    """A misfit that remembers what was judged by it: only held-out pixels are asked without wanting a gradient."""
+
+    def __init__(self, misfit: Misfit) -> None:
+        self.misfit = misfit
+        self.judged: Tensor | None = None
+
+    def pointwise(self, predicted: Tensor, measured: Tensor) -> Tensor:
+        if not predicted.requires_grad:
+            self.judged = predicted
+        return self.misfit.pointwise(predicted, measured)
+
+    def stabilise(self, measured: Tensor) -> Tensor:
+        return self.misfit.stabilise(measured)
+
+    def expected(self, image: Tensor) -> Tensor:
+        return self.misfit.expected(image)
+
+    def spread(self, image: Tensor) -> Tensor:
+        return self.misfit.spread(image)
+
+    def unstabilise(self, means: Tensor) -> Tensor:
+        return self.misfit.unstabilise(means)
+
+
+if __name__ == "__main__":
+    main()
