@@ -20,7 +20,7 @@ from napari_deep_prior.cli import DONE, FAILED, INTERRUPTED, _add_common, _metho
 from napari_deep_prior.devices import DEVICES, available_devices
 from napari_deep_prior.restoration import VERSION, restore
 from napari_deep_prior.settings import flat_fields, replace_flat
-from napari_deep_prior.tasks import DEFAULT_PRESET, PRESETS, TASKS, from_record
+from napari_deep_prior.tasks import PRESETS, TASKS, from_record
 
 QUICK = ["--preset", "deep-image-prior", "--channels", "8,8", "--skip", "2,2", "--code-channels", "4"]
 QUICK += ["--precision", "float32", "--device", "cpu"]
@@ -147,7 +147,7 @@ def test_a_reference_too_small_for_ssim_is_compared_by_psnr_alone(folder: Path, 
         (["in.ome.tif", "out.tif", "--preset", "paper", "--channels", "8,8"], "one number per scale"),
         (["in.ome.tif", "out.tif", "--rate", "nan"], "rate is nan"),
         (["in.ome.tif", "out.tif", "--reference", "missing.tif"], "there is no file 'missing.tif'"),
-        (["in.ome.tif", "out.tif", "--reference", "other.tif"], "has shape .5, 7.; the image has .21, 17."),
+        (["in.ome.tif", "out.tif", "--reference", "other.tif"], "has shape .5, 7.; the result has .21, 17."),
         (["in.ome.tif", "out.tif", "--reference", "constant.tif"], "is constant or not finite"),
         (["constant.tif", "out.tif", *FEW], "the image is constant .every pixel is 7.: there is nothing to restore"),
         (["holes.tif", "out.tif"], "3 of 35 pixels are NaN or infinite: set 'missing' to 'fill'"),
@@ -275,7 +275,7 @@ def test_what_is_not_given_is_left_to_the_preset(task: str) -> None:
     given = vars(_parser().parse_args([task, "in.tif", "out.tif"]))
     for name in PRESETS[task]:
         assert replace_flat(PRESETS[task][name], given) == PRESETS[task][name]
-    assert given["preset"] == DEFAULT_PRESET
+    assert given["preset"] is None
 
 
 def test_a_preset_can_be_chosen_and_changed(folder: Path) -> None:

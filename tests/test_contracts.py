@@ -41,7 +41,7 @@ SETTINGS = (
     [pytest.param(kind(), id=name) for table in (TASKS, METHODS, NETWORKS) for name, kind in table.items()]
     + [pytest.param(PRESETS[task][name], id=f"{task}-{name}") for task in PRESETS for name in PRESETS[task]]
 )  # fmt: skip
-SMALLEST = {"non-local-ridge": 8, "distillation": 8}
+SMALLEST = {"non-local-ridge": 8, "non-local-filling": 8, "distillation": 8}
 """Pixels along a side below which a method refuses an image, with a sentence."""
 
 WITHOUT_CHANCE = {"non-local-ridge"}
@@ -53,7 +53,7 @@ ALL_PRESETS = [(task, name) for task in PRESETS for name in PRESETS[task]]
 def quick(method: Method) -> Method:
     """Return the method with settings, as far as it has them, that take milliseconds."""
     small = {"steps": 3, "channels": (8, 8), "skip": (2, 2), "code_channels": 4, "precision": "float32"}
-    return replace_flat(method, small | {"examples": 2, "crop": 16})
+    return replace_flat(method, small | {"examples": 2, "crop": 16, "passes": 2, "alike": 8, "reach": 4})
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -257,10 +257,20 @@ def test_presets_can_be_done_again_from_their_record(task: str, name: str) -> No
 @pytest.mark.parametrize(("task", "name"), ALL_PRESETS)
 def test_presets_restore_any_image(task: str, name: str, shape: tuple[int, ...], axes: str, volume: bool) -> None:
     image = (random(*shape).numpy() * 250).astype(np.uint8)
+    kind = TASKS[task]
+    mask = None
+    if kind.takes_mask:
+        # What is left must not be constant, also of two pixels.
+        image = np.concatenate([image, image], axis=axes.index("X"))
+        mask = np.zeros(image.shape[: len(axes.rstrip("S"))], bool)
+        mask[..., : shape[axes.index("X")] // 2] = True
     method = quick(PRESETS[task][name])
-    run = restore(image, TASKS[task](), method, axes=axes, volume=volume, device="cpu")
+    run = restore(image, kind(), method, axes=axes, volume=volume, mask=mask, device="cpu")
     restored = run.finish()
-    assert restored.shape == image.shape
+    assert restored.shape == run.shape
+    assert run.shape == tuple(
+        round(length * run.factors.get(letter, 1)) for letter, length in zip(axes, image.shape, strict=True)
+    )
     assert restored.dtype == image.dtype
 
 
@@ -314,8 +324,8 @@ def test_names_of_settings_are_unique_across_task_method_and_network(task: str, 
 
 LEVELS = (
     {"settings", "axes", "noise", "kernels", "devices", "metrics", "io", "phantom", "collaborative", "alignment"},
-    {"networks", "misfit", "stacks", "operators"},
-    {"problem", "jpeg"},
+    {"networks", "misfit", "stacks", "operators", "masks"},
+    {"problem", "jpeg", "canvas"},
     {"methods", "posing", "diagnostics"},
     {"tasks"},
     {"restoration"},

@@ -74,7 +74,7 @@ def test_things_stay_where_they_are(make: Callable[[int], Kernel], factors: tupl
         shape, place, sigma = (12, *shape), (5.8, *place), (1.5, *sigma)
     measured = operator(blob(shape, place, sigma))
     assert place_of(measured) == pytest.approx(np.array(place) / factors, abs=0.02)
-    enlarged = place_of(operator.enlarge(measured)) / factors
+    enlarged = place_of(operator.guess(measured)) / factors
     assert enlarged == pytest.approx(np.array(place) / factors, abs=0.02)
 
 
@@ -108,7 +108,7 @@ def test_lengths_of_image_and_measurement_belong_together(factors: tuple[float, 
     image = random(1, 1, *(11, 13, 6)[: len(factors)])
     measured = operator(image)
     assert tuple(measured.shape[2:]) == operator.measured_shape(tuple(image.shape[2:]))
-    enlarged = operator.enlarge(measured)
+    enlarged = operator.guess(measured)
     assert tuple(enlarged.shape[2:]) == operator.image_shape(tuple(measured.shape[2:]))
     assert operator(enlarged).shape == measured.shape
 
@@ -137,7 +137,7 @@ def test_constants_stay_constant_up_to_the_border(make: Callable[[int], Kernel],
     image = torch.full((1, 1, *(5, 17, 22)[-len(factors) :]), 0.7)
     measured = operator(image)
     torch.testing.assert_close(measured, torch.full_like(measured, 0.7))
-    enlarged = operator.enlarge(measured)
+    enlarged = operator.guess(measured)
     torch.testing.assert_close(enlarged, torch.full_like(enlarged, 0.7))
 
 
@@ -158,7 +158,7 @@ def test_ramps_stay_ramps_inside(make: Callable[[int], Kernel], factors: tuple[f
 @pytest.mark.parametrize("factors", [(2.0, 3.0), (1.5, 2.5), (1.1, 4.0)], ids=str)
 def test_enlarged_ramps_are_ramps_inside(factors: tuple[float, float]) -> None:
     measured = torch.from_numpy(0.3 * np.arange(30.0)[:, None] - 0.2 * np.arange(20.0))[None, None]
-    enlarged = Downsample(factors, Area()).enlarge(measured)[0, 0].numpy()
+    enlarged = Downsample(factors, Area()).guess(measured)[0, 0].numpy()
     rows, columns = (centres(length, 1 / factor) for length, factor in zip(enlarged.shape, factors, strict=True))
     wanted = 0.3 * rows[:, None] - 0.2 * columns
     inside = (slice(10, -10), slice(10, -10))
@@ -178,7 +178,7 @@ def test_bicubic_agrees_with_pillow_inside(factor: int) -> None:
 def test_enlarging_agrees_with_pillow_inside(factor: int) -> None:
     measured = random(20, 24).numpy()
     pillow = np.asarray(Image.fromarray(measured).resize((24 * factor, 20 * factor), Image.Resampling.BICUBIC))
-    enlarged = Downsample((factor, factor), Area()).enlarge(torch.from_numpy(measured)[None, None])[0, 0].numpy()
+    enlarged = Downsample((factor, factor), Area()).guess(torch.from_numpy(measured)[None, None])[0, 0].numpy()
     inside = (slice(3 * factor, -3 * factor), slice(3 * factor, -3 * factor))
     np.testing.assert_allclose(enlarged[inside], pillow[inside], atol=1e-5)
 
@@ -255,7 +255,7 @@ def test_along_an_axis_of_factor_one_nothing_happens(make: Callable[[int], Kerne
     measured = operator(image)
     for row in range(6):
         torch.testing.assert_close(operator(image[:, :, row : row + 1]), measured[:, :, row : row + 1])
-    torch.testing.assert_close(operator.enlarge(measured)[:, :, :1], operator.enlarge(measured[:, :, :1]))
+    torch.testing.assert_close(operator.guess(measured)[:, :, :1], operator.guess(measured[:, :, :1]))
     torch.testing.assert_close(Downsample((1.0, 1.0), make(2))(image), image)
 
 
@@ -265,7 +265,7 @@ def test_any_size_is_measured_and_enlarged(make: Callable[[int], Kernel], shape:
     operator = Downsample((2.0, 3.0, 1.5)[: len(shape)], make(len(shape)))
     measured = operator(random(1, 1, *shape))
     assert tuple(measured.shape[2:]) == operator.measured_shape(shape)
-    assert torch.isfinite(operator.enlarge(measured)).all()
+    assert torch.isfinite(operator.guess(measured)).all()
 
 
 @pytest.mark.parametrize("kernel", [Bicubic(), Area(), Gaussian((1.0, 1.0))])
@@ -274,18 +274,18 @@ def test_long_axes_are_measured_like_short_ones(kernel: Kernel) -> None:
     operator = Downsample((1.0, 1.5), kernel)
     measured, part = operator(image), operator(image[..., 300:900])
     torch.testing.assert_close(measured[..., 220:580], part[..., 20:380])
-    enlarged = operator.enlarge(image)
-    torch.testing.assert_close(enlarged[..., 600:1200], operator.enlarge(image[..., 200:1000])[..., 300:900])
+    enlarged = operator.guess(image)
+    torch.testing.assert_close(enlarged[..., 600:1200], operator.guess(image[..., 200:1000])[..., 300:900])
 
 
 @every_kernel
 def test_images_of_a_batch_are_measured_each_for_itself(make: Callable[[int], Kernel]) -> None:
     images = random(3, 2, 12, 15)
     operator = Downsample((2.0, 1.5), make(2))
-    measured, enlarged = operator(images), operator.enlarge(images)
+    measured, enlarged = operator(images), operator.guess(images)
     for number in range(3):
         torch.testing.assert_close(measured[number : number + 1], operator(images[number : number + 1]))
-        torch.testing.assert_close(enlarged[number : number + 1], operator.enlarge(images[number : number + 1]))
+        torch.testing.assert_close(enlarged[number : number + 1], operator.guess(images[number : number + 1]))
 
 
 # Gradients
@@ -316,7 +316,7 @@ def test_measurements_keep_type_and_are_as_exact_as_it(make: Callable[[int], Ker
 def test_what_was_computed_without_gradients_does_not_spoil_those_to_come(make: Callable[[int], Kernel]) -> None:
     operator = Downsample((2.0, 2.0), make(2))
     with torch.inference_mode():
-        operator.enlarge(operator(random(1, 1, 8, 8)))
+        operator.guess(operator(random(1, 1, 8, 8)))
     image = random(1, 1, 8, 8).requires_grad_()
     operator(image).sum().backward()
     assert float(image.grad.sum()) == pytest.approx(16, abs=1e-4)
@@ -329,7 +329,7 @@ def test_gradients_are_the_same_every_time() -> None:
         gradients = []
         for _ in range(5):
             image = random(1, 3, 300, 400).cuda().requires_grad_()
-            operator.enlarge(operator(image)).square().sum().backward()
+            operator.guess(operator(image)).square().sum().backward()
             gradients.append(image.grad)
         assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)
 
@@ -341,9 +341,9 @@ def test_measuring_and_enlarging_between_equal_lengths_are_not_mixed_up() -> Non
     image = random(1, 1, 5, 5)
     operator = Downsample((1.1, 1.1), Gaussian((1.0, 1.0)))
     measured = operator(image)
-    assert measured.shape == image.shape == operator.enlarge(image).shape
-    torch.testing.assert_close(operator.enlarge(image), Downsample((1.1, 1.1), Area()).enlarge(image))
-    assert not torch.allclose(operator.enlarge(image), measured)
+    assert measured.shape == image.shape == operator.guess(image).shape
+    torch.testing.assert_close(operator.guess(image), Downsample((1.1, 1.1), Area()).guess(image))
+    assert not torch.allclose(operator.guess(image), measured)
 
 
 def test_images_of_ever_new_sizes_do_not_fill_the_memory() -> None:

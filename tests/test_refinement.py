@@ -51,7 +51,11 @@ class Scene:
 
 def refined_by(problem: Problem, pilot: Tensor, hidden: Tensor) -> Tensor:
     means = problem.misfit.expected(pilot)
-    return refine(problem, Estimate(unseen=means, seen=means), denoise_unseen(problem, hidden), hidden)
+    return refine(problem, both(means), denoise_unseen(problem, hidden), hidden)
+
+
+def both(means: Tensor) -> Estimate:
+    return Estimate(unseen=means, seen=means)
 
 
 @pytest.fixture
@@ -157,7 +161,7 @@ def test_a_mixture_is_no_worse_than_either_on_the_pixels_that_decide(scene: Scen
     noisy = misfit.stabilise(problem.measured)
     errors = [
         float(((means - noisy).square() * hidden).sum())
-        for means in (misfit.expected(mix(problem, first, second, hidden)), first, second)
+        for means in (misfit.expected(mix(problem, both(first), both(second), hidden)), first, second)
     ]
     assert errors[0] < min(errors[1:])
 
@@ -165,5 +169,5 @@ def test_a_mixture_is_no_worse_than_either_on_the_pixels_that_decide(scene: Scen
 def test_where_nothing_decides_a_mixture_is_half_of_each(scene: Scene) -> None:
     misfit = scene.problem.misfit
     first, second = misfit.expected(scene.pilot), misfit.expected(scene.truth)
-    mixed = misfit.expected(mix(scene.problem, first, second, scene.hidden))
+    mixed = misfit.expected(mix(scene.problem, both(first), both(second), scene.hidden))
     torch.testing.assert_close(mixed, (first + second) / 2, atol=1e-4, rtol=1e-4)

@@ -22,7 +22,7 @@ from napari_deep_prior.restoration import (
     name_of_result,
     restore,
 )
-from napari_deep_prior.tasks import Denoise, from_record, preset
+from napari_deep_prior.tasks import Denoise, Inpaint, SuperResolve, from_record, preset
 
 Make = Callable[..., DeepImagePrior]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -343,6 +343,8 @@ def test_the_paper_preset_has_the_numbers_of_the_paper() -> None:
 
 def test_the_result_is_named_after_what_was_done() -> None:
     assert name_of_result("cells", Denoise()) == "cells denoised"
+    assert name_of_result("cells", Inpaint()) == "cells inpainted"
+    assert name_of_result("cells", SuperResolve()) == "cells super-resolved"
 
 
 def test_a_huge_image_of_floats_is_refused_for_its_memory() -> None:

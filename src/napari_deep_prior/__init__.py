@@ -9,21 +9,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .methods import DeepImagePrior
-    from .networks import Hourglass
+    from .methods import DeepImagePrior, Distillation, NonLocalFilling, NonLocalRidge
+    from .networks import Hourglass, UNet
     from .problem import Problem, Step
     from .restoration import OutOfMemoryError, Restoration, RestorationError, restore
-    from .tasks import Denoise, preset
+    from .tasks import Denoise, Inpaint, SuperResolve, preset
 
 _HOMES = {
     "DeepImagePrior": ".methods",
     "Denoise": ".tasks",
+    "Distillation": ".methods",
     "Hourglass": ".networks",
+    "Inpaint": ".tasks",
+    "NonLocalFilling": ".methods",
+    "NonLocalRidge": ".methods",
     "OutOfMemoryError": ".restoration",
     "Problem": ".problem",
     "Restoration": ".restoration",
     "RestorationError": ".restoration",
     "Step": ".problem",
+    "SuperResolve": ".tasks",
+    "UNet": ".networks",
     "preset": ".tasks",
     "restore": ".restoration",
 }
@@ -31,12 +37,18 @@ _HOMES = {
 __all__ = [
     "DeepImagePrior",
     "Denoise",
+    "Distillation",
     "Hourglass",
+    "Inpaint",
+    "NonLocalFilling",
+    "NonLocalRidge",
     "OutOfMemoryError",
     "Problem",
     "Restoration",
     "RestorationError",
     "Step",
+    "SuperResolve",
+    "UNet",
     "preset",
     "restore",
 ]

@@ -10,6 +10,7 @@ every other letter (``T``, ``P``, ...) is an axis of a stack.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
@@ -66,6 +67,11 @@ def stack_axes(axes: str, *, volume: bool) -> str:
     """Return the letters along which an image is taken apart: all but the plane (or volume) and the channels."""
     spatial = "ZYX" if volume else "YX"
     return "".join(letter for letter in axes if letter not in spatial + CHANNEL_AXES)
+
+
+def spatial_axes(axes: str) -> str:
+    """Return the letters of the axes that are neither channels nor colour samples."""
+    return "".join(letter for letter in axes if letter not in CHANNEL_AXES)
 
 
 def sample_count(count: int) -> int:
@@ -186,6 +192,29 @@ def canonical(
     measured = torch.from_numpy(scaled.astype(np.float32))[None].to(device)
     weight = torch.from_numpy(finite.astype(np.float32))[None].to(device)
     return measured, weight, Frame(axes, low, span, alpha)
+
+
+def to_planes(image: Array, axes: str, function: Callable[[Tensor], Tensor]) -> Array:
+    """Return means that ``function`` takes of an array as tensor (1, C, *S), in the array's axes; float64.
+
+    A value is missing from the result where most of what it is the mean of is missing.
+    """
+    channel = _channel_position(axes)
+    values = np.array(image[None] if channel is None else np.moveaxis(image, channel, 0), np.float64, order="C")
+    finite = np.isfinite(values)
+    low, high = (values[finite].min(), values[finite].max()) if finite.any() else (0.0, 0.0)
+    # In float32 a small range far from zero would lose its grey levels.
+    span = high - low or 1.0
+
+    def means(part: Array) -> Array:
+        return np.asarray(function(torch.from_numpy(part.astype(np.float32))[None])[0].numpy(), np.float64)
+
+    done = means(np.where(finite, (values - low) / span, 0.0))
+    if not finite.all():
+        share = means(finite)
+        done = np.where(share > 0.5, done / np.maximum(share, 0.5), np.nan)
+    done = done * span + low
+    return np.asarray(done[0] if channel is None else np.moveaxis(done, 0, channel))
 
 
 def refuse_missing(count: int, size: int, *, missing: MissingPixels) -> None:

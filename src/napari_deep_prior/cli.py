@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Iterable, Sequence
 from io import TextIOWrapper
@@ -13,12 +14,13 @@ import numpy as np
 from tqdm import tqdm
 
 from . import io, metrics
-from .axes import Array
+from .axes import Array, sample_count
 from .devices import DEVICES, describe_device, why_no_gpu
+from .kernels import read_kernel
 from .problem import Method
 from .restoration import VERSION, Restoration, RestorationError, restore
 from .settings import Field, flat_fields, parse_numbers, replace_flat
-from .tasks import DEFAULT_PRESET, PRESETS, TASKS, preset
+from .tasks import DEFAULT_PRESET, PRESETS, TASKS, default_preset, preset
 
 DONE, FAILED, INTERRUPTED = 0, 2, 130
 """Exit codes: all went well; a sentence on the error stream says what did not; Ctrl-C (128 + SIGINT)."""
@@ -54,27 +56,35 @@ def _run(options: argparse.Namespace) -> int:
     if options.volume and "Z" not in picture.axes:
         raise ValueError(f"--volume needs depth, and the axes {picture.axes} have no Z: name them with --axes")
     task = replace_flat(TASKS[options.task](), given)
-    method = _method(options.task, options.preset, given)
-    reference = _reference(options.reference, picture)
+    method = _method(options.task, options.preset or default_preset(task, volume=options.volume), given)
+    mask = _mask(options.mask, invert=options.invert_mask) if task.takes_mask else None
+    kernel = read_kernel(options.kernel) if task.takes_kernel and options.kernel else None
     with restore(
         picture.pixels,
         task,
         method,
         axes=picture.axes,
         volume=options.volume,
+        mask=mask,
+        kernel=kernel,
         device=options.device,
         dtype=options.dtype,
         diagnostics=bool(options.residual or options.uncertainty),
     ) as run:
         dtype = np.dtype(np.float32) if options.dtype == "float32" else picture.pixels.dtype
-        io.refuse_picture(options.output, axes=run.axes, shape=picture.pixels.shape, dtype=dtype)
+        io.refuse_picture(options.output, axes=run.axes, shape=run.shape, dtype=dtype)
+        if options.residual and run.factors:
+            raise ValueError("an enlarged image has no residual to write, its pixels are others: leave out --residual")
+        reference = _reference(options.reference, run.shape)
+        before = run.image if reference is not None else picture.pixels
         _say(f"{options.input}: {_in_words(picture)}; on {describe_device(run.device)}")
         if run.device.type == "cpu" and options.device == "auto":
             _say(why_no_gpu())
         interrupted, failure = _drive(run)
         if run.latest_slice is None and run.slice_number <= 1 and (interrupted or failure):
             raise failure or KeyboardInterrupt
-    _deliver(run, picture, reference, options)
+    spacing = {letter: size / run.factors.get(letter, 1) for letter, size in picture.spacing.items()}
+    _deliver(run, dataclasses.replace(picture, pixels=before, spacing=spacing), reference, options)
     if failure:
         raise failure
     return INTERRUPTED if interrupted else DONE
@@ -151,15 +161,27 @@ def compare(before: Array, after: Array, reference: Array, *, axes: str) -> str:
     return ", ".join(parts) + f" (data range {span:g})"
 
 
-def _reference(path: str | None, picture: io.Picture) -> Array | None:
+def _reference(path: str | None, shape: tuple[int, ...]) -> Array | None:
     if path is None:
         return None
     reference = io.read(path).pixels
-    if reference.shape != picture.pixels.shape:
-        raise ValueError(f"the reference {path!r} has shape {reference.shape}; the image has {picture.pixels.shape}")
+    if reference.shape != shape:
+        raise ValueError(f"the reference {path!r} has shape {reference.shape}; the result has {shape}")
     if reference.min() == reference.max() or not np.isfinite(reference).all():
         raise ValueError(f"the reference {path!r} is constant or not finite: nothing can be compared with it")
     return reference
+
+
+def _mask(path: str | None, *, invert: bool) -> Array | None:
+    if path is None:
+        return None
+    picture = io.read(path)
+    marked = picture.pixels != 0
+    if "S" in picture.axes:
+        # A mask saved as a colour picture: any colour counts, opacity does not.
+        axis = picture.axes.index("S")
+        marked = np.take(marked, range(sample_count(marked.shape[axis])), axis=axis).any(axis=axis)
+    return np.asarray(~marked if invert else marked)
 
 
 def _in_words(picture: io.Picture) -> str:
@@ -185,6 +207,14 @@ def _parser() -> argparse.ArgumentParser:
         summary = (kind.__doc__ or "").strip().splitlines()[0]
         command = commands.add_parser(name, help=summary, description=summary)
         _add_common(command, name)
+        if kind.takes_mask:
+            _add_mask(command)
+        if kind.takes_kernel:
+            command.add_argument(
+                "--kernel",
+                metavar="FILE",
+                help="the blur as an image (.mat, .npy, .tif, .png), in pixels of the result",
+            )
         _add_settings(command, "task", flat_fields(kind()))
         _add_settings(command, "method", _method_fields(name))
     return parser
@@ -226,8 +256,7 @@ def _add_common(command: argparse.ArgumentParser, task: str) -> None:
     add("--volume", action="store_true", help="restore Z, Y and X together in 3D, not plane by plane")
     add(
         "--preset",
-        default=DEFAULT_PRESET,
-        help=f"one of {', '.join(PRESETS[task])} (default {DEFAULT_PRESET})",
+        help=f"one of {', '.join(PRESETS[task])} (default {DEFAULT_PRESET}; to denoise a --volume deep-image-prior)",
     )
     add("--device", default="auto", help=f"one of {', '.join(DEVICES)} (default auto: the fastest)")
     add(
@@ -240,6 +269,12 @@ def _add_common(command: argparse.ArgumentParser, task: str) -> None:
     add("--residual", metavar="FILE", help="write what was taken away, in standard deviations of the noise (.tif)")
     add("--uncertainty", metavar="FILE", help="write the deviation between the --members of an ensemble (.tif)")
     add("--overwrite", action="store_true", help="replace OUT if it exists")
+
+
+def _add_mask(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--mask", metavar="MASK", help="image of IN's size, or of its planes: not 0 = fill; without it NaN is filled")
+    add("--invert-mask", action="store_true", help="fill where the mask is 0 instead")
 
 
 def _add_settings(command: argparse.ArgumentParser, title: str, settings: Iterable[Field]) -> None:

@@ -41,6 +41,10 @@ class Operator(ABC):
         """Return the noiseless measurement of an image ``(1, C, *S)``."""
 
     @abstractmethod
+    def guess(self, measured: Tensor) -> Tensor:
+        """Return what shows measurements ``(1, C, *T)`` on the image's pixels, without a claim to restore anything."""
+
+    @abstractmethod
     def image_shape(self, measured_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the spatial shape of the image behind a measurement of spatial shape ``measured_shape``."""
 
@@ -53,6 +57,10 @@ class Identity(Operator):
     def __call__(self, image: Tensor) -> Tensor:
         """Return the image unchanged."""
         return image
+
+    def guess(self, measured: Tensor) -> Tensor:
+        """Return the measurement unchanged."""
+        return measured
 
     def image_shape(self, measured_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape unchanged."""
@@ -118,7 +126,7 @@ class Downsample(Operator):
         lengths = zip(image_shape, self.factors, strict=True)
         return tuple(math.ceil(length / factor - ROUNDING) for length, factor in lengths)
 
-    def enlarge(self, measured: Tensor) -> Tensor:
+    def guess(self, measured: Tensor) -> Tensor:
         """Return measurements (N, C, *T) interpolated to the image's pixels, (N, C, *S) with ``S = image_shape(T)``.
 
         By cubics; what the kernel blurred stays blurred. An image whose sides are no multiples of the factors can

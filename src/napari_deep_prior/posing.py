@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 from torch import Tensor
 
-from .axes import CHANNEL_AXES, Array, Frame, sample_count
+from .axes import CHANNEL_AXES, Array, Frame, sample_count, spatial_axes
 from .misfit import MisfitName, choose_misfit
 from .noise import NoiseModel, estimate_noise
 from .noise.model import WORTH_TELLING
@@ -67,13 +67,20 @@ def estimate_channels(image: Array, axes: str, task: Task) -> tuple[NoiseModel, 
 
 
 def pose(
-    task: Task, measured: Tensor, weight: Tensor, frame: Frame, noise: Sequence[NoiseModel]
+    task: Task,
+    measured: Tensor,
+    weight: Tensor,
+    frame: Frame,
+    noise: Sequence[NoiseModel],
+    *,
+    kernel: Array | None = None,
 ) -> tuple[Problem, Noise]:
     """Return the problem of a canonical measurement, and the noise it assumes."""
     name, misfit = choose_misfit(task.noise, noise, frame.units, measured)
     strongest = max((max(model.correlation) for model in noise), default=0.0)
     grain = 1 if strongest <= WORTH_TELLING else 3 if strongest <= STRONGLY_CORRELATED else 5
-    problem = Problem(measured=measured, weight=weight, operator=task.operator(), misfit=misfit, grain=grain)
+    operator = task.operator(spatial_axes(frame.axes), kernel=kernel)
+    problem = Problem(measured=measured, weight=weight, operator=operator, misfit=misfit, grain=grain)
     return problem, Noise(tuple(noise), name)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from torch import Tensor
 
-from .axes import MissingPixels
+from .axes import Array, MissingPixels
 from .misfit import Misfit
 from .operators import Operator
 from .settings import Setting, Settings
@@ -125,6 +125,28 @@ class Task(Settings):
         float | None, Setting("Sigma", "noise without light, in grey levels; empty: estimated from the image", low=0)
     ] = None
 
+    removes_noise: ClassVar[bool] = False
+    """Whether it is the noise that the result differs by from the measurement."""
+
+    takes_mask: ClassVar[bool] = False
+    """Whether a mask says which pixels are missing."""
+
+    @property
     @abstractmethod
-    def operator(self) -> Operator:
-        """Return what maps the image to the measurement."""
+    def keeps_known(self) -> bool:
+        """Whether pixels that are not missing go into the result exactly as they were measured."""
+
+    takes_kernel: ClassVar[bool] = False
+    """Whether the blur of the measurement can be given as an image."""
+
+    @abstractmethod
+    def operator(self, axes: str, *, kernel: Array | None = None) -> Operator:
+        """Return what maps the image to the measurement.
+
+        Parameters
+        ----------
+        axes : str
+            The letters of the spatial axes.
+        kernel : ndarray, optional
+            The blur, for tasks that take one: of as many axes, in pixels of the image.
+        """

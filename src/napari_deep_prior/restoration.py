@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, Protocol, Self, final
+from typing import Any, Literal, Self, final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from . import diagnostics as checks
 from .axes import (
@@ -21,15 +23,20 @@ from .axes import (
     parse_axes,
     refuse_missing,
     sample_count,
+    spatial_axes,
     to_dtype,
+    to_planes,
 )
+from .canvas import ArrayLike, Canvas
 from .devices import describe_device, free_memory, give_memory_back, resolve_device
+from .masks import spread_mask
 from .misfit import Gaussian
 from .noise import NoiseModel
+from .operators import Downsample
 from .posing import Noise, estimate_channels, pose
 from .problem import Method, Problem, Step, Task
 from .stacks import Index, sample, slice_axes, slices
-from .tasks import preset, suited, task_name
+from .tasks import default_preset, preset, suited, task_name
 
 VERSION = importlib.metadata.version("napari-deep-prior")
 
@@ -45,24 +52,6 @@ class RestorationError(Exception):
 
 class OutOfMemoryError(RestorationError):
     """The device has not enough memory for this image with these settings."""
-
-
-class ArrayLike(Protocol):
-    """NumPy, dask and zarr arrays: sliced before they are read."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Lengths of the axes."""
-        ...
-
-    @property
-    def dtype(self) -> Any:
-        """Type of the values."""
-        ...
-
-    def __getitem__(self, index: Any, /) -> Any:
-        """Return a part."""
-        ...
 
 
 @final
@@ -84,6 +73,8 @@ class Restoration(Iterator[Step]):
         *,
         axes: str | None,
         volume: bool,
+        mask: Array | None,
+        kernel: Array | None,
         device: str,
         dtype: ResultType,
         diagnostics: bool,
@@ -97,10 +88,15 @@ class Restoration(Iterator[Step]):
         self.task, self.method, self.volume = task, method, volume
         self.device = resolve_device(device)
         self.slice_number = 0
-        self._source = image
-        self._dtype = np.dtype(np.float32) if dtype == "float32" else kind
+        self._letters = slice_axes(self.axes, volume=volume)
         self._slices = slices(tuple(image.shape), self.axes, volume=volume)
-        self._result: Array | None = None
+        self._operator = task.operator(spatial_axes(self._letters), kernel=_kernel(kernel, task))
+        self._kernel = kernel
+        self._canvas = Canvas(
+            image, self._letters, self._slices, axes=self.axes, operator=self._operator,
+            dtype=np.dtype(np.float32) if dtype == "float32" else kind,
+            mask=_mask(mask, task, image, self.axes), keep_known=task.keeps_known,
+        )  # fmt: skip
         self._latest: tuple[Index, Frame, Step] | None = None
         self._chosen: list[int | None] = []
         self._passed: list[str] = []
@@ -122,17 +118,28 @@ class Restoration(Iterator[Step]):
         return len(self._slices)
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes of the result."""
+        return self._canvas.shape
+
+    @property
+    def factors(self) -> dict[str, float]:
+        """Pixels of the result in one of the input, by axis letter; what is not named is 1."""
+        operator = self._operator
+        return (
+            dict(zip(spatial_axes(self._letters), operator.factors, strict=True))
+            if isinstance(operator, Downsample)
+            else {}
+        )
+
+    @property
     def image(self) -> Array:
         """The answer so far: axes and intensities of the input, of the type that was asked for. A copy."""
-        result = np.empty(self._source.shape, self._dtype) if self._result is None else self._result.copy()
-        reached = len(self._chosen)
+        latest = None
         if self._latest is not None:
             index, frame, step = self._latest
-            result[index] = to_dtype(frame.to_image(step.image), self._dtype)
-            reached += 1
-        for index in self._slices[reached:]:
-            result[index] = to_dtype(np.asarray(self._source[index]), self._dtype)
-        return result
+            latest = index, self._canvas.finished(index, frame.to_image(step.image))
+        return self._canvas.image(len(self._chosen), latest)
 
     @property
     def latest_slice(self) -> tuple[Index, Array] | None:
@@ -165,7 +172,8 @@ class Restoration(Iterator[Step]):
             "instead": self._instead,
             "axes": self.axes,
             "volume": self.volume,
-            "dtype": str(self._dtype),
+            "dtype": str(self._canvas.dtype),
+            "kernel": None if self._kernel is None else np.asarray(self._kernel).tolist(),
             "noise": None if self.noise is None else self.noise.record(),
             "chosen step": chosen[0] if len(self._slices) == 1 and chosen else chosen,
             "slices restored": f"{len(chosen)} of {len(self._slices)}",
@@ -205,19 +213,19 @@ class Restoration(Iterator[Step]):
         give_memory_back(self.device)
 
     def _run(self) -> Generator[Step]:
-        letters = slice_axes(self.axes, volume=self.volume)
         for number, index in enumerate(self._slices, start=1):
             self.slice_number = number
-            block = np.asarray(self._source[index])
+            block = self._canvas.measured(index)
             try:
-                measured, weight, frame = canonical(block, letters, device=self.device, missing=self.task.missing)
+                measured, weight, frame = self._canonical(block, index)
             except (NothingToRestoreError, MissingPixelsError) as error:
                 if not self._passes(error):
                     raise
-                self._keep(index, to_dtype(block, self._dtype), None)
+                self._canvas.put(index, self._canvas.untouched(index))
+                self._chosen.append(None)
                 continue
-            models = self._estimate(block, letters) if self.noise is None else self.noise.channels
-            problem, self.noise = pose(self.task, measured, weight, frame, models)
+            models = self._estimate(block) if self.noise is None else self.noise.channels
+            problem, self.noise = pose(self.task, measured, weight, frame, models, kernel=self._kernel)
             self._problem = problem
             self.method, reason = suited(self.method, problem)
             self._instead = reason or self._instead
@@ -225,6 +233,24 @@ class Restoration(Iterator[Step]):
                 self._latest = (index, frame, step)
                 yield step
             self._commit()
+
+    def _canonical(self, block: Array, index: Index) -> tuple[Tensor, Tensor, Frame]:
+        missing = self.task.missing
+        if self._canvas.mask is not None:
+            # What is masked is missing on purpose: only what is missing besides can be refused.
+            besides = ~np.isfinite(block) & ~self._canvas.mask[index]
+            if not np.isfinite(block).any():
+                raise NothingToRestoreError("every pixel is masked or missing: there is nothing to fill from")
+            refuse_missing(int(besides.sum()), block.size, missing=missing)
+            missing = "fill"
+        measured, weight, frame = canonical(block, self._letters, device=self.device, missing=missing)
+        if self.task.takes_mask and bool((weight > 0).all()):
+            raise NothingToRestoreError("no pixel is masked or missing: there is nothing to fill")
+        if frame.alpha is not None and self.factors:
+            # Opacity is not restored, but must be as large as the result.
+            enlarged = to_planes(frame.alpha, spatial_axes(self._letters), self._operator.guess)
+            frame = dataclasses.replace(frame, alpha=enlarged.clip(frame.alpha.min(), frame.alpha.max()))
+        return measured, weight, frame
 
     def _passes(self, error: ValueError) -> bool:
         """Return whether a slice that cannot be restored is passed through; if so, take a note of the reason."""
@@ -235,17 +261,20 @@ class Restoration(Iterator[Step]):
         self._passed.append(f"slice {self.slice_number}: {error}")
         return True
 
-    def _estimate(self, block: Array, letters: str) -> tuple[NoiseModel, ...]:
+    def _estimate(self, block: Array) -> tuple[NoiseModel, ...]:
         """One camera for all slices: told from several of them where neighbours show the same, else from the first."""
         if "T" in self.axes and len(self._slices) > 1:
-            return estimate_channels(sample(self._source, self.axes), self.axes, self.task)
-        return estimate_channels(block, letters, self.task)
+            frames, mask = sample(self._canvas.source, self.axes), self._canvas.mask
+            known = frames if mask is None else np.where(sample(mask, self.axes), np.nan, frames)
+            return estimate_channels(known, self.axes, self.task)
+        return estimate_channels(block, self._letters, self.task)
 
     def _commit(self) -> None:
         """Write the finished slice into the result and forget its tensors."""
         assert self._latest is not None  # noqa: S101  (for mypy: both callers have looked)
         index, frame, step = self._latest
-        self._keep(index, to_dtype(frame.to_image(step.image), self._dtype), int(step.chosen))
+        self._canvas.put(index, self._canvas.finished(index, frame.to_image(step.image)))
+        self._chosen.append(int(step.chosen))
         if self._wanted:
             self._check(index, frame, step)
         self._latest = self._problem = None
@@ -256,29 +285,22 @@ class Restoration(Iterator[Step]):
         assert self.noise is not None  # noqa: S101
         residual = checks.residual(self._problem, step.image)
         self._verdicts.append(checks.in_words(residual.cpu().numpy(), self.noise.channels))
-        found = {"residual": frame.to_plain(residual)}
+        # Of an enlarged image the residual has other pixels, and stays a sentence.
+        found = {} if self.factors else {"residual": frame.to_plain(residual)}
         if step.deviation is not None:
             found["uncertainty"] = frame.to_deviation(step.deviation)
         for name, values in found.items():
-            whole = self._checks.setdefault(name, np.zeros(self._source.shape, np.float32))
+            whole = self._checks.setdefault(name, np.zeros(self.shape, np.float32))
             whole[index] = to_dtype(values, np.dtype(np.float32))
-
-    def _keep(self, index: Index, values: Array, chosen: int | None) -> None:
-        """Write a slice into the result; the slices not reached yet are not even read."""
-        if self._result is None:
-            self._result = np.empty(self._source.shape, self._dtype)
-        self._result[index] = values
-        self._chosen.append(chosen)
 
     def _refuse_without_memory(self) -> None:
         """Raise before the first heavy byte when the run cannot fit; the problem is posed without data for that."""
-        letters = slice_axes(self.axes, volume=self.volume)
-        lengths = dict(zip(self.axes, self._source.shape, strict=True))
-        spatial = [lengths[letter] for letter in letters if letter not in "CS"]
+        lengths = dict(zip(self.axes, self._canvas.source.shape, strict=True))
+        spatial = [lengths[letter] for letter in spatial_axes(self._letters)]
         channels = lengths.get("C", sample_count(lengths.get("S", 1)))
         # Shapes without data: an expanded tensor takes the memory of one value.
         blank = torch.zeros((), device=self.device).expand(1, channels, *spatial)
-        problem = Problem(measured=blank, weight=blank, operator=self.task.operator(), misfit=Gaussian())
+        problem = Problem(measured=blank, weight=blank, operator=self._operator, misfit=Gaussian())
         needed = suited(self.method, problem)[0].memory(problem)
         free = free_memory(self.device)
         if needed > free:
@@ -292,6 +314,8 @@ def restore(
     *,
     axes: str | None = None,
     volume: bool = False,
+    mask: Array | None = None,
+    kernel: Array | None = None,
     device: str = "auto",
     dtype: ResultType = "same",
     diagnostics: bool = False,
@@ -305,11 +329,15 @@ def restore(
     task : Task
         What is to be done, for example ``Denoise()``.
     method : Method, optional
-        How; the task's "balanced" preset if not given.
+        How; the task's "balanced" preset if not given, to denoise a volume "deep-image-prior".
     axes : str, optional
         One letter per axis, for example "ZYX" or "TCYX" (see :mod:`napari_deep_prior.axes`); guessed if not given.
     volume : bool
         Restore Z, Y and X together with a three-dimensional network, instead of plane by plane.
+    mask : ndarray, optional
+        For tasks that fill: not 0 where a pixel is missing. Of the image's shape, or of its planes or volumes.
+    kernel : ndarray, optional
+        For tasks that enlarge: the blur, in pixels of the result, of as many axes as are restored together.
     device : str
         "auto", "cuda", "mps" or "cpu".
     dtype : {"same", "float32"}
@@ -332,15 +360,41 @@ def restore(
     ...         break
     >>> run.image  # doctest: +SKIP
     """
-    chosen = method if method is not None else preset(task)
+    chosen = method if method is not None else preset(task, default_preset(task, volume=volume))
     return Restoration(
-        image, task, chosen, axes=axes, volume=volume, device=device, dtype=dtype, diagnostics=diagnostics
+        image,
+        task,
+        chosen,
+        axes=axes,
+        volume=volume,
+        mask=mask,
+        kernel=kernel,
+        device=device,
+        dtype=dtype,
+        diagnostics=diagnostics,
     )
+
+
+def _mask(mask: Array | None, task: Task, image: ArrayLike, axes: str) -> Array | None:
+    if mask is None:
+        if task.takes_mask and np.dtype(image.dtype).kind != "f":
+            raise ValueError("there is no mask: give one that is not 0 where pixels are to be filled")
+        return None
+    if not task.takes_mask:
+        raise ValueError(f"a mask was given, but {task_name(task)!r} takes none: choose 'inpaint', or leave it out")
+    return spread_mask(np.asarray(mask), tuple(image.shape), axes)
+
+
+def _kernel(kernel: Array | None, task: Task) -> Array | None:
+    if kernel is not None and not task.takes_kernel:
+        raise ValueError(f"a kernel was given, but {task_name(task)!r} takes none: leave it out")
+    return kernel
 
 
 def name_of_result(name: str, task: Task) -> str:
     """Return a name for the restored version of something called ``name``."""
-    return f"{name} {task_name(task)}d" if task_name(task).endswith("e") else f"{name} {task_name(task)}"
+    done = task_name(task)
+    return f"{name} {done}d" if done.endswith("e") else f"{name} {done}ed"
 
 
 @contextmanager

@@ -10,15 +10,15 @@ from typing import Annotated, final
 import torch
 from torch import Tensor
 
-from ..misfit import weighted_mean
 from ..networks.unet import UNet
 from ..problem import Method, Problem, Step
 from ..settings import Setting
 from . import refinement, student
+from .best import Best
 from .precision import Precision
 from .refinement import Estimate, denoise_unseen, mix, refine, stabilised
 from .stopping import hold_out
-from .student import TURNS, Student, draw_parts
+from .student import Student, draw_parts
 
 LOOK_EVERY = 200
 """Steps between two looks at the whole image: it takes as long as some ten steps."""
@@ -75,7 +75,7 @@ class Distillation(Method):
         generator = torch.Generator().manual_seed(self.seed)
         hidden, judged = hold_out(problem, self.held_out, generator)
         patches = denoise_unseen(problem, hidden)
-        best = _Best(problem, judged, problem.misfit.unstabilise(patches))
+        best = Best(problem, judged, problem.misfit.unstabilise(patches))
         pupils: list[_Pupil] = []
         total = self.members * self.steps
         for number in range(1, total + 1):
@@ -94,8 +94,8 @@ class Distillation(Method):
             if number == total:
                 break
             if number % LOOK_EVERY == 0:
-                taught = _mean([pupil.estimate(turns=1) for pupil in pupils])
-                best.offer(number, mix(problem, taught.unseen, patches, hidden))
+                taught = _mean([pupil.unseen() for pupil in pupils])
+                best.offer(number, mix(problem, taught, Estimate(patches, patches), hidden))
             yield step
         estimates = [pupil.estimate() for pupil in pupils]
         image = refine(problem, _mean(estimates), patches, hidden)
@@ -112,28 +112,6 @@ class Distillation(Method):
         )  # fmt: skip
         images = (8 + 3 * self.members) * 4 * problem.measured.numel()
         return teaching + images + refinement.memory(problem)
-
-
-class _Best:
-    """The best image so far, by the pixels that judge; without such pixels the last one."""
-
-    def __init__(self, problem: Problem, judged: Tensor, image: Tensor) -> None:
-        self.problem, self.weight = problem, judged * problem.weight
-        self.judges = bool((self.weight > 0).any())
-        self.image, self.chosen = image, torch.tensor(1)
-        self.error = self._error(image) if self.judges else None
-
-    def offer(self, number: int, image: Tensor) -> None:
-        """Take an image if it is better."""
-        if self.error is not None:
-            error = self._error(image)
-            if not error < self.error:
-                return
-            self.error = error
-        self.image, self.chosen = image, torch.tensor(number)
-
-    def _error(self, image: Tensor) -> Tensor:
-        return weighted_mean(self.problem.misfit.pointwise(image, self.problem.measured), self.weight)
 
 
 class _Pupil:
@@ -167,10 +145,15 @@ class _Pupil:
         noise = torch.randn(clean.shape, generator=self.on_device, device=clean.device)
         return self.student.learn(clean + strength * noise, clean, torch.ones_like(clean))
 
-    def estimate(self, *, turns: int = TURNS) -> Estimate:
-        """Return what the network makes of the measurement, averaged over ``turns`` mirrored and turned versions."""
-        unseen, seen = (self.student.predict(image, turns) for image in (self.filled, self.noisy))
+    def estimate(self) -> Estimate:
+        """Return what the network makes of the measurement, averaged over its mirrored and turned versions."""
+        unseen, seen = (self.student.predict(image) for image in (self.filled, self.noisy))
         return Estimate(unseen=unseen * self.scale + self.middle, seen=seen * self.scale + self.middle)
+
+    def unseen(self) -> Estimate:
+        """Return what the network makes of the measurement without the hidden pixels, in a hurry."""
+        means = self.student.predict(self.filled, turns=1) * self.scale + self.middle
+        return Estimate(unseen=means, seen=means)
 
     def _normal(self, means: Tensor) -> Tensor:
         return (means - self.middle) / self.scale

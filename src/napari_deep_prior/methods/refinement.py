@@ -39,7 +39,7 @@ SHARES = (0.3, 1.0)
 @final
 @dataclass(frozen=True)
 class Estimate:
-    """Stabilised means (1, C, *S), told without the hidden pixels, and told from all of them."""
+    """Stabilised means (1, C, *S), told without the hidden pixels, and from all of them (or not yet)."""
 
     unseen: Tensor
     seen: Tensor
@@ -85,10 +85,19 @@ def stabilised(problem: Problem, hidden: Tensor | None = None) -> Tensor:
 
 
 @torch.no_grad()
-def mix(problem: Problem, estimate: Tensor, patches: Tensor, hidden: Tensor) -> Tensor:
-    """Return the image (1, C, *S) of that mixture of two stabilised means that is closest to the hidden pixels."""
-    part = _part(estimate, patches, problem.misfit.stabilise(problem.measured), hidden * problem.weight)
-    return problem.misfit.unstabilise(torch.lerp(patches, estimate, part))
+def mix(problem: Problem, first: Estimate, second: Estimate, hidden: Tensor) -> Tensor:
+    """Return the image (1, C, *S) of a mixture of two estimates, the one that is closest to the hidden pixels."""
+    noisy = problem.misfit.stabilise(problem.measured)
+    part = _part(first.unseen, second.unseen, noisy, hidden * problem.weight)
+    return problem.misfit.unstabilise(torch.lerp(second.seen, first.seen, part))
+
+
+@torch.no_grad()
+def share(problem: Problem, first: Tensor, second: Tensor, hidden: Tensor) -> Tensor:
+    """Return the part (0 to 1, per channel) of one image in its mixture with another, by the hidden measurements."""
+    misfit = problem.misfit
+    one, other = (misfit.expected(problem.operator(image)) for image in (first, second))
+    return _part(one, other, misfit.stabilise(problem.measured), hidden * problem.weight)
 
 
 @torch.no_grad()
@@ -118,7 +127,7 @@ def refine(problem: Problem, estimate: Estimate, patches: Tensor, hidden: Tensor
     *_, patches = _passes(noisy, misfit, share, thorough=True)
     pilot = torch.lerp(patches, estimate.seen, part)
     variance = share * misfit.spread(misfit.unstabilise(pilot))
-    return misfit.unstabilise((pilot + _on_planes(_thoroughly, noisy, pilot, variance)) / 2)
+    return misfit.unstabilise((pilot + on_planes(_thoroughly, noisy, pilot, variance)) / 2)
 
 
 def _passes(noisy: Tensor, misfit: Misfit, share: Tensor | float = 1.0, *, thorough: bool = False) -> Iterator[Tensor]:
@@ -131,10 +140,10 @@ def _passes(noisy: Tensor, misfit: Misfit, share: Tensor | float = 1.0, *, thoro
 
     # The blur keeps what is smooth, the first pass what repeats itself.
     blurred = _blurred(noisy)
-    pilot = (blurred + _on_planes(collaborative.first, noisy, variance(blurred))) / 2
+    pilot = (blurred + on_planes(collaborative.first, noisy, variance(blurred))) / 2
     yield pilot
     for _ in range(PASSES):
-        pilot = _on_planes(refine_plane, noisy, pilot, variance(pilot))
+        pilot = on_planes(refine_plane, noisy, pilot, variance(pilot))
         yield pilot
 
 
@@ -154,7 +163,7 @@ def _sum(values: Tensor) -> Tensor:
     return values.sum(dim=tuple(range(2, values.ndim)), keepdim=True)
 
 
-def _on_planes(function: Callable[..., Tensor], *images: Tensor) -> Tensor:
+def on_planes(function: Callable[..., Tensor], *images: Tensor) -> Tensor:
     """Return ``function`` of each plane (rows, columns) of the images (1, C, *S)."""
     planes = zip(*(image.flatten(0, -3) for image in images), strict=True)
     return torch.stack([function(*plane) for plane in planes]).reshape(images[0].shape)

@@ -56,8 +56,8 @@ class Curve(pyqtgraph.PlotWidget):  # type: ignore[misc]
             axis.setPen(text)
             axis.enableAutoSIPrefix(False)
             self.setLabel(side, label)
-        # Room under the label, whose descenders would be cut off.
-        self.plotItem.setContentsMargins(0, 0, 0, 8)
+        # Room for the uppermost number, and under the label, whose descenders would be cut off.
+        self.plotItem.setContentsMargins(0, 8, 0, 8)
         self.setLogMode(y=True)
         self._legend = self.addLegend(offset=(-5, 5), labelTextColor=text)
         self._criterion_name = ""

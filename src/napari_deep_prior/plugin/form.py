@@ -7,7 +7,7 @@ from typing import Any, final
 from magicgui.widgets import CheckBox, ComboBox, LineEdit, SpinBox
 from magicgui.widgets.bases import ValueWidget
 from psygnal import Signal
-from qtpy.QtWidgets import QFormLayout, QLabel
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel
 
 from ..settings import Field, Settings, flat_fields, parse_numbers, replace_flat
 
@@ -86,6 +86,13 @@ class Form:
 
 def add_row(layout: QFormLayout, widget: ValueWidget[Any]) -> None:
     """Add a widget with its label to a form; the label has its tooltip too."""
+    if isinstance(widget, CheckBox):
+        # Its label stands in front of it already.
+        widget.native.setText("")
+    elif isinstance(widget.native, QComboBox):
+        # Long names of layers must not make the dock wider than it is.
+        widget.native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        widget.native.setMinimumContentsLength(8)
     label = QLabel(widget.label)
     label.setToolTip(widget.tooltip or "")
     layout.addRow(label, widget.native)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, final
 import numpy as np
 from napari.utils.transforms import Affine
 
+from ..alignment import refuse_no_overlap, resample
 from ..axes import Array, parse_axes, stack_axes
+from ..canvas import ArrayLike
 from ..posing import Noise, estimate_channels
 from ..problem import Task
-from ..restoration import ArrayLike
 
 if TYPE_CHECKING:
-    from napari.layers import Image
+    from napari.layers import Image, Labels
 
 Extent = Literal["slice", "stack", "volume"]
 
@@ -24,6 +25,9 @@ LABELS = {"time": "T", "t": "T", "z": "Z", "depth": "Z", "y": "Y", "x": "X", "c"
 
 NOISE_SIDE = 1024
 """Pixels along a side from which the noise is told; more would only take longer."""
+
+PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+"""Where a layer lies."""
 
 LOOK = ("colormap", "blending", "opacity", "gamma", "interpolation2d", "interpolation3d", "rendering")
 """What a result layer takes over from its input besides the transform."""
@@ -100,15 +104,20 @@ def take(layer: Image, axes: str, extent: Extent, point: Sequence[float]) -> Sou
     return Source(pixels[tuple(index)], letters, tuple(offset))
 
 
-def appearance(layer: Image, offset: Sequence[int]) -> dict[str, Any]:
-    """Return the keyword arguments with which a result looks and lies like the part of ``layer`` at ``offset``."""
+def appearance(layer: Image, offset: Sequence[int], factors: Sequence[float]) -> dict[str, Any]:
+    """Return the keyword arguments with which a result looks and lies like the part of ``layer`` at ``offset``.
+
+    ``factors`` are how many pixels of the result lie in one of the layer, along each of its axes: the outer edges of
+    both lie on each other.
+    """
+    wide = np.asarray(factors, dtype=float)
     # The part starts at another corner than the layer: the layer's own transform of that corner says where.
     to_physical = Affine(
         scale=layer.scale, rotate=layer.rotate, shear=layer.shear, translate=layer.translate, ndim=layer.ndim
     )
     return {
-        "scale": layer.scale,
-        "translate": to_physical(np.asarray(offset, dtype=float)),
+        "scale": layer.scale / wide,
+        "translate": to_physical(np.asarray(offset, dtype=float) + (1 / wide - 1) / 2),
         "rotate": layer.rotate,
         "shear": layer.shear,
         "affine": layer.affine.affine_matrix,
@@ -120,9 +129,50 @@ def appearance(layer: Image, offset: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def first_image(source: Source) -> Array:
-    """Return what a preview shows before the first step: the input, as float32."""
-    return np.array(source.pixels, dtype=np.float32)
+def mask_of(labels: Labels, layer: Image, *, label: int = 0) -> Array:
+    """Return which pixels of an image layer are painted, bool, of its shape without colour samples.
+
+    The labels may lie anywhere in the world, at another scale, and have fewer axes than the image: along the others
+    they are the same.
+
+    Parameters
+    ----------
+    label : int
+        The label that counts; 0: all of them.
+
+    Raises
+    ------
+    ValueError
+        If the labels have more axes than the image, or do not overlap it.
+    """
+    if labels.ndim > layer.ndim:
+        raise ValueError(
+            f"the mask {labels.name!r} has {labels.ndim} axes, the image {layer.name!r} only {layer.ndim}: make one "
+            "with 'New mask layer'"
+        )
+    painted = np.asarray(labels.data[0] if labels.multiscale else labels.data)
+    painted = painted == label if label else painted != 0
+    shape = pixels_of(layer).shape[: layer.ndim]
+    inner = shape[layer.ndim - labels.ndim :]
+    mask, covered = resample(painted, transform=_between(layer, labels), shape=inner, order=0)
+    refuse_no_overlap(covered, f"the mask {labels.name!r}")
+    return np.broadcast_to(mask.astype(bool), shape)
+
+
+def _between(target: Image, source: Image | Labels) -> Array:
+    """Return the matrix from the data coordinates of one layer to those of another, of the other's axes."""
+    outer = target.ndim - source.ndim
+
+    def moved(point: Array) -> Array:
+        world = np.asarray(target.data_to_world([*np.zeros(outer), *point]))
+        return np.asarray(source.world_to_data(world[outer:]))
+
+    origin = moved(np.zeros(source.ndim))
+    matrix = np.eye(source.ndim + 1)
+    matrix[:-1, -1] = origin
+    for axis, unit in enumerate(np.eye(source.ndim)):
+        matrix[:-1, axis] = moved(unit) - origin
+    return matrix
 
 
 def noise_in_words(layer: Image, axes: str, task: Task, point: Sequence[float]) -> str:

@@ -16,14 +16,12 @@ from qtpy.QtWidgets import QWidget
 from ..axes import Array
 from ..io import RECORD
 from ..restoration import Restoration
+from .layers import PLACE
 from .worker import Outcome, Pace, Update, drive
 
 if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
-
-PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
-"""Where a layer lies."""
 
 ACTIVE: set[Run] = set()
 """Runs under way: they outlive the dock that started them, so that closing it loses nothing."""

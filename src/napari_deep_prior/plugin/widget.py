@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
+import numpy as np
 from magicgui.widgets import CheckBox, ComboBox, LineEdit, PushButton, create_widget
 from napari.layers import Image
 from napari.qt.threading import FunctionWorker
@@ -27,10 +28,11 @@ from ..devices import available_devices, describe_device, resolve_device, why_no
 from ..io import RECORD
 from ..problem import Method, Task
 from ..restoration import RestorationError, name_of_result, restore
-from ..tasks import DEFAULT_PRESET, PRESETS, Denoise, from_record, task_name
+from ..tasks import DEFAULT_PRESET, PRESETS, Denoise, Inpaint, SuperResolve, default_preset, from_record, task_name
 from .curve import Curve
 from .form import Form, add_row, show_row
-from .layers import Extent, appearance, axes_of, first_image, noise_in_words, take
+from .inputs import KernelInput, MaskInput
+from .layers import Extent, appearance, axes_of, noise_in_words, take
 from .run import Run
 from .worker import Outcome, Update
 
@@ -75,6 +77,8 @@ class TaskWidget(QWidget):
             tooltip="One letter per axis, as the layer says or as you correct it: Y and X, Z depth, T time, "
             "C channels, S colour (RGB); any other letter is an axis of a stack",
         )
+        self.mask_input = MaskInput(self._viewer) if self.task.takes_mask else None
+        self.kernel_input = KernelInput() if self.task.takes_kernel else None
         self.extent: Any = ComboBox(label="Restore", choices=list(EXTENTS), tooltip="What of the layer is restored")
 
     def _build_settings(self) -> None:
@@ -96,7 +100,6 @@ class TaskWidget(QWidget):
             tooltip="Layers to check the result by: what was taken away, in units of the noise, and how far the "
             "members of an ensemble are apart (with two or more, as in the preset 'best')",
         )
-        self.diagnostics.native.setText("residual and uncertainty")
         self.reuse = PushButton(text="Re-use settings of this layer", tooltip="Of a layer that Deep Prior has made")
 
     def _build_outcome(self) -> None:
@@ -123,12 +126,20 @@ class TaskWidget(QWidget):
             form.lay_out(advanced_layout, advanced=True)
         advanced.addWidget(advanced_rows)
         self.rows = QFormLayout()
-        for widget in (self.image, self.axes, self.extent, self.preset):
+        add_row(self.rows, self.image)
+        if self.mask_input is not None:
+            self.mask_input.lay_out(self.rows)
+        if self.kernel_input is not None:
+            self.kernel_input.lay_out(self.rows)
+        for widget in (self.axes, self.extent, self.preset):
             add_row(self.rows, widget)
+        self.task_form.lay_out(self.rows, advanced=False)
         for form in self._forms.values():
             form.lay_out(self.rows, advanced=False)
         for widget in (self.device, self.dtype, self.diagnostics):
             add_row(self.rows, widget)
+        show_row(self.rows, self.diagnostics, visible=self.task.removes_noise)
+        self.diagnostics.native.setText("residual and uncertainty")
         buttons = QHBoxLayout()
         buttons.addWidget(self.run_button)
         buttons.addWidget(self.stop_button)
@@ -157,6 +168,7 @@ class TaskWidget(QWidget):
     def _connect(self) -> None:
         self.image.changed.connect(self._layer_chosen)
         self.axes.changed.connect(self._offer_extents)
+        self.extent.changed.connect(self._extent_chosen)
         self.preset.changed.connect(self._preset_chosen)
         for form in self._forms.values():
             form.changed.connect(self._name_preset)
@@ -164,6 +176,8 @@ class TaskWidget(QWidget):
         self.run_button.clicked.connect(self.start)
         self.stop_button.clicked.connect(self.stop)
         self.fill_button.clicked.connect(self._fill_and_start)
+        if self.mask_input is not None:
+            self.mask_input.new_button.clicked.connect(self._begin_mask)
         events = self._viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered):
             event.connect(self._layers_changed)
@@ -204,14 +218,16 @@ class TaskWidget(QWidget):
         extent = EXTENTS[self.extent.value] if stack_axes(self.axes.value.upper(), volume=False) else "stack"
         source = take(layer, self.axes.value, extent, self._viewer.dims.point)
         task, method = self.task_form.read(), self.method_form.read()
+        mask = None if self.mask_input is None else self.mask_input.read(layer, source)
+        kernel = None if self.kernel_input is None else self.kernel_input.read()
         restoration = restore(
-            source.pixels, task, method, axes=source.axes, volume=extent == "volume",
+            source.pixels, task, method, axes=source.axes, volume=extent == "volume", mask=mask, kernel=kernel,
             device=self.device.value, dtype=self.dtype.value, diagnostics=self.diagnostics.value,
         )  # fmt: skip
         name = name_of_result(layer.name, task)
-        self.run = Run(
-            self._viewer, self._window(), restoration, name, first_image(source), appearance(layer, source.offset)
-        )
+        factors = [restoration.factors.get(letter, 1) for letter in source.axes[: layer.ndim]]
+        look = appearance(layer, source.offset, factors)
+        self.run = Run(self._viewer, self._window(), restoration, name, restoration.image.astype(np.float32), look)
         self.run.updated.connect(self._show_update)
         self.run.succeeded.connect(self._show_outcome)
         self.run.failed.connect(self._show_failure)
@@ -274,8 +290,19 @@ class TaskWidget(QWidget):
         self.task_form.show(dataclasses.replace(self.task_form.read(), missing="fill"))
         self.start()
 
+    def _begin_mask(self) -> None:
+        if self.image.value is None:
+            self.tell("there is no image layer to paint a mask for: open an image first", error=True)
+        elif self.mask_input is not None:
+            self.mask_input.begin(self.image.value)
+            self.tell("Paint what is to be filled, then press Run.")
+
     def _layers_changed(self) -> None:
         self.image.reset_choices()
+        if self.mask_input is not None:
+            self.mask_input.labels.reset_choices()
+        if self.kernel_input is not None:
+            self.kernel_input.layer.reset_choices()
 
     def _choose_visible(self) -> None:
         """Begin with the image that the person looks at: the active layer, else the topmost one that is shown."""
@@ -297,7 +324,7 @@ class TaskWidget(QWidget):
         """Estimate the noise of the slice that is looked at, in a thread, and say it in words."""
         layer: Image | None = self.image.value
         self.noise_note.setText("")
-        if layer is None:
+        if layer is None or not self.task.removes_noise:
             return
         axes, task = self.axes.value, self.task_form.read()
         point = self._viewer.dims.point
@@ -315,6 +342,13 @@ class TaskWidget(QWidget):
         show_row(self.rows, self.extent, visible=bool(stacked))
         if stacked:
             self.extent.choices = [text for text, extent in EXTENTS.items() if extent != "volume" or "Z" in letters]
+
+    def _extent_chosen(self, _: str) -> None:
+        """Change from one default preset to the other; what a person chose is left alone."""
+        defaults = {volume: default_preset(self.task, volume=volume) for volume in (False, True)}
+        volume = EXTENTS.get(self.extent.value) == "volume"
+        if self.preset.value == defaults[not volume]:
+            self.preset.value = defaults[volume]
 
     def show_method(self, method: Method) -> None:
         """Show the settings of a method, of whatever kind."""
@@ -358,6 +392,26 @@ class DenoiseWidget(TaskWidget):
     task = Denoise()
 
     # napari reads the annotation of the class's own __init__ to decide what to hand in.
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__(viewer)
+
+
+@final
+class InpaintWidget(TaskWidget):
+    """Dock of :class:`~napari_deep_prior.tasks.Inpaint`."""
+
+    task = Inpaint()
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__(viewer)
+
+
+@final
+class SuperResolveWidget(TaskWidget):
+    """Dock of :class:`~napari_deep_prior.tasks.SuperResolve`."""
+
+    task = SuperResolve()
+
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
 

@@ -1,0 +1,80 @@
+"""What a task needs besides the image: a mask that is painted in a Labels layer, a blur that an Image layer shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+from magicgui.widgets import SpinBox, create_widget
+from napari.layers import Image, Labels
+from qtpy.QtWidgets import QFormLayout, QPushButton
+
+from ..axes import Array
+from .form import add_row
+from .layers import PLACE, Source, mask_of, pixels_of
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+
+@final
+class MaskInput:
+    """Choose a Labels layer, all of its labels or one, or begin a new one."""
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        self._viewer = viewer
+        self.labels: Any = create_widget(annotation=Labels, label="Mask")
+        self.labels.tooltip = "Labels layer: what is painted is filled. It may have another scale or fewer axes"
+        self.label = SpinBox(
+            label="Label (0: all)", min=0, max=2**31 - 1, tooltip="The label that is filled; 0: whatever is painted"
+        )
+        self.new_button = QPushButton("New mask layer")
+        self.new_button.setToolTip("An empty Labels layer of the image's size, ready to paint")
+
+    def lay_out(self, rows: QFormLayout) -> None:
+        """Add the widgets to a form."""
+        add_row(rows, self.labels)
+        add_row(rows, self.label)
+        rows.addRow("", self.new_button)
+
+    def begin(self, layer: Image) -> None:
+        """Add an empty mask of the image's size and let the person paint."""
+        shape = pixels_of(layer).shape[: layer.ndim]
+        place = {name: getattr(layer, name) for name in PLACE if name != "affine"}
+        mask = self._viewer.add_labels(
+            np.zeros(shape, np.uint8), name=f"{layer.name} mask", affine=layer.affine.affine_matrix, **place
+        )
+        mask.mode = "paint"
+        self.labels.reset_choices()
+        self.labels.value = mask
+
+    def read(self, layer: Image, source: Source) -> Array | None:
+        """Return the mask of the part of a layer that is to be restored; None if no layer is chosen."""
+        if self.labels.value is None:
+            return None
+        mask = mask_of(self.labels.value, layer, label=self.label.value)
+        place = zip(source.offset, source.pixels.shape, strict=False)
+        part = mask[tuple(slice(start, start + length) for start, length in place)]
+        if not part.any():
+            raise ValueError(
+                f"nothing is painted in the mask {self.labels.value.name!r} where the image is restored: paint what is "
+                "to be filled, or choose another label"
+            )
+        return np.broadcast_to(part[..., None], source.pixels.shape) if layer.rgb else part
+
+
+@final
+class KernelInput:
+    """Choose an image layer that shows the blur, for example a bead; or none."""
+
+    def __init__(self) -> None:
+        self.layer: Any = create_widget(annotation=Image, label="Blur image", options={"nullable": True})
+        self.layer.tooltip = "A layer that shows the blur of a point, such as a bead, in pixels of the result; or none"
+
+    def lay_out(self, rows: QFormLayout) -> None:
+        """Add the widget to a form."""
+        add_row(rows, self.layer)
+
+    def read(self) -> Array | None:
+        """Return the blur, None if no layer is chosen."""
+        return None if self.layer.value is None else np.asarray(pixels_of(self.layer.value), dtype=np.float64)
