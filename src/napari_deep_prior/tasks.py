@@ -82,11 +82,15 @@ class SuperResolve(Task):
         Setting(
             "Blur",
             "how the large pixels came about: area: a detector's pixels; bicubic, lanczos: reduced by a program; "
-            "gaussian: of the width below",
+            "gaussian: of the width below. Rather too narrow than too wide",
+            advanced=False,
         ),
     ] = "bicubic"
     blur_width: Annotated[
-        float, Setting("Blur width", "standard deviation of the gaussian blur, in pixels of the result", 0.0, 100.0)
+        float,
+        Setting(
+            "Blur width", "standard deviation of the gaussian blur, in pixels of the result", 0.0, 100.0, advanced=False
+        ),
     ] = 1.0
 
     @property

@@ -13,6 +13,8 @@ from .worker import Update
 FIT = "#4c9be8"
 CRITERION = "#e8a33d"
 CHOSEN = "#7fbf7f"
+BEHIND_LEGEND = (128, 128, 128, 90)
+"""Lets a curve that runs behind the names be told from a line through them, on a dark and on a light theme."""
 
 
 @final
@@ -59,7 +61,7 @@ class Curve(pyqtgraph.PlotWidget):  # type: ignore[misc]
         # Room for the uppermost number, and under the label, whose descenders would be cut off.
         self.plotItem.setContentsMargins(0, 8, 0, 8)
         self.setLogMode(y=True)
-        self._legend = self.addLegend(offset=(-5, 5), labelTextColor=text)
+        self._legend = self.addLegend(offset=(-5, 5), labelTextColor=text, brush=BEHIND_LEGEND)
         self._criterion_name = ""
         self._fit = self.plot([], [], pen=pyqtgraph.mkPen(FIT, width=1), name="fit")
         self._criterion = self.plot([], [], pen=pyqtgraph.mkPen(CRITERION, width=2))

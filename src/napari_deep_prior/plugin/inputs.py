@@ -69,7 +69,7 @@ class KernelInput:
 
     def __init__(self) -> None:
         self.layer: Any = create_widget(annotation=Image, label="Blur image", options={"nullable": True})
-        self.layer.tooltip = "A layer that shows the blur of a point, such as a bead, in pixels of the result; or none"
+        self.layer.tooltip = "A picture of the blur, such as a bead, in pixels of the result; counts instead of 'Blur'"
 
     def lay_out(self, rows: QFormLayout) -> None:
         """Add the widget to a form."""

@@ -324,6 +324,7 @@ class TaskWidget(QWidget):
         """Estimate the noise of the slice that is looked at, in a thread, and say it in words."""
         layer: Image | None = self.image.value
         self.noise_note.setText("")
+        self.noise_note.setVisible(self.task.removes_noise)
         if layer is None or not self.task.removes_noise:
             return
         axes, task = self.axes.value, self.task_form.read()

@@ -1,0 +1,210 @@
+"""The Super-resolve dock in a real window: the result lies exactly on its input."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_deep_prior import NonLocalFilling, SuperResolve, restore
+from napari_deep_prior.phantom import Camera, cells
+from napari_deep_prior.tasks import PRESETS
+
+QUICK = NonLocalFilling(passes=2, reach=3, alike=10)
+LONG = NonLocalFilling(passes=1000)
+
+
+@pytest.fixture
+def picture():
+    return Camera().expected(cells((20, 23), seed=1)).astype(np.uint16)
+
+
+@pytest.fixture
+def stack():
+    return Camera().expected(cells((3, 16, 19), seed=1)).astype(np.uint16)
+
+
+@pytest.fixture
+def open_dock(viewer):
+    """Open the Super-resolve dock as the menu does, with settings for a short run."""
+
+    def open_dock(method=QUICK, **task):
+        _, dock = viewer.window.add_plugin_dock_widget("napari-deep-prior", "Super-resolve")
+        dock.show_method(method)
+        dock.task_form.show(SuperResolve(**task))
+        return dock
+
+    return open_dock
+
+
+def click(qtbot, button):
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def corners(layer):
+    """Return where the outer corners of the pixels of a layer lie in the world."""
+    shape = layer.data.shape[: layer.ndim]
+    edges = itertools.product(*((-0.5, length - 0.5) for length in shape))
+    return np.array([layer.data_to_world(edge) for edge in edges])
+
+
+def result_of(image, method=QUICK, axes=None, volume=False, kernel=None, **task):
+    return restore(image, SuperResolve(**task), method, axes=axes, volume=volume, kernel=kernel).finish()
+
+
+@pytest.mark.parametrize("factor", [2, 3, 16])
+def test_the_result_overlays_its_input_exactly(viewer, open_dock, press_run, picture, factor):
+    image = viewer.add_image(
+        picture, name="cells", scale=(0.5, 0.25), translate=(5, -7), rotate=30, shear=[0.2], units=("um", "um"),
+        axis_labels=("y", "x"), colormap="green", affine=[[1, 0.1, 3], [0, 1, 4], [0, 0, 1]],
+    )  # fmt: skip
+    layer = press_run(open_dock(factor=factor))
+    assert [each.name for each in viewer.layers] == ["cells", "cells super-resolved"]
+    assert layer.data.shape == (20 * factor, 23 * factor)
+    assert layer.data.dtype == picture.dtype
+    np.testing.assert_allclose(layer.scale, np.divide(image.scale, factor))
+    np.testing.assert_allclose(corners(layer), corners(image), atol=1e-9)
+    assert (layer.units, layer.axis_labels) == (image.units, image.axis_labels)
+    assert layer.colormap.name == "green"
+    np.testing.assert_array_equal(layer.data, result_of(picture, factor=factor))
+
+
+def test_with_a_factor_that_does_not_divide_the_size_the_first_corner_is_kept(viewer, open_dock, press_run, picture):
+    image = viewer.add_image(picture, scale=(0.5, 0.25), translate=(5, 7))
+    layer = press_run(open_dock(factor=1.5))
+    assert layer.data.shape == (30, 34)
+    np.testing.assert_allclose(layer.data_to_world((-0.5, -0.5)), image.data_to_world((-0.5, -0.5)))
+    # 34.5 pixels would be needed: half of a pixel of the result is missing at the end.
+    np.testing.assert_allclose(layer.data_to_world((29.5, 34)), image.data_to_world((19.5, 22.5)))
+
+
+def test_one_plane_of_a_stack_lies_on_its_plane(viewer, open_dock, press_run, stack):
+    image = viewer.add_image(stack, scale=(2, 0.5, 0.25), translate=(10, 1, 1), rotate=(0, 0, 30))
+    viewer.dims.set_point(0, image.data_to_world((2, 0, 0))[0])
+    dock = open_dock()
+    dock.extent.value = "this slice"
+    layer = press_run(dock)
+    assert layer.data.shape == (1, 32, 38)
+    for row, column in itertools.product((-0.5, 15.5), (-0.5, 18.5)):
+        there = layer.data_to_world((0, 2 * row + 0.5, 2 * column + 0.5))
+        np.testing.assert_allclose(there, image.data_to_world((2, row, column)))
+    np.testing.assert_allclose(layer.scale, (2, 0.25, 0.125))
+    np.testing.assert_array_equal(layer.data[0], result_of(stack[2]))
+
+
+def test_a_whole_stack_lies_on_its_input(viewer, open_dock, press_run, stack):
+    image = viewer.add_image(stack, scale=(2, 0.5, 0.25), translate=(10, 1, 1), rotate=(0, 0, 30))
+    dock = open_dock()
+    dock.extent.value = "whole stack, slice by slice"
+    layer = press_run(dock)
+    assert layer.data.shape == (3, 32, 38)
+    np.testing.assert_allclose(corners(layer), corners(image), atol=1e-9)
+    np.testing.assert_array_equal(layer.data, result_of(stack, axes="ZYX"))
+    assert "3 of 3 slices" in dock.status.text()
+
+
+def test_a_volume_lies_on_its_input(viewer, open_dock, press_run, stack):
+    image = viewer.add_image(stack, scale=(2, 0.5, 0.25), translate=(10, 1, 1), rotate=(0, 0, 30))
+    dock = open_dock(factor=2, z_factor=3)
+    dock.extent.value = "as one volume (3D)"
+    layer = press_run(dock)
+    assert layer.data.shape == (9, 32, 38)
+    np.testing.assert_allclose(corners(layer), corners(image), atol=1e-9)
+    np.testing.assert_array_equal(layer.data, result_of(stack, axes="ZYX", volume=True, z_factor=3))
+
+
+@pytest.mark.parametrize("samples", [3, 4])
+def test_a_colour_image_stays_one(viewer, open_dock, press_run, samples):
+    image = np.random.default_rng(0).integers(0, 255, (15, 16, samples), dtype=np.uint8)
+    source = viewer.add_image(image, rgb=True, scale=(0.5, 0.25), translate=(1, 2))
+    layer = press_run(open_dock())
+    assert layer.rgb
+    assert layer.data.shape == (30, 32, samples)
+    np.testing.assert_allclose(corners(layer), corners(source))
+    np.testing.assert_array_equal(layer.data, result_of(image, axes="YXS"))
+
+
+def test_a_layer_can_show_the_blur(viewer, open_dock, press_run, picture):
+    bead = np.outer([1, 2, 3, 2, 1], [0, 1, 4, 1, 0]).astype(np.uint8)
+    dock = open_dock()
+    viewer.add_image(picture, name="cells")
+    blur = viewer.add_image(bead, name="bead")
+    # A layer that comes later is offered, and not taken unasked.
+    assert dock.kernel_input.layer.value is None
+    dock.image.value = viewer.layers["cells"]
+    dock.kernel_input.layer.value = blur
+    layer = press_run(dock)
+    np.testing.assert_array_equal(layer.data, result_of(picture, kernel=bead))
+    assert layer.metadata["deep-prior"]["kernel"] == bead.tolist()
+    viewer.layers.remove(blur)
+    assert dock.kernel_input.layer.value is None
+    assert press_run(dock).metadata["deep-prior"]["kernel"] is None
+
+
+def test_a_blur_of_other_axes_is_refused(viewer, open_dock, qtbot, picture):
+    viewer.add_image(np.ones((3, 3, 3)), name="bead", contrast_limits=(0, 1))
+    viewer.add_image(picture)
+    dock = open_dock()
+    dock.kernel_input.layer.value = viewer.layers["bead"]
+    click(qtbot, dock.run_button)
+    assert dock.run is None
+    assert "kernel is one for 3 axes" in dock.status.text()
+
+
+def test_a_preview_is_shown_in_its_place_and_stop_keeps_the_best_so_far(viewer, open_dock, qtbot, picture):
+    image = viewer.add_image(picture, name="cells", scale=(0.5, 0.25), rotate=30)
+    dock = open_dock(LONG)
+    click(qtbot, dock.run_button)
+    run = dock.run
+    with qtbot.waitSignals([run.updated] * 2, timeout=30_000):
+        pass
+    preview = viewer.layers[-1]
+    assert preview.name == "cells super-resolved (preview)"
+    assert preview.data.shape == (40, 46)
+    np.testing.assert_allclose(corners(preview), corners(image), atol=1e-9)
+    assert np.isfinite(preview.data).all()
+    assert "best so far" in dock.status.text()
+    with qtbot.waitSignals([run.succeeded, run.finished], timeout=30_000, order="strict"):
+        click(qtbot, dock.stop_button)
+    assert len(viewer.layers) == 2
+    assert preview.name == "cells super-resolved"
+    assert preview.data.dtype == picture.dtype
+    chosen = preview.metadata["deep-prior"]["chosen step"]
+    assert f"the image is from step {chosen}" in dock.status.text()
+    first = np.rint(restore(picture, SuperResolve(), LONG).image)
+    assert not np.array_equal(preview.data, first)
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [({"factor": 1}, "factors are all 1: nothing would be enlarged"), ({"z_factor": 2}, "restore as one volume")],
+)
+def test_what_does_not_fit_is_told_and_nothing_starts(viewer, open_dock, qtbot, picture, task, words):
+    viewer.add_image(picture)
+    dock = open_dock(**task)
+    click(qtbot, dock.run_button)
+    assert dock.run is None
+    assert words in dock.status.text()
+    assert len(viewer.layers) == 1
+
+
+def test_settings_of_a_result_are_taken_over(viewer, open_dock, press_run, picture):
+    viewer.add_image(picture)
+    dock = open_dock(factor=2.5, blur="gaussian", blur_width=0.7)
+    layer = press_run(dock)
+    dock.task_form.show(SuperResolve())
+    dock.show_method(PRESETS["super-resolve"]["deep-image-prior"])
+    dock.image.value = layer
+    dock.reuse.native.click()
+    assert dock.task_form.read() == SuperResolve(factor=2.5, blur="gaussian", blur_width=0.7)
+    assert dock.method_form.read() == QUICK
+
+
+@pytest.mark.parametrize("preset", list(PRESETS["super-resolve"]))
+def test_each_preset_fills_the_form(open_dock, preset):
+    dock = open_dock()
+    dock.preset.value = preset
+    assert dock.method_form.read() == PRESETS["super-resolve"][preset]
+    assert dock.preset.value == preset
