@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from napari_deep_prior import io
 from napari_deep_prior.cli import DONE, FAILED, INTERRUPTED, _add_common, _method, _parser, main
@@ -241,7 +242,10 @@ def another_value(field: object) -> str:
         return ",".join(str(int(number) + 1) for number in field.default)
     if field.kind is int:
         return str(field.default + 1)
-    return "1.5" if field.default is None else str(field.default / 2 or 0.5)
+    if field.default is None:
+        return "1.5"
+    half = field.default / 2 or 0.5
+    return str(half if half >= field.about.low else 2 * field.default)
 
 
 @pytest.mark.parametrize(("task", "name", "field"), EVERY_FIELD)
@@ -497,3 +501,121 @@ sys.exit(main())
 """
     done = run_python("-c", code, "denoise", "in.tif", "out.tif")
     assert (done.returncode, done.stderr) == (INTERRUPTED, "deep-prior: stopped; nothing was written\n")
+
+
+# Masks
+
+FILL = ["--preset", "fast", "--passes", "2", "--alike", "8", "--reach", "3", "--device", "cpu"]
+
+
+def inpaint(*arguments: str) -> int:
+    return main(["inpaint", *arguments])
+
+
+@pytest.fixture
+def mask(folder: Path) -> np.ndarray:
+    """Two scratches over in.ome.tif, also in mask.tif."""
+    marked = np.zeros((21, 17), bool)
+    marked[7:9], marked[:, 4] = True, True
+    tifffile.imwrite("mask.tif", marked.astype(np.uint8))
+    return marked
+
+
+def test_what_a_mask_marks_is_filled_and_all_else_stays_to_the_bit(mask: np.ndarray) -> None:
+    assert inpaint("in.ome.tif", "out.tif", "--mask", "mask.tif", *FILL, "--seed", "3") == DONE
+    before, after = io.read("in.ome.tif"), io.read("out.tif")
+    assert (after.axes, after.pixels.dtype, after.spacing) == ("YX", before.pixels.dtype, before.spacing)
+    np.testing.assert_array_equal(after.pixels[~mask], before.pixels[~mask])
+    assert (after.pixels != before.pixels)[mask].mean() > 0.8
+    task, method = from_record(after.record)
+    assert (task, method.seed) == (TASKS["inpaint"](), 3)
+    again = restore(before.pixels, task, method, mask=mask, device="cpu").finish()
+    np.testing.assert_array_equal(after.pixels, again)
+
+
+def test_a_mask_can_be_inverted(mask: np.ndarray) -> None:
+    tifffile.imwrite("keep.tif", np.where(mask, 0, 255).astype(np.uint8))
+    assert inpaint("in.ome.tif", "out.tif", "--mask", "mask.tif", *FILL) == DONE
+    assert inpaint("in.ome.tif", "again.tif", "--mask", "keep.tif", "--invert-mask", *FILL) == DONE
+    np.testing.assert_array_equal(io.read("again.tif").pixels, io.read("out.tif").pixels)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_a_mask_may_be_a_picture_of_any_kind(mask: np.ndarray, mode: str) -> None:
+    grey = Image.fromarray(np.where(mask, 60, 0).astype(np.uint8))
+    red = Image.merge("RGB", [grey, *[Image.new("L", grey.size)] * 2])
+    opaque = Image.new("L", grey.size, 255)
+    pictures = {
+        "1": grey.point(lambda value: 255 * (value > 0), "1"),
+        "LA": Image.merge("LA", [grey, opaque]),
+        "P": red.convert("P"),
+        "RGB": red,
+        "RGBA": Image.merge("RGBA", [*red.split(), opaque]),
+        "I;16": Image.fromarray(np.where(mask, 1, 0).astype(np.uint16)),
+    }
+    pictures.get(mode, grey).save("mask.png")
+    with Image.open("mask.png") as saved:
+        assert saved.mode == mode
+    assert inpaint("in.ome.tif", "out.tif", "--mask", "mask.tif", *FILL) == DONE
+    assert inpaint("in.ome.tif", "again.tif", "--mask", "mask.png", *FILL) == DONE
+    np.testing.assert_array_equal(io.read("again.tif").pixels, io.read("out.tif").pixels)
+
+
+def test_a_mask_of_a_plane_or_of_all_planes_fills_a_stack(folder: Path, noisy: np.ndarray) -> None:
+    stack = np.stack([noisy[:12, :13], noisy[12:24, :13]])
+    mask = np.zeros(stack.shape, np.uint8)
+    mask[:, 5] = 1
+    tifffile.imwrite("stack.tif", stack, photometric="minisblack")
+    tifffile.imwrite("plane.tif", mask[0])
+    tifffile.imwrite("planes.tif", mask, photometric="minisblack")
+    assert inpaint("stack.tif", "out.tif", "--axes", "ZYX", "--mask", "plane.tif", *FILL) == DONE
+    assert inpaint("stack.tif", "again.tif", "--axes", "ZYX", "--mask", "planes.tif", *FILL) == DONE
+    result = io.read("out.tif")
+    assert result.record["slices restored"] == "2 of 2"
+    np.testing.assert_array_equal(result.pixels, io.read("again.tif").pixels)
+    np.testing.assert_array_equal(result.pixels[mask == 0], stack[mask == 0])
+    assert (result.pixels != stack)[mask > 0].mean() > 0.8
+
+
+def test_without_a_mask_missing_pixels_are_filled(folder: Path, noisy: np.ndarray) -> None:
+    holes = noisy[:12, :13].astype(np.float32)
+    holes[2:5, 3:5] = np.nan
+    tifffile.imwrite("holes.tif", holes)
+    assert inpaint("holes.tif", "out.tif", *FILL) == DONE
+    result = io.read("out.tif").pixels
+    assert np.isfinite(result).all()
+    np.testing.assert_array_equal(result[np.isfinite(holes)], holes[np.isfinite(holes)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--mask", "small.tif"], r"the mask has shape (5, 7); the image's is (21, 17) (axes YX): give a mask of that"),
+        (["--mask", "empty.tif"], "the mask is empty: paint what is to be filled"),
+        (["--mask", "full.tif"], "the mask covers everything: nothing is known"),
+        (["--mask", "empty.tif", "--invert-mask"], "the mask covers everything: nothing is known"),
+        (["--mask", "full.tif", "--invert-mask"], "the mask is empty: paint what is to be filled"),
+        (["--mask", "missing.tif"], "there is no file 'missing.tif'"),
+        (["--mask", "text.tif"], "cannot read 'text.tif' as an image"),
+        ([], "there is no mask: give one that is not 0 where pixels are to be filled"),
+    ],
+)
+def test_a_mask_that_cannot_be_used_gets_one_sentence_and_nothing_is_written(
+    folder: Path, capsys: Capture, arguments: list[str], sentence: str
+) -> None:
+    Path("text.tif").write_text("no image")
+    tifffile.imwrite("small.tif", np.eye(5, 7, dtype=np.uint8))
+    tifffile.imwrite("empty.tif", np.zeros((21, 17), np.uint8))
+    tifffile.imwrite("full.tif", np.full((21, 17), 255, np.uint8))
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    assert inpaint("in.ome.tif", "out.tif", *FILL, *arguments) == FAILED
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith(f"deep-prior: {sentence}")
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_only_tasks_that_fill_have_a_mask(capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        denoise("in.tif", "out.tif", "--mask", "mask.tif")
+    assert "unrecognized arguments: --mask" in capsys.readouterr().err

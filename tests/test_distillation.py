@@ -121,6 +121,9 @@ class Halving(Operator):
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
         return 0.5 * image
 
+    def guess(self, measured: torch.Tensor) -> torch.Tensor:
+        return 2 * measured
+
     def image_shape(self, measured_shape: tuple[int, ...]) -> tuple[int, ...]:
         return measured_shape
 

@@ -144,6 +144,9 @@ class Halving(Operator):
     def __call__(self, image: Tensor) -> Tensor:
         return 0.5 * image
 
+    def guess(self, measured: Tensor) -> Tensor:
+        return 2 * measured
+
     def image_shape(self, measured_shape: tuple[int, ...]) -> tuple[int, ...]:
         return measured_shape
 
