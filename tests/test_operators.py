@@ -307,7 +307,7 @@ def test_the_gradient_is_the_adjoint(make: Callable[[int], Kernel], factors: tup
 def test_measurements_keep_type_and_are_as_exact_as_it(make: Callable[[int], Kernel]) -> None:
     operator = Downsample((2.0, 1.5), make(2))
     single = random(1, 1, 30, 40)
-    for work in (operator, operator.enlarge):
+    for work in (operator, operator.guess):
         assert work(single).dtype == torch.float32
         torch.testing.assert_close(work(single).double(), work(single.double()), atol=1e-6, rtol=1e-6)
 
@@ -381,6 +381,6 @@ def test_a_kernel_for_another_number_of_axes_is_refused(kernel: Kernel) -> None:
 
 def test_an_image_of_another_number_of_axes_is_refused() -> None:
     operator = Downsample((2.0, 2.0), Bicubic())
-    for work in (operator, operator.enlarge):
+    for work in (operator, operator.guess):
         with pytest.raises(ValueError, match=r"3 spatial axes, but the factors \(2.0, 2.0\) are for 2"):
             work(torch.zeros(1, 1, 4, 4, 4))

@@ -48,12 +48,12 @@ BIHARMONIC = 600
 class NonLocalFilling(Method):
     """Fill by patches that look alike, again and again, each time with less smoothing.
 
-    Begins with a smooth (biharmonic) filling, or with the interpolation of large pixels. Every pass takes the image for
-    noisy, denoises it by non-local ridge regression (Herbreteau & Kervrann 2022, doi 10.1109/ICIP46576.2022.9897992), and
-    lets it agree with what was measured: by putting the known pixels back, or by back-projection (Irani & Peleg 1991,
-    doi 10.1016/1049-9652(91)90045-L). The noise that it reckons with falls from pass to pass (cf. plug-and-play priors,
-    Venkatakrishnan et al. 2013, doi 10.1109/GlobalSIP.2013.6737048). Pixels that were hidden like the missing ones
-    decide when to stop, and how much of the smooth filling stays.
+    Begins with a smooth (biharmonic) filling, or the interpolation of large pixels. Every pass takes the image for
+    noisy, denoises it by non-local ridge regression (Herbreteau & Kervrann 2022, doi 10.1109/ICIP46576.2022.9897992)
+    and lets it agree with what was measured: by putting the known pixels back, or by back-projection (Irani & Peleg
+    1991, doi 10.1016/1049-9652(91)90045-L). The noise that it reckons with falls from pass to pass (cf. plug-and-play
+    priors, Venkatakrishnan et al. 2013, doi 10.1109/GlobalSIP.2013.6737048). Pixels that were hidden like the missing
+    ones decide when to stop, and how much of the smooth filling stays.
 
     Fails inside of holes that are larger than a patch and its surroundings: what grows there is smooth; and where large
     pixels are noisy. Planes of a volume, and channels, are filled one by one.
