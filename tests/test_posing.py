@@ -66,14 +66,14 @@ def test_an_image_too_small_to_tell_its_noise_has_none(image: np.ndarray) -> Non
     assert found.reasons == ("the image is too small to tell its noise",)
 
 
-def test_a_constant_channel_is_not_reliable_and_does_no_harm(smooth: np.ndarray) -> None:
+def test_a_constant_channel_is_not_reliable_and_leaves_the_others_their_model(smooth: np.ndarray) -> None:
     image = np.stack([smooth, np.full_like(smooth, 7)])
     first, second = of(image, "CYX")
     assert first.reliable
     assert not second.reliable
     measured, weight, frame = canonical(image, "CYX", device=CPU)
     problem, noise = pose(Denoise(), measured, weight, frame, (first, second))
-    assert noise.misfit == "gaussian"
+    assert noise.misfit == "anscombe"
     assert torch.isfinite(problem.misfit.pointwise(measured, measured)).all()
 
 

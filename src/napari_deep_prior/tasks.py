@@ -48,7 +48,7 @@ class Inpaint(Task):
         bool,
         Setting(
             "Keep known pixels",
-            "pixels that are not masked come back exactly as they are, else denoised",
+            "pixels that are not masked come back exactly as they are, else as the filling has them",
             advanced=False,
         ),
     ] = True

@@ -96,6 +96,15 @@ def test_a_new_mask_lies_on_the_image_and_is_ready_to_paint(viewer, open_dock, p
     assert "Paint what is to be filled" in dock.status.text()
 
 
+def test_a_new_mask_is_chosen_although_there_are_other_labels(viewer, open_dock, press_new_mask, noisy):
+    viewer.add_image(noisy, name="cells")
+    viewer.add_labels(np.ones(noisy.shape, np.uint8), name="segmentation")
+    dock = open_dock()
+    assert dock.mask_input.labels.value.name == "segmentation"
+    press_new_mask(dock)
+    assert dock.mask_input.labels.value.name == "cells mask"
+
+
 @pytest.mark.parametrize(("rgb", "shape"), [(True, (20, 21, 3)), (True, (20, 21, 4)), (False, (4, 20, 21))])
 def test_a_new_mask_has_all_axes_of_the_image_but_its_colours(viewer, open_dock, press_new_mask, rng, rgb, shape):
     viewer.add_image(rng.integers(0, 255, shape, dtype=np.uint8), rgb=rgb)
@@ -240,6 +249,17 @@ def test_a_plane_mask_fills_this_slice_of_a_stack(viewer, open_dock, press_run, 
     assert layer.data.shape == (1, 24, 25)
     assert_filled(layer.data[0], noisy_stack[2], mask)
     np.testing.assert_allclose(layer.data_to_world((0, 3, 4)), image.data_to_world((2, 3, 4)))
+
+
+def test_what_is_painted_on_other_slices_does_not_count_for_this_one(viewer, open_dock, press_run, noisy_stack):
+    mask = np.zeros(noisy_stack.shape, bool)
+    mask[0], mask[2] = scratched(noisy_stack.shape[1:]), scratched(noisy_stack.shape[1:])[::-1]
+    viewer.add_image(noisy_stack)
+    viewer.add_labels(mask.astype(np.uint8))
+    viewer.dims.set_point(0, 2)
+    dock = open_dock()
+    dock.extent.value = "this slice"
+    assert_filled(press_run(dock).data[0], noisy_stack[2], mask[2])
 
 
 def test_a_plane_mask_fills_every_slice_of_a_stack(viewer, open_dock, press_run, noisy_stack):

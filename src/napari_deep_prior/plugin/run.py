@@ -92,10 +92,11 @@ class Run(QObject):
             self._stop.set()
             return
         began = time.monotonic()
-        self._preview_data[update.index] = update.image
+        if update.image is not None:
+            self._preview_data[update.index] = update.image
         if self._layer is None:
             self._layer = self._viewer.add_image(self._preview_data, name=f"{self._name} (preview)", **self._look)
-        elif self._layer in self._viewer.layers:
+        elif update.image is not None and self._layer in self._viewer.layers:
             self._layer.refresh(extent=False)
         self._advance(update)
         self.updated.emit(update)

@@ -24,6 +24,7 @@ INTERVAL = 0.25
 class Update:
     """What happened since the last update: for the curve, the progress bar and the preview.
 
+    ``image`` is None while the best image is the one of the last update: drawing it again would only cost time.
     ``losses`` and ``criteria`` are those of the steps since then, the last of them ``number``; ``seconds_left``
     holds if all steps of all slices are made.
     """
@@ -37,7 +38,7 @@ class Update:
     criteria: list[float]
     criterion_name: str
     index: Index
-    image: Array
+    image: Array | None
 
 
 @final
@@ -76,6 +77,7 @@ def drive(run: Restoration, stop: threading.Event, pace: Pace) -> Generator[Upda
     """
     started = last = time.monotonic()
     pending: list[Step] = []
+    shown: torch.Tensor | None = None
     step: Step | None = None
     slice_number = 0
     with run:
@@ -87,8 +89,8 @@ def drive(run: Restoration, stop: threading.Event, pace: Pace) -> Generator[Upda
             if stop.is_set():
                 break
             if now - last >= pace.interval or step.number == 1:
-                yield _update(run, pending, now - started)
-                last, pending = time.monotonic(), []
+                yield _update(run, pending, now - started, changed=step.image is not shown)
+                last, pending, shown = time.monotonic(), [], step.image
     if step is None:
         raise ValueError("every slice of the image is constant: there is nothing to restore")
     return Outcome(
@@ -102,7 +104,7 @@ def drive(run: Restoration, stop: threading.Event, pace: Pace) -> Generator[Upda
     )
 
 
-def _update(run: Restoration, steps: list[Step], seconds: float) -> Update:
+def _update(run: Restoration, steps: list[Step], seconds: float, *, changed: bool) -> Update:
     last = steps[-1]
     done = last.total * (run.slice_number - 1) + last.number
     latest = run.latest_slice
@@ -119,7 +121,7 @@ def _update(run: Restoration, steps: list[Step], seconds: float) -> Update:
         criteria=_floats(criteria) if len(criteria) == len(steps) else [],
         criterion_name=last.criterion_name,
         index=index,
-        image=image,
+        image=image if changed else None,
     )
 
 
