@@ -175,7 +175,9 @@ def _reference(path: str | None, shape: tuple[int, ...]) -> Array | None:
 def _mask(path: str | None, *, invert: bool) -> Array | None:
     if path is None:
         if invert:
-            raise ValueError("--invert-mask was given without --mask: give the mask, or leave it out to fill NaN pixels")
+            raise ValueError(
+                "--invert-mask was given without --mask: give the mask, or leave it out to fill NaN pixels"
+            )
         return None
     picture = io.read(path)
     marked = picture.pixels != 0
