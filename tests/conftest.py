@@ -20,6 +20,9 @@ from napari_deep_prior.phantom import Camera, cells
 from napari_deep_prior.problem import Problem
 from napari_deep_prior.tasks import Denoise
 
+# The problems here are so small that threads only wait for each other, the more so beside other work.
+torch.set_num_threads(1)
+
 TINY = Hourglass(channels=(8, 8), skip=(2, 2))
 
 
