@@ -338,6 +338,8 @@ sys.exit(main(sys.argv[1:]))
 def test_ctrl_c_writes_the_best_so_far_and_exits_with_130(folder: Path) -> None:
     arguments = ["denoise", "in.ome.tif", "out.tif", *QUICK, "--steps", "1000000", "--stop", "none"]
     process_environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    # Tests that run in the background of a shell inherit that Ctrl-C is ignored, and would hand it on.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "napari_deep_prior.cli", *arguments],
         stdout=subprocess.PIPE,
