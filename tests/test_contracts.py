@@ -258,14 +258,18 @@ def test_presets_can_be_done_again_from_their_record(task: str, name: str) -> No
 def test_presets_restore_any_image(task: str, name: str, shape: tuple[int, ...], axes: str, volume: bool) -> None:
     image = (random(*shape).numpy() * 250).astype(np.uint8)
     kind = TASKS[task]
-    mask = None
-    if kind.takes_mask:
+    mask, guide = None, None
+    if "mask" in kind.takes:
         # What is left must not be constant, also of two pixels.
         image = np.concatenate([image, image], axis=axes.index("X"))
         mask = np.zeros(image.shape[: len(axes.rstrip("S"))], bool)
         mask[..., : shape[axes.index("X")] // 2] = True
+    if kind.needs == "guides":
+        guide = random(*image.shape[: len(axes.rstrip("S"))], seed=1).numpy()
     method = quick(PRESETS[task][name])
-    run = restore(image, kind(), method, axes=axes, volume=volume, mask=mask, device="cpu")
+    run = restore(
+        image, kind(), method, axes=axes, volume=volume, mask=mask, guide=() if guide is None else guide, device="cpu"
+    )
     restored = run.finish()
     assert restored.shape == run.shape
     assert run.shape == tuple(
@@ -325,7 +329,8 @@ def test_names_of_settings_are_unique_across_task_method_and_network(task: str, 
 LEVELS = (
     {"settings", "axes", "noise", "kernels", "devices", "metrics", "io", "phantom", "collaborative", "alignment"},
     {"networks", "misfit", "stacks", "operators", "masks"},
-    {"problem", "jpeg", "canvas"},
+    {"problem", "jpeg", "canvas", "guides"},
+    {"inputs"},
     {"methods", "posing", "diagnostics"},
     {"tasks"},
     {"restoration"},

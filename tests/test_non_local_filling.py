@@ -12,7 +12,7 @@ from skimage.restoration import inpaint_biharmonic
 
 from napari_deep_prior.axes import Array, MissingPixelsError, NothingToRestoreError
 from napari_deep_prior.methods import DeepImagePrior, NonLocalFilling, NonLocalRidge
-from napari_deep_prior.methods.non_local_filling import JUDGES, hide_like
+from napari_deep_prior.methods.stopping import JUDGES, hide_like
 from napari_deep_prior.misfit import Gaussian
 from napari_deep_prior.operators import Identity
 from napari_deep_prior.phantom import Camera, cells
@@ -361,7 +361,9 @@ def test_a_mask_that_is_none_is_refused_before_anything_starts(
 
 @pytest.mark.parametrize("method", [NonLocalRidge(), QUICK])
 def test_a_task_that_fills_nothing_takes_no_mask(rng: np.random.Generator, method: NonLocalFilling) -> None:
-    with pytest.raises(ValueError, match=r"^a mask was given, but 'denoise' takes none: choose 'inpaint'"):
+    with pytest.raises(
+        ValueError, match=r"^mask was given, but 'denoise' does not take it: leave it out, or choose 'inpaint'$"
+    ):
         restore(rng.random((16, 16)), Denoise(), method, mask=PART, device="cpu")
 
 

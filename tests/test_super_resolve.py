@@ -378,8 +378,16 @@ def test_the_result_is_named_after_what_was_done() -> None:
         (SuperResolve(), {"kernel": np.ones((3, 3, 3))}, r"kernel is one for 3 axes, .*give a kernel of as many axes"),
         (SuperResolve(), {"kernel": np.zeros((3, 3))}, r"sum of the kernel \(3 × 3\) is 0; it must be positive"),
         (SuperResolve(), {"kernel": np.full((3, 3), np.nan)}, r"kernel \(3 × 3\) has no values, or some are NaN"),
-        (SuperResolve(), {"mask": np.ones((19, 23))}, r"'super-resolve' takes none: choose 'inpaint', or leave it out"),
-        (Denoise(), {"kernel": np.ones((3, 3))}, r"kernel was given, but 'denoise' takes none: leave it out"),
+        (
+            SuperResolve(),
+            {"mask": np.ones((19, 23))},
+            r"'super-resolve' does not take it: leave it out, or choose 'inpaint'",
+        ),
+        (
+            Denoise(),
+            {"kernel": np.ones((3, 3))},
+            r"kernel was given, but 'denoise' does not take it: leave it out, or choose 'super-res",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_at_once(

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from .networks import Hourglass, UNet
     from .problem import Problem, Step
     from .restoration import OutOfMemoryError, Restoration, RestorationError, restore
-    from .tasks import Denoise, Inpaint, SuperResolve, preset
+    from .tasks import Denoise, Guided, Inpaint, SuperResolve, preset
 
 _HOMES = {
     "DeepImagePrior": ".methods",
     "Denoise": ".tasks",
     "Distillation": ".methods",
+    "Guided": ".tasks",
     "Hourglass": ".networks",
     "Inpaint": ".tasks",
     "NonLocalFilling": ".methods",
@@ -38,6 +39,7 @@ __all__ = [
     "DeepImagePrior",
     "Denoise",
     "Distillation",
+    "Guided",
     "Hourglass",
     "Inpaint",
     "NonLocalFilling",

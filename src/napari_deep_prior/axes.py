@@ -140,7 +140,7 @@ class Frame:
         image = values * factor.reshape(trailing) + shift.reshape(trailing)
         if alpha is not None:
             image = np.concatenate([image, alpha[None]])
-        channel = _channel_position(self.axes)
+        channel = channel_position(self.axes)
         return np.asarray(image[0] if channel is None else np.moveaxis(image, 0, channel))
 
 
@@ -172,7 +172,7 @@ def canonical(
     NothingToRestoreError
         If the image is constant or has no finite value.
     """
-    channel = _channel_position(axes)
+    channel = channel_position(axes)
     values = image[None] if channel is None else np.moveaxis(image, channel, 0)
     values = np.asarray(values, dtype=np.float64)
     alpha = None
@@ -199,7 +199,7 @@ def to_planes(image: Array, axes: str, function: Callable[[Tensor], Tensor]) -> 
 
     A value is missing from the result where most of what it is the mean of is missing.
     """
-    channel = _channel_position(axes)
+    channel = channel_position(axes)
     values = np.array(image[None] if channel is None else np.moveaxis(image, channel, 0), np.float64, order="C")
     finite = np.isfinite(values)
     low, high = (values[finite].min(), values[finite].max()) if finite.any() else (0.0, 0.0)
@@ -240,7 +240,8 @@ def to_dtype(image: Array, dtype: np.dtype[Any]) -> Array:
     return np.clip(np.rint(image.astype(np.float64)), limits.min, limits.max).astype(dtype)
 
 
-def _channel_position(axes: str) -> int | None:
+def channel_position(axes: str) -> int | None:
+    """Return which of the axes is that of channels or colour samples, None if there is none."""
     positions = [axes.index(letter) for letter in CHANNEL_AXES if letter in axes]
     return positions[0] if positions else None
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol, final
 
 import numpy as np
 
-from .axes import Array, to_dtype, to_planes
+from .axes import Array, spatial_axes, to_dtype, to_planes
 from .operators import Operator
 from .stacks import Index
 
@@ -66,7 +66,7 @@ class Canvas:
         self.source, self.mask, self.dtype, self.indices = source, mask, dtype, indices
         self._letters, self._operator, self._keep_known = letters, operator, keep_known
         self._result: Array | None = None
-        spatial = [axis for axis in range(len(axes)) if axes[axis] in letters and axes[axis] not in "CS"]
+        spatial = [axes.index(letter) for letter in spatial_axes(letters)]
         lengths = list(source.shape)
         for axis, length in zip(spatial, operator.image_shape(tuple(lengths[axis] for axis in spatial)), strict=True):
             lengths[axis] = length

@@ -14,9 +14,10 @@ import numpy as np
 from tqdm import tqdm
 
 from . import io, metrics
-from .axes import Array, sample_count
+from .axes import Array, channel_position, sample_count
 from .devices import DEVICES, describe_device, why_no_gpu
 from .kernels import read_kernel
+from .methods import METHODS
 from .problem import Method
 from .restoration import VERSION, Restoration, RestorationError, restore
 from .settings import Field, flat_fields, parse_numbers, replace_flat
@@ -46,31 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    given = vars(options)
     # Everything that can be wrong is found before the first step.
     for path in filter(None, (options.output, options.residual, options.uncertainty)):
         io.refuse_output(path, overwrite=options.overwrite)
     if Path(options.output).resolve() == Path(options.input).resolve():
         raise ValueError(f"input and output are the same file {options.input!r}: the original would be lost")
     picture = io.read(options.input, axes=options.axes)
-    if options.volume and "Z" not in picture.axes:
-        raise ValueError(f"--volume needs depth, and the axes {picture.axes} have no Z: name them with --axes")
-    task = replace_flat(TASKS[options.task](), given)
-    method = _method(options.task, options.preset or default_preset(task, volume=options.volume), given)
-    mask = _mask(options.mask, invert=options.invert_mask) if task.takes_mask else None
-    kernel = read_kernel(options.kernel) if task.takes_kernel and options.kernel else None
-    with restore(
-        picture.pixels,
-        task,
-        method,
-        axes=picture.axes,
-        volume=options.volume,
-        mask=mask,
-        kernel=kernel,
-        device=options.device,
-        dtype=options.dtype,
-        diagnostics=bool(options.residual or options.uncertainty),
-    ) as run:
+    with _restoration(picture, options) as run:
         dtype = np.dtype(np.float32) if options.dtype == "float32" else picture.pixels.dtype
         io.refuse_picture(options.output, axes=run.axes, shape=run.shape, dtype=dtype)
         if options.residual and run.factors:
@@ -90,6 +73,33 @@ def _run(options: argparse.Namespace) -> int:
     return INTERRUPTED if interrupted else DONE
 
 
+def _restoration(picture: io.Picture, options: argparse.Namespace) -> Restoration:
+    """Return the run that the options ask for."""
+    if options.volume and "Z" not in picture.axes:
+        raise ValueError(f"--volume needs depth, and the axes {picture.axes} have no Z: name them with --axes")
+    task = replace_flat(TASKS[options.task](), vars(options))
+    name = options.preset or _preset_of(options) or default_preset(task, volume=options.volume)
+    return restore(
+        picture.pixels,
+        task,
+        _method(options.task, name, vars(options)),
+        axes=picture.axes,
+        volume=options.volume,
+        mask=_mask(options.mask, invert=options.invert_mask) if "mask" in task.takes else None,
+        kernel=read_kernel(options.kernel) if "kernel" in task.takes and options.kernel else None,
+        guide=[_guide(path) for path in options.guide] if "guides" in task.takes else (),
+        device=options.device,
+        dtype=options.dtype,
+        diagnostics=bool(options.residual or options.uncertainty),
+    )
+
+
+def _preset_of(options: argparse.Namespace) -> str:
+    """Return the first preset of the kind of method that was asked for; empty if none was."""
+    presets = PRESETS[options.task].items()
+    return next((name for name, method in presets if options.method and type(method) is METHODS[options.method]), "")
+
+
 def _deliver(run: Restoration, picture: io.Picture, reference: Array | None, options: argparse.Namespace) -> None:
     """Write the result and tell how good it is."""
     told = f"stopped while the result was written: {options.output!r} is complete, or as it was before"
@@ -100,8 +110,9 @@ def _deliver(run: Restoration, picture: io.Picture, reference: Array | None, opt
         told = f"stopped after the result was written to {options.output!r}"
         _say(f"{options.output}: chosen step {record['chosen step']}, {record['slices restored']} slices restored")
         _write_diagnostics(run, picture, options)
-        if record["instead"]:
-            _say(record["instead"])
+        for note in (record["instead"], *_lines(record["guide"])):
+            if note:
+                _say(note)
         for note in record["passed through"]:
             _say(f"passed through unchanged: {note}")
         if reference is not None:
@@ -149,7 +160,7 @@ def _drive(run: Restoration) -> tuple[bool, RestorationError | None]:
 
 def compare(before: Array, after: Array, reference: Array, *, axes: str) -> str:
     """Return PSNR and SSIM before and after, against a reference, as one line."""
-    channel = next((axes.index(letter) for letter in "CS" if letter in axes), None)
+    channel = channel_position(axes)
     span = metrics.data_range(reference)
     parts = [
         f"PSNR {metrics.psnr(before, reference, span=span):.2f} → {metrics.psnr(after, reference, span=span):.2f} dB"
@@ -170,6 +181,17 @@ def _reference(path: str | None, shape: tuple[int, ...]) -> Array | None:
     if reference.min() == reference.max() or not np.isfinite(reference).all():
         raise ValueError(f"the reference {path!r} is constant or not finite: nothing can be compared with it")
     return reference
+
+
+def _lines(notes: str | list[str]) -> list[str]:
+    """Return the notes of the slices, those that are alike once."""
+    return list(dict.fromkeys([notes] if isinstance(notes, str) else notes))
+
+
+def _guide(path: str) -> Array:
+    picture = io.read(path)
+    channel = channel_position(picture.axes)
+    return picture.pixels if channel is None else np.moveaxis(picture.pixels, channel, -1)
 
 
 def _mask(path: str | None, *, invert: bool) -> Array | None:
@@ -211,9 +233,17 @@ def _parser() -> argparse.ArgumentParser:
         summary = (kind.__doc__ or "").strip().splitlines()[0]
         command = commands.add_parser(name, help=summary, description=summary)
         _add_common(command, name)
-        if kind.takes_mask:
+        if "mask" in kind.takes:
             _add_mask(command)
-        if kind.takes_kernel:
+        if "guides" in kind.takes:
+            command.add_argument(
+                "--guide",
+                metavar="FILE",
+                action="append",
+                default=[],
+                help="another image of the same place, of IN's size or of its planes; may be given again",
+            )
+        if "kernel" in kind.takes:
             command.add_argument(
                 "--kernel",
                 metavar="FILE",
@@ -262,6 +292,8 @@ def _add_common(command: argparse.ArgumentParser, task: str) -> None:
         "--preset",
         help=f"one of {', '.join(PRESETS[task])} (default {DEFAULT_PRESET}; to denoise a --volume deep-image-prior)",
     )
+    kinds = [name for name, kind in METHODS.items() if kind in {type(method) for method in PRESETS[task].values()}]
+    add("--method", choices=kinds, help="take the first preset that is of this kind; --preset says more")
     add("--device", default="auto", help=f"one of {', '.join(DEVICES)} (default auto: the fastest)")
     add(
         "--dtype",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .axes import CHANNEL_AXES, Array, sample_count
+from .axes import Array, channel_position, sample_count, spatial_axes
 
 
 def spread_mask(mask: Array, shape: tuple[int, ...], axes: str) -> Array:
@@ -23,7 +23,7 @@ def spread_mask(mask: Array, shape: tuple[int, ...], axes: str) -> Array:
     ValueError
         If the mask fits none of them, is empty, or leaves nothing known.
     """
-    without_channels = "".join(letter for letter in axes if letter not in CHANNEL_AXES)
+    without_channels = spatial_axes(axes)
     volume = "".join(letter for letter in axes if letter in "ZYX")
     plane = "".join(letter for letter in axes if letter in "YX")
     lengths = dict(zip(axes, shape, strict=True))
@@ -40,7 +40,7 @@ def spread_mask(mask: Array, shape: tuple[int, ...], axes: str) -> Array:
         raise ValueError("the mask is empty: paint what is to be filled, it is marked by values that are not 0")
     if marked.all():
         raise ValueError("the mask covers everything: nothing is known that the image could be filled from")
-    channel = next((axes.index(letter) for letter in CHANNEL_AXES if letter in axes), None)
+    channel = channel_position(axes)
     if letters == axes and channel is not None:
         covered = marked.all(axis=tuple(axis for axis in range(len(axes)) if axis != channel))
         if covered.any():

@@ -10,10 +10,11 @@ from typing import Any, final
 import numpy as np
 from torch import Tensor
 
-from .axes import CHANNEL_AXES, Array, Frame, sample_count, spatial_axes
+from .axes import Array, Frame, channel_position, sample_count
 from .misfit import MisfitName, choose_misfit
 from .noise import NoiseModel, estimate_noise
 from .noise.model import WORTH_TELLING
+from .operators import Identity, Operator
 from .problem import Problem, Task
 
 STRONGLY_CORRELATED = 0.4
@@ -21,6 +22,9 @@ STRONGLY_CORRELATED = 0.4
 
 FEWEST_FOR_CORRELATION = 200 * 200
 """Pixels of a plane below which its own texture cannot be told from correlated noise, which is the rarer of the two."""
+
+UNCHANGED = Identity()
+"""The image itself was measured."""
 
 SMALLEST_PLANE = 10
 """Pixels along a side below which the noise cannot be estimated."""
@@ -58,7 +62,7 @@ def estimate_channels(image: Array, axes: str, task: Task) -> tuple[NoiseModel, 
     axes : str
         One letter per axis. Along a ``T`` axis neighbours show almost the same, and their differences are used.
     """
-    channel = next((axes.index(letter) for letter in CHANNEL_AXES if letter in axes), None)
+    channel = channel_position(axes)
     parts = [image] if channel is None else list(np.moveaxis(image, channel, 0))
     if "S" in axes:
         parts = parts[: sample_count(len(parts))]
@@ -73,14 +77,14 @@ def pose(
     frame: Frame,
     noise: Sequence[NoiseModel],
     *,
-    kernel: Array | None = None,
+    operator: Operator = UNCHANGED,
+    guide: Tensor | None = None,
 ) -> tuple[Problem, Noise]:
     """Return the problem of a canonical measurement, and the noise it assumes."""
     name, misfit = choose_misfit(task.noise, noise, frame.units, measured)
     strongest = max((max(model.correlation) for model in noise), default=0.0)
     grain = 1 if strongest <= WORTH_TELLING else 3 if strongest <= STRONGLY_CORRELATED else 5
-    operator = task.operator(spatial_axes(frame.axes), kernel=kernel)
-    problem = Problem(measured=measured, weight=weight, operator=operator, misfit=misfit, grain=grain)
+    problem = Problem(measured=measured, weight=weight, operator=operator, misfit=misfit, grain=grain, guide=guide)
     return problem, Noise(tuple(noise), name)
 
 

@@ -31,6 +31,8 @@ class Problem:
         How far a prediction of the measurement is from it.
     grain : int
         Pixels along a side over which the noise is alike; 1 where it is independent from pixel to pixel.
+    guide : Tensor, (1, G, *S), or None
+        Other images of the same place, on the image's pixels: each channel of mean 0 and standard deviation 1.
     """
 
     measured: Tensor
@@ -38,6 +40,7 @@ class Problem:
     operator: Operator
     misfit: Misfit
     grain: int = 1
+    guide: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +80,9 @@ class Step:
 @dataclass(frozen=True, kw_only=True)
 class Method(Settings):
     """Settings of a way to solve a problem. Its verb is :meth:`fit`."""
+
+    takes_guide: ClassVar[bool] = False
+    """Whether it can learn from the guide of a problem."""
 
     seed: Annotated[
         int, Setting("Seed", "start of the random numbers: the same seed gives the same image", 0, 2**31 - 1, False)
@@ -124,20 +130,23 @@ class Task(Settings):
     sigma: Annotated[
         float | None, Setting("Sigma", "noise without light, in grey levels; empty: estimated from the image", low=0)
     ] = None
+    register: Annotated[
+        bool, Setting("Register guides", "move each guide to where its edges lie on the image's, up to 20 pixels")
+    ] = True
 
     removes_noise: ClassVar[bool] = False
     """Whether it is the noise that the result differs by from the measurement."""
 
-    takes_mask: ClassVar[bool] = False
-    """Whether a mask says which pixels are missing."""
+    takes: ClassVar[frozenset[str]] = frozenset({"guides"})
+    """What can be given besides the image: names of :class:`~napari_deep_prior.inputs.Inputs`."""
+
+    needs: ClassVar[str] = ""
+    """What must be given besides the image."""
 
     @property
     @abstractmethod
     def keeps_known(self) -> bool:
         """Whether pixels that are not missing go into the result exactly as they were measured."""
-
-    takes_kernel: ClassVar[bool] = False
-    """Whether the blur of the measurement can be given as an image."""
 
     @abstractmethod
     def operator(self, axes: str, *, kernel: Array | None = None) -> Operator:

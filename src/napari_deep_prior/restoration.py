@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, Self, final
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from . import diagnostics as checks
+from . import guides
 from .axes import (
     Array,
     Frame,
@@ -29,19 +30,26 @@ from .axes import (
 )
 from .canvas import ArrayLike, Canvas
 from .devices import describe_device, free_memory, give_memory_back, resolve_device
+from .guides import Guides
+from .inputs import Inputs
 from .masks import spread_mask
+from .methods.guidance import Comparison
 from .misfit import Gaussian
 from .noise import NoiseModel
 from .operators import Downsample
 from .posing import Noise, estimate_channels, pose
 from .problem import Method, Problem, Step, Task
 from .stacks import Index, sample, slice_axes, slices
-from .tasks import default_preset, preset, suited, task_name
+from .tasks import TASKS, default_preset, guided, preset, suited, task_name
 
 VERSION = importlib.metadata.version("napari-deep-prior")
 
 OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "could not create a primitive")
 """What the libraries under PyTorch say on the CPU when there is no memory left."""
+
+WORTH_NAMING = 0.01
+"""Share of the error of held-out pixels from which a guide is said to have helped: two methods mixed without any guide
+are also a little better than one."""
 
 ResultType = Literal["same", "float32"]
 
@@ -73,8 +81,7 @@ class Restoration(Iterator[Step]):
         *,
         axes: str | None,
         volume: bool,
-        mask: Array | None,
-        kernel: Array | None,
+        inputs: Inputs,
         device: str,
         dtype: ResultType,
         diagnostics: bool,
@@ -90,13 +97,16 @@ class Restoration(Iterator[Step]):
         self.slice_number = 0
         self._letters = slice_axes(self.axes, volume=volume)
         self._slices = slices(tuple(image.shape), self.axes, volume=volume)
-        self._operator = task.operator(spatial_axes(self._letters), kernel=_kernel(kernel, task))
-        self._kernel = kernel
+        _refuse_strangers(inputs, task)
+        self._operator = task.operator(spatial_axes(self._letters), kernel=inputs.kernel)
+        self._kernel = inputs.kernel
         self._canvas = Canvas(
             image, self._letters, self._slices, axes=self.axes, operator=self._operator,
             dtype=np.dtype(np.float32) if dtype == "float32" else kind,
-            mask=_mask(mask, task, image, self.axes), keep_known=task.keeps_known,
+            mask=_mask(inputs.mask, task, image, self.axes), keep_known=task.keeps_known,
         )  # fmt: skip
+        self._guides = Guides(inputs.guides, axes=self.axes, shape=tuple(image.shape), enlarged=self.shape)
+        self._guided: list[str] = []
         self._latest: tuple[Index, Frame, Step] | None = None
         self._chosen: list[int | None] = []
         self._passed: list[str] = []
@@ -174,6 +184,7 @@ class Restoration(Iterator[Step]):
             "volume": self.volume,
             "dtype": str(self._canvas.dtype),
             "kernel": None if self._kernel is None else np.asarray(self._kernel).tolist(),
+            "guide": self._guided[0] if len(self._slices) == 1 and self._guided else list(self._guided),
             "noise": None if self.noise is None else self.noise.record(),
             "chosen step": chosen[0] if len(self._slices) == 1 and chosen else chosen,
             "slices restored": f"{len(chosen)} of {len(self._slices)}",
@@ -225,14 +236,18 @@ class Restoration(Iterator[Step]):
                 self._chosen.append(None)
                 continue
             models = self._estimate(block) if self.noise is None else self.noise.channels
-            problem, self.noise = pose(self.task, measured, weight, frame, models, kernel=self._kernel)
+            guide, placed = self._guide(index, measured, weight)
+            problem, self.noise = pose(self.task, measured, weight, frame, models, operator=self._operator, guide=guide)
             self._problem = problem
-            self.method, reason = suited(self.method, problem)
+            self.method, reason = suited(self.task, self.method, problem)
             self._instead = reason or self._instead
-            for step in self.method.fit(problem):
+            comparison = Comparison(self.method, guided(self.task, self.method), problem)
+            for step in self.method.fit(problem) if guide is None else comparison.fit():
                 self._latest = (index, frame, step)
                 yield step
             self._commit()
+            if guide is not None:
+                self._guided.append("; ".join(filter(None, (placed, _verdict(comparison)))))
 
     def _canonical(self, block: Array, index: Index) -> tuple[Tensor, Tensor, Frame]:
         missing = self.task.missing
@@ -244,13 +259,22 @@ class Restoration(Iterator[Step]):
             refuse_missing(int(besides.sum()), block.size, missing=missing)
             missing = "fill"
         measured, weight, frame = canonical(block, self._letters, device=self.device, missing=missing)
-        if self.task.takes_mask and bool((weight > 0).all()):
+        if "mask" in self.task.takes and bool((weight > 0).all()):
             raise NothingToRestoreError("no pixel is masked or missing: there is nothing to fill")
         if frame.alpha is not None and self.factors:
             # Opacity is not restored, but must be as large as the result.
             enlarged = to_planes(frame.alpha, spatial_axes(self._letters), self._operator.guess)
             frame = dataclasses.replace(frame, alpha=enlarged.clip(frame.alpha.min(), frame.alpha.max()))
         return measured, weight, frame
+
+    def _guide(self, index: Index, measured: Tensor, weight: Tensor) -> tuple[Tensor | None, str]:
+        """Return the guide of a slice, if there is one, and a sentence on where it lay."""
+        if not self._guides.channels:
+            return None, ""
+        guide, registrations = self._guides.of_slice(
+            index, measured, weight, self._operator, register=self.task.register
+        )
+        return guide, guides.in_words(registrations)
 
     def _passes(self, error: ValueError) -> bool:
         """Return whether a slice that cannot be restored is passed through; if so, take a note of the reason."""
@@ -300,8 +324,12 @@ class Restoration(Iterator[Step]):
         channels = lengths.get("C", sample_count(lengths.get("S", 1)))
         # Shapes without data: an expanded tensor takes the memory of one value.
         blank = torch.zeros((), device=self.device).expand(1, channels, *spatial)
-        problem = Problem(measured=blank, weight=blank, operator=self._operator, misfit=Gaussian())
-        needed = suited(self.method, problem)[0].memory(problem)
+        shape = self._operator.image_shape(tuple(spatial))
+        guide = blank[:, :1].new_zeros(()).expand(1, self._guides.channels, *shape) if self._guides.channels else None
+        problem = Problem(measured=blank, weight=blank, operator=self._operator, misfit=Gaussian(), guide=guide)
+        method = suited(self.task, self.method, problem)[0]
+        ways = [method] if guide is None else [method, guided(self.task, method)]
+        needed = max(way.memory(problem) for way in ways)
         free = free_memory(self.device)
         if needed > free:
             raise OutOfMemoryError(_no_memory(self.device, f"this run needs about {_gigabytes(needed)}", free))
@@ -316,6 +344,7 @@ def restore(
     volume: bool = False,
     mask: Array | None = None,
     kernel: Array | None = None,
+    guide: Array | Sequence[Array] = (),
     device: str = "auto",
     dtype: ResultType = "same",
     diagnostics: bool = False,
@@ -338,6 +367,9 @@ def restore(
         For tasks that fill: not 0 where a pixel is missing. Of the image's shape, or of its planes or volumes.
     kernel : ndarray, optional
         For tasks that enlarge: the blur, in pixels of the result, of as many axes as are restored together.
+    guide : ndarray or sequence of ndarray, optional
+        Other images of the same place, which show where edges are; each of the image's shape, or of its volumes or
+        planes, colours last. Every slice is restored without them and with them, and the better answer is kept.
     device : str
         "auto", "cuda", "mps" or "cpu".
     dtype : {"same", "float32"}
@@ -367,8 +399,7 @@ def restore(
         chosen,
         axes=axes,
         volume=volume,
-        mask=mask,
-        kernel=kernel,
+        inputs=Inputs(mask=mask, kernel=kernel, guides=[guide] if isinstance(guide, np.ndarray) else guide),
         device=device,
         dtype=dtype,
         diagnostics=diagnostics,
@@ -377,18 +408,31 @@ def restore(
 
 def _mask(mask: Array | None, task: Task, image: ArrayLike, axes: str) -> Array | None:
     if mask is None:
-        if task.takes_mask and np.dtype(image.dtype).kind != "f":
+        if "mask" in task.takes and np.dtype(image.dtype).kind != "f":
             raise ValueError("there is no mask: give one that is not 0 where pixels are to be filled")
         return None
-    if not task.takes_mask:
-        raise ValueError(f"a mask was given, but {task_name(task)!r} takes none: choose 'inpaint', or leave it out")
     return spread_mask(np.asarray(mask), tuple(image.shape), axes)
 
 
-def _kernel(kernel: Array | None, task: Task) -> Array | None:
-    if kernel is not None and not task.takes_kernel:
-        raise ValueError(f"a kernel was given, but {task_name(task)!r} takes none: leave it out")
-    return kernel
+def _refuse_strangers(inputs: Inputs, task: Task) -> None:
+    if task.needs and task.needs not in inputs.given():
+        raise ValueError(f"{task_name(task)!r} needs {task.needs}, and none were given: give one, or choose 'denoise'")
+    for name in inputs.given():
+        if name not in task.takes:
+            able = [repr(other) for other, kind in TASKS.items() if name in kind.takes]
+            raise ValueError(
+                f"{name} was given, but {task_name(task)!r} does not take it: leave it out, or choose "
+                f"{' or '.join(able)}"
+            )
+
+
+def _verdict(comparison: Comparison) -> str:
+    """Return a sentence on what a guide was worth."""
+    if comparison.gain is None:
+        return "whether the guide helped was not compared"
+    if comparison.gain < WORTH_NAMING:
+        return f"the guide did not help ({comparison.gain:.1%}): the result is nearly as without it"
+    return f"the guide helped by {comparison.gain:.1%} (error of held-out pixels)"
 
 
 def name_of_result(name: str, task: Task) -> str:

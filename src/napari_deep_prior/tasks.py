@@ -38,7 +38,7 @@ class Denoise(Task):
 class Inpaint(Task):
     """Fill what is masked: scratches, dust, text, dead rows, hot or missing pixels; plausible, not measured."""
 
-    takes_mask = True
+    takes = frozenset({"mask", "guides"})
 
     missing: Annotated[
         MissingPixels,
@@ -68,7 +68,7 @@ class Inpaint(Task):
 class SuperResolve(Task):
     """Enlarge an image, and undo the blur of its large pixels: detail that was there, as far as it left a trace."""
 
-    takes_kernel = True
+    takes = frozenset({"kernel", "guides"})
 
     factor: Annotated[
         float,
@@ -120,7 +120,30 @@ class SuperResolve(Task):
         return Downsample(factors, kernels[self.blur] if kernel is None else Sampled(kernel))
 
 
-TASKS: dict[str, type[Task]] = {"denoise": Denoise, "inpaint": Inpaint, "super-resolve": SuperResolve}
+@final
+@dataclass(frozen=True, kw_only=True)
+class Guided(Task):
+    """Remove noise with the help of a guide: a clean image of the same place, such as bright field or flash."""
+
+    removes_noise = True
+    needs = "guides"
+
+    @property
+    def keeps_known(self) -> bool:
+        """No: every pixel has noise."""
+        return False
+
+    def operator(self, axes: str, *, kernel: Array | None = None) -> Identity:
+        """Return the identity."""
+        return Identity()
+
+
+TASKS: dict[str, type[Task]] = {
+    "denoise": Denoise,
+    "inpaint": Inpaint,
+    "super-resolve": SuperResolve,
+    "guide": Guided,
+}
 
 DEFAULT_PRESET = "balanced"
 
@@ -138,14 +161,15 @@ _PAPER = DeepImagePrior(
     network=Hourglass(channels=(128,) * 5, skip=(4,) * 5, normalise_joined=True, pointwise="all", padding="reflection"),
 )
 
+_DENOISING: Mapping[str, Method] = {
+    "fast": NonLocalRidge(),
+    "balanced": Distillation(),
+    "best": Distillation(steps=3000, members=2),
+    "deep-image-prior": DeepImagePrior(),
+}
+
 PRESETS: Mapping[str, Mapping[str, Method]] = {
-    "denoise": {
-        "fast": NonLocalRidge(),
-        "balanced": Distillation(),
-        "best": Distillation(steps=3000, members=2),
-        "deep-image-prior": DeepImagePrior(),
-        "paper": _PAPER,
-    },
+    "denoise": {**_DENOISING, "paper": _PAPER},
     "inpaint": {
         "fast": NonLocalFilling(passes=8),
         "balanced": NonLocalFilling(),
@@ -160,6 +184,11 @@ PRESETS: Mapping[str, Mapping[str, Method]] = {
         "deep-image-prior": DeepImagePrior(steps=1500, patience=300, held_out=0.02),
         # Ulyanov et al. 2018, for a factor of 4.
         "paper": dataclasses.replace(_PAPER, steps=2000, jitter=0.03),
+    },
+    "guide": {
+        **_DENOISING,
+        # Ulyanov et al. 2018, flash and no-flash: the guide alone is the code. Its rate of 0.1 gets stuck.
+        "paper": dataclasses.replace(_PAPER, steps=600, jitter=0.0, code_channels=0),
     },
 }
 """Methods that are known to do well, by task and name."""
@@ -187,12 +216,25 @@ def preset(task: Task, name: str = DEFAULT_PRESET) -> Method:
     return presets[name]
 
 
-def suited(method: Method, problem: Problem) -> tuple[Method, str]:
-    """Return the method and an empty text, or the deep image prior and why it stands in: it can try any problem."""
+def suited(task: Task, method: Method, problem: Problem) -> tuple[Method, str]:
+    """Return the method and an empty text, or the deep image prior and why it stands in: it can try any problem.
+
+    Raises
+    ------
+    ValueError
+        If it is the deep image prior itself that cannot solve it.
+    """
     reason = method.limits(problem)
     if not reason:
         return method, ""
-    return DeepImagePrior(seed=method.seed), f"{reason}: the deep image prior was used instead"
+    if isinstance(method, DeepImagePrior):
+        raise ValueError(reason)
+    return guided(task, method), f"{reason}: the deep image prior was used instead"
+
+
+def guided(task: Task, method: Method) -> Method:
+    """Return how a task is done with a guide, if ``method`` is how it is done without: by the deep image prior."""
+    return method if method.takes_guide else dataclasses.replace(preset(task, "deep-image-prior"), seed=method.seed)
 
 
 def from_record(record: Mapping[str, Any]) -> tuple[Task, Method]:

@@ -25,6 +25,9 @@ AVERAGING_GROWTH = 0.15
 WARMUP_START = 0.3
 """Share of the jitter in the first iteration of its warm-up."""
 
+GUIDE_STRENGTH = 0.3
+"""Standard deviation of a guide in the code."""
+
 POOL_MARGIN = 32
 """Pixels by which the pool of noise is larger than the code: room for 33 shifts along every axis."""
 
@@ -37,8 +40,12 @@ class DeepImagePrior(Method):
     The network learns the image before it learns the noise. The outputs are averaged over the iterations, a few
     pixels are held out, and the average at the smallest held-out error is the answer.
 
+    A guide (flash for no-flash, bright field for fluorescence) goes into the network beside the noise.
+
     Fails where the image is as irregular as the noise (fine random texture), and where the noise itself is smooth.
     """
+
+    takes_guide = True
 
     steps: Annotated[int, Setting("Steps", "the most iterations; it stops by itself before", 1, 1_000_000, False)] = 400
     stop: Annotated[
@@ -64,8 +71,18 @@ class DeepImagePrior(Method):
         int, Setting("Members", "networks fitted side by side and averaged; 2 or more also give the uncertainty", 1, 16)
     ] = 1
     code_channels: Annotated[
-        int, Setting("Code channels", "channels of the fixed noise that goes into the network", 1, 1024)
+        int,
+        Setting("Code channels", "channels of the fixed noise that goes into the network; 0: only a guide", 0, 1024),
     ] = 8
+    guide_dropout: Annotated[
+        float,
+        Setting(
+            "Guide dropout",
+            "share of the steps that do without the guide: what only the image shows must not depend on it",
+            0.0,
+            0.9,
+        ),
+    ] = 0.15
     code_range: Annotated[
         float, Setting("Code range", "the fixed noise lies between 0 and this; larger learns faster", 1e-3, 10.0)
     ] = 0.3
@@ -106,7 +123,15 @@ class DeepImagePrior(Method):
     )
 
     def fit(self, problem: Problem) -> Iterator[Step]:
-        """Yield one step per iteration; the image of the last one is the answer."""
+        """Yield one step per iteration; the image of the last one is the answer.
+
+        Raises
+        ------
+        ValueError
+            If there is neither noise nor a guide to begin with.
+        """
+        if reason := self.limits(problem):
+            raise ValueError(reason)
         generator = torch.Generator().manual_seed(self.seed)
         rule = choose_rule(self.stop, problem, fraction=self.held_out, patience=self.patience, generator=generator)
         members = [_Member(self, problem, rule.learned, generator) for _ in range(self.members)]
@@ -130,15 +155,16 @@ class DeepImagePrior(Method):
                 break
 
     def limits(self, problem: Problem) -> str:
-        """Return an empty text: there is no problem that it cannot try."""
-        return ""
+        """Return why this method cannot solve a problem; empty if it can, as all but one."""
+        nothing = self.code_channels == 0 and problem.guide is None
+        return "without a guide the network needs 'code channels', and there are none" if nothing else ""
 
     def memory(self, problem: Problem) -> int:
         """Return about how many bytes the fit will need."""
         canvas = _canvas(problem)
         network = _network(self, problem, torch.device("meta"))
         dtype = working_dtype(self.precision, problem.measured.device, dimensions=len(canvas))
-        code = torch.empty(1, self.code_channels, *canvas, device="meta", dtype=dtype)
+        code = torch.empty(1, _inputs(self, problem), *canvas, device="meta", dtype=dtype)
         # The code and the noise for it, in float32.
         noise = 3 * 4 * code.numel()
         window = WindowedVariance.WINDOW * 4 * problem.measured.numel() if self.stop == "variance" else 0
@@ -154,8 +180,13 @@ def _canvas(problem: Problem) -> tuple[int, ...]:
 def _network(settings: DeepImagePrior, problem: Problem, device: torch.device) -> nn.Module:
     channels = problem.measured.shape[1]
     return settings.network.build(
-        inputs=settings.code_channels, outputs=channels, shape=_canvas(problem), device=device
+        inputs=_inputs(settings, problem), outputs=channels, shape=_canvas(problem), device=device
     )
+
+
+def _inputs(settings: DeepImagePrior, problem: Problem) -> int:
+    """Return the channels that go into the network."""
+    return settings.code_channels + (0 if problem.guide is None else problem.guide.shape[1])
 
 
 class _Member:
@@ -168,7 +199,7 @@ class _Member:
         initialise(self.network, generator)
         if settings.start_at_median:
             self._start_at_median(problem, weight)
-        self.code = _Code(settings, _canvas(problem), device, generator)
+        self.code = _Code(settings, problem, generator)
         self.optimizer = Optimizer(settings.optimizer, self.network, settings.rate)
         self.backtracking = _Backtracking(self.network, self.optimizer, settings.backtracking)
         self.output = self.average = torch.empty(0)
@@ -215,10 +246,10 @@ class _Code:
     def __init__(
         self,
         settings: DeepImagePrior,
-        canvas: tuple[int, ...],
-        device: torch.device,
+        problem: Problem,
         generator: torch.Generator,
     ) -> None:
+        canvas, device = _canvas(problem), problem.measured.device
         self.jitter, self.warmup = settings.jitter, settings.jitter_warmup
         self.device = device
         self.dtype = working_dtype(settings.precision, device, dimensions=len(canvas))
@@ -231,11 +262,20 @@ class _Code:
         if settings.jitter_source == "pooled":
             larger = (1, settings.code_channels, *(length + POOL_MARGIN for length in canvas))
             self.pool = self._ready(self.jitter * torch.randn(larger, generator=generator))
+        self.dropout = settings.guide_dropout
+        self.guide = None if problem.guide is None else self._ready(_extended(problem.guide, canvas) * GUIDE_STRENGTH)
         # Drawing on the device spares the transfer of a whole code in every iteration.
         self.on_device = torch.Generator(device).manual_seed(settings.seed)
 
     def draw(self, number: int) -> Tensor:
-        """Return the code of iteration ``number``, (1, channels, *canvas)."""
+        """Return the code of iteration ``number``, (1, channels, *canvas): noise, then the guide."""
+        noise = self._noise(number)
+        if self.guide is None:
+            return noise
+        kept = float(torch.rand((), generator=self.generator) >= self.dropout)
+        return torch.cat([noise, kept * self.guide], dim=1)
+
+    def _noise(self, number: int) -> Tensor:
         if not self.jitter:
             return self.fixed
         strength = min(1.0, WARMUP_START + (1 - WARMUP_START) * number / self.warmup) if self.warmup else 1.0
@@ -251,6 +291,14 @@ class _Code:
 
     def _ready(self, noise: Tensor) -> Tensor:
         return noise.to(self.device, self.dtype).contiguous(memory_format=self.layout)
+
+
+def _extended(guide: Tensor, canvas: tuple[int, ...]) -> Tensor:
+    """Return a guide whose last values are repeated up to the shape that the network works on."""
+    for axis, length in enumerate(canvas, start=2):
+        lacking = length - guide.shape[axis]
+        guide = torch.cat([guide, *[guide.narrow(axis, guide.shape[axis] - 1, 1)] * lacking], dim=axis)
+    return guide
 
 
 class _Backtracking:

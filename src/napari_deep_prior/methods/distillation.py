@@ -99,8 +99,9 @@ class Distillation(Method):
             yield step
         estimates = [pupil.estimate() for pupil in pupils]
         image = refine(problem, _mean(estimates), patches, hidden)
-        images = torch.stack([problem.misfit.unstabilise(estimate.seen) for estimate in estimates])
-        deviation = images.std(dim=0) if self.members > 1 else None
+        deviation = None
+        if self.members > 1:
+            deviation = torch.stack([problem.misfit.unstabilise(each.seen) for each in estimates]).std(dim=0)
         yield dataclasses.replace(step, image=image, chosen=torch.tensor(total), deviation=deviation)
 
     def memory(self, problem: Problem) -> int:

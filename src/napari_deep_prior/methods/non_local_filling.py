@@ -19,25 +19,17 @@ from ..operators import Identity
 from ..problem import Method, Problem, Step
 from ..settings import Setting
 from .best import Best
-from .refinement import on_planes, share
-
-SCATTERED = 0.2
-"""Share of missing pixels from which single ones are missing everywhere, and not holes here and there."""
-
-JUDGES = 0.05
-"""Share of the known pixels that only judge, where single pixels are missing."""
+from .refinement import on_planes, share, too_small
+from .stopping import hide_like
 
 FIRST, LAST = 3.0, 0.08
 """Strength of the first and the last pass, in units of the error that the smooth filling is found to have."""
-
-FAINTEST = 1e-4
-"""Least such error, on the canonical scale: with none at all, as in a constant channel, the ridge has no solution."""
 
 BACK_PROJECTIONS = 3
 """Times that an image is corrected by what its measurement lacks, after each pass."""
 
 SMALLEST_STRENGTH = 5e-4
-"""Least strength of a pass, in canonical units: patches that are all alike need more than the rounding of float32."""
+"""Least strength of a pass, in canonical units: the ridge of patches that are all alike has no solution below."""
 
 BIHARMONIC = 600
 """Bytes per pixel that the equations of the smooth filling take where half of the pixels is missing (measured)."""
@@ -65,9 +57,7 @@ class NonLocalFilling(Method):
 
     def limits(self, problem: Problem) -> str:
         """Return why this method cannot solve a problem; empty if it can."""
-        side = min(problem.operator.image_shape(tuple(problem.measured.shape[2:]))[-2:])
-        small = f"the image is only {side} pixels wide, and patches need {collaborative.SMALLEST_SIDE}"
-        return small if side < collaborative.SMALLEST_SIDE else ""
+        return too_small(problem.operator.image_shape(tuple(problem.measured.shape[2:])))
 
     def fit(self, problem: Problem) -> Iterator[Step]:
         """Yield one step per pass: first without the pixels that judge, then, up to the best pass, with them.
@@ -112,7 +102,7 @@ class NonLocalFilling(Method):
         spatial = tuple(range(2, smooth.ndim))
         squares = (problem.measured - problem.operator(smooth)).square() * hidden
         count = hidden.expand_as(squares).sum(dim=spatial, keepdim=True).clamp(min=1)
-        error = (squares.sum(dim=spatial, keepdim=True) / count).sqrt().clamp(min=FAINTEST)
+        error = (squares.sum(dim=spatial, keepdim=True) / count).sqrt()
         return [(error * float(part)).clamp(min=SMALLEST_STRENGTH) for part in np.geomspace(FIRST, LAST, self.passes)]
 
     @torch.no_grad()
@@ -141,17 +131,6 @@ class NonLocalFilling(Method):
             chosen=best.chosen,
             image=best.image,
         )
-
-
-def hide_like(known: Tensor, generator: torch.Generator) -> Tensor:
-    """Return a mask (1, C, *S), 1 on known pixels to be hidden: the holes moved to elsewhere, or scattered pixels."""
-    spatial = known.shape[2:]
-    scattered = known * (torch.rand(spatial, generator=generator) < JUDGES).to(known)
-    if float(1 - known.mean()) > SCATTERED:
-        return scattered
-    shifts = [int(torch.randint(length, (), generator=generator)) for length in spatial[-2:]]
-    moved = known * (1 - known).roll(shifts, dims=(-2, -1))
-    return moved if float(moved.sum()) > 0 else scattered
 
 
 def _agreeing(problem: Problem, image: Tensor, known: Tensor) -> Tensor:

@@ -47,12 +47,17 @@ class Estimate:
 
 def limits(problem: Problem) -> str:
     """Return why patches cannot help with a problem; empty if they can."""
-    side = min(problem.measured.shape[-2:])
     if not isinstance(problem.operator, Identity):
         return "something else than the image itself was measured, and patches can only denoise"
-    if side < collaborative.SMALLEST_SIDE:
-        return f"the image is only {side} pixels wide, and patches need {collaborative.SMALLEST_SIDE}"
-    return ""
+    return too_small(tuple(problem.measured.shape[2:]))
+
+
+def too_small(shape: tuple[int, ...]) -> str:
+    """Return that an image of this spatial shape has no room for patches; empty if it has."""
+    side = min(shape[-2:])
+    if side >= collaborative.SMALLEST_SIDE:
+        return ""
+    return f"the image is only {side} pixels wide, and patches need {collaborative.SMALLEST_SIDE}"
 
 
 def memory(problem: Problem) -> int:
@@ -128,6 +133,22 @@ def refine(problem: Problem, estimate: Estimate, patches: Tensor, hidden: Tensor
     pilot = torch.lerp(patches, estimate.seen, part)
     variance = share * misfit.spread(misfit.unstabilise(pilot))
     return misfit.unstabilise((pilot + on_planes(_thoroughly, noisy, pilot, variance)) / 2)
+
+
+@torch.no_grad()
+def polish(problem: Problem, image: Tensor, hidden: Tensor) -> Tensor:
+    """Return an image (1, C, *S) refined by patches of the measurement, as far as ``hidden`` pixels speak for it.
+
+    The image must not have seen the measurement where ``hidden`` is 1; the result has.
+    """
+    misfit = problem.misfit
+    means, variance = misfit.expected(image), misfit.spread(image)
+    noisy = torch.where(problem.weight > 0, misfit.stabilise(problem.measured), means)
+    unseen, seen = (
+        on_planes(_thoroughly, values, means, variance) for values in (torch.where(hidden > 0, means, noisy), noisy)
+    )
+    part = _part(means, unseen, noisy, hidden * problem.weight)
+    return misfit.unstabilise(torch.lerp(seen, means, part))
 
 
 def _passes(noisy: Tensor, misfit: Misfit, share: Tensor | float = 1.0, *, thorough: bool = False) -> Iterator[Tensor]:

@@ -29,6 +29,13 @@ PATIENCE_FACTOR = 0.4
 """A minimum is believed after this share of the iterations it took (and never before the patience)."""
 
 
+SCATTERED = 0.2
+"""Share of missing pixels from which single ones are missing everywhere, and not holes here and there."""
+
+JUDGES = 0.05
+"""Share of the known pixels that only judge, where single pixels are missing, or none."""
+
+
 class StoppingRule(ABC):
     """Keeps the best image of a fit by a criterion (smaller is better) and tells when waiting for a better one ends.
 
@@ -170,6 +177,17 @@ def hold_out(problem: Problem, fraction: float, generator: torch.Generator) -> t
         hidden = functional.max_pool2d(planes, problem.grain, stride=1, padding=reach).reshape(judged.shape)
     device = problem.measured.device
     return hidden.to(device), judged.to(device)
+
+
+def hide_like(known: Tensor, generator: torch.Generator) -> Tensor:
+    """Return a mask (1, C, *S), 1 on known pixels to be hidden: the holes moved to elsewhere, or scattered pixels."""
+    spatial = known.shape[2:]
+    scattered = known * (torch.rand(spatial, generator=generator) < JUDGES).to(known)
+    if float(1 - known.mean()) > SCATTERED:
+        return scattered
+    shifts = [int(torch.randint(length, (), generator=generator)) for length in spatial[-2:]]
+    moved = known * (1 - known).roll(shifts, dims=(-2, -1))
+    return moved if float(moved.sum()) > 0 else scattered
 
 
 def _stratified(brightness: Tensor, allowed: Tensor, fraction: float, generator: torch.Generator) -> Tensor:

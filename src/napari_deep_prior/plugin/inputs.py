@@ -1,20 +1,25 @@
-"""What a task needs besides the image: a mask that is painted in a Labels layer, a blur that an Image layer shows."""
+"""What a task takes besides the image: a mask in a Labels layer, a blur or guides in Image layers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-from magicgui.widgets import SpinBox, create_widget
+from magicgui.widgets import Select, SpinBox, create_widget
 from napari.layers import Image, Labels
 from qtpy.QtWidgets import QFormLayout, QPushButton
 
 from ..axes import Array
 from .form import add_row
-from .layers import PLACE, Source, mask_of, pixels_of
+from .layers import PLACE, Source, guide_of, mask_of, pixels_of
 
 if TYPE_CHECKING:
     import napari.viewer
+
+
+GUIDE_HEIGHT = 72
+"""Pixels of the list of guides: three names, then it scrolls."""
 
 
 @final
@@ -61,6 +66,38 @@ class MaskInput:
                 "to be filled, or choose another label"
             )
         return np.broadcast_to(part[..., None], source.pixels.shape) if layer.rgb else part
+
+
+@final
+class GuideInput:
+    """Choose image layers of the same place that guide the restoration, or none."""
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        self._viewer = viewer
+        self.layers: Any = Select(
+            label="Guides",
+            choices=lambda _: [(layer.name, layer) for layer in viewer.layers if isinstance(layer, Image)],
+            tooltip="Image layers of the same place that show edges, such as bright field; Ctrl-click for several or "
+            "none. They may have another scale, position or fewer axes",
+        )
+        self.layers.native.setMaximumHeight(GUIDE_HEIGHT)
+        self.layers.value = []
+
+    def lay_out(self, rows: QFormLayout) -> None:
+        """Add the widget to a form."""
+        add_row(rows, self.layers)
+
+    def layers_changed(self) -> None:
+        """Offer the layers that there are now; what was chosen stays chosen."""
+        chosen = self.layers.value
+        self.layers.reset_choices()
+        self.layers.value = [layer for layer in chosen if layer in self._viewer.layers]
+
+    def read(self, layer: Image, source: Source, factors: Mapping[str, float], shape: tuple[int, ...]) -> list[Array]:
+        """Return the guides on the pixels of a result of that shape; ``factors`` are how much it is enlarged."""
+        if layer in self.layers.value:
+            raise ValueError(f"{layer.name!r} cannot guide itself: its noise would come back; choose another layer")
+        return [guide_of(guide, layer, source, factors, shape) for guide in self.layers.value]
 
 
 @final

@@ -159,6 +159,47 @@ def mask_of(labels: Labels, layer: Image, *, label: int = 0) -> Array:
     return np.broadcast_to(mask.astype(bool), shape)
 
 
+def guide_of(guide: Image, layer: Image, source: Source, factors: Mapping[str, float], shape: tuple[int, ...]) -> Array:
+    """Return another image layer on the pixels of the result of a restoration, NaN where it shows nothing.
+
+    The guide may lie anywhere in the world, at another scale, and have fewer axes: along the others it is the same.
+
+    Parameters
+    ----------
+    source : Source
+        The part of ``layer`` that is restored.
+    factors, shape : mapping of str to float, tuple of int
+        Pixels of the result in one of the layer, by axis letter; lengths of the result's axes.
+
+    Raises
+    ------
+    ValueError
+        If the guide has more axes than the image, or does not overlap it, or the image has an axis of channels.
+    """
+    if "C" in source.axes:
+        raise ValueError(
+            "an image with an axis of channels cannot be guided: make a layer of each, with Layer ▸ Split Stack"
+        )
+    if guide.ndim > layer.ndim:
+        raise ValueError(
+            f"the guide {guide.name!r} has {guide.ndim} axes, the image {layer.name!r} only {layer.ndim}: choose one "
+            "of as many axes, or of fewer"
+        )
+    enlarged = np.array([factors.get(letter, 1) for letter in source.axes[: layer.ndim]])
+    onto = np.diag([*1 / enlarged, 1])
+    onto[:-1, -1] = (1 / enlarged - 1) / 2 + np.array(source.offset)
+    outer = layer.ndim - guide.ndim
+    transform = _between(layer, guide) @ onto[outer:, outer:]
+    pixels = np.asarray(pixels_of(guide))
+    colours = np.moveaxis(pixels, -1, 0) if guide.rgb else pixels[None]
+    parts = []
+    for colour in colours[:3]:
+        values, covered = resample(colour, transform=transform, shape=shape[outer : layer.ndim], order=1)
+        refuse_no_overlap(covered, f"the guide {guide.name!r}")
+        parts.append(np.where(covered, values, np.nan))
+    return np.stack(parts, axis=-1) if guide.rgb else parts[0]
+
+
 def _between(target: Image, source: Image | Labels) -> Array:
     """Return the matrix from the data coordinates of one layer to those of another, of the other's axes."""
     outer = target.ndim - source.ndim

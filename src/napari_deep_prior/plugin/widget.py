@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
@@ -23,16 +24,26 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from ..axes import MissingPixelsError, stack_axes
+from ..axes import Array, MissingPixelsError, stack_axes
 from ..devices import available_devices, describe_device, resolve_device, why_no_gpu
 from ..io import RECORD
 from ..problem import Method, Task
-from ..restoration import RestorationError, name_of_result, restore
-from ..tasks import DEFAULT_PRESET, PRESETS, Denoise, Inpaint, SuperResolve, default_preset, from_record, task_name
+from ..restoration import Restoration, RestorationError, name_of_result, restore
+from ..tasks import (
+    DEFAULT_PRESET,
+    PRESETS,
+    Denoise,
+    Guided,
+    Inpaint,
+    SuperResolve,
+    default_preset,
+    from_record,
+    task_name,
+)
 from .curve import Curve
 from .form import Form, add_row, show_row
-from .inputs import KernelInput, MaskInput
-from .layers import Extent, appearance, axes_of, noise_in_words, take
+from .inputs import GuideInput, KernelInput, MaskInput
+from .layers import Extent, Source, appearance, axes_of, noise_in_words, take
 from .run import Run
 from .worker import Outcome, Update
 
@@ -77,8 +88,9 @@ class TaskWidget(QWidget):
             tooltip="One letter per axis, as the layer says or as you correct it: Y and X, Z depth, T time, "
             "C channels, S colour (RGB); any other letter is an axis of a stack",
         )
-        self.mask_input = MaskInput(self._viewer) if self.task.takes_mask else None
-        self.kernel_input = KernelInput() if self.task.takes_kernel else None
+        self.mask_input = MaskInput(self._viewer) if "mask" in self.task.takes else None
+        self.kernel_input = KernelInput() if "kernel" in self.task.takes else None
+        self.guide_input = GuideInput(self._viewer)
         self.extent: Any = ComboBox(label="Restore", choices=list(EXTENTS), tooltip="What of the layer is restored")
 
     def _build_settings(self) -> None:
@@ -118,28 +130,8 @@ class TaskWidget(QWidget):
         self.curve = Curve(get_theme(self._viewer.theme).text.as_hex(), self)
 
     def _arrange(self) -> None:
-        advanced = QCollapsible("Advanced settings")
-        advanced_rows = QWidget()
-        advanced_layout = QFormLayout(advanced_rows)
-        advanced_layout.setContentsMargins(0, 0, 0, 0)
-        for form in (self.task_form, *self._forms.values()):
-            form.lay_out(advanced_layout, advanced=True)
-        advanced.addWidget(advanced_rows)
-        self.rows = QFormLayout()
-        add_row(self.rows, self.image)
-        if self.mask_input is not None:
-            self.mask_input.lay_out(self.rows)
-        if self.kernel_input is not None:
-            self.kernel_input.lay_out(self.rows)
-        for widget in (self.axes, self.extent, self.preset):
-            add_row(self.rows, widget)
-        self.task_form.lay_out(self.rows, advanced=False)
-        for form in self._forms.values():
-            form.lay_out(self.rows, advanced=False)
-        for widget in (self.device, self.dtype, self.diagnostics):
-            add_row(self.rows, widget)
-        show_row(self.rows, self.diagnostics, visible=self.task.removes_noise)
-        self.diagnostics.native.setText("residual and uncertainty")
+        self._arrange_rows()
+        advanced = self._advanced()
         buttons = QHBoxLayout()
         buttons.addWidget(self.run_button)
         buttons.addWidget(self.stop_button)
@@ -147,10 +139,8 @@ class TaskWidget(QWidget):
         column = QVBoxLayout(content)
         column.setContentsMargins(6, 6, 6, 6)
         column.addLayout(self.rows)
-        column.addWidget(self.device_note)
-        column.addWidget(self.noise_note)
-        column.addWidget(advanced)
-        column.addWidget(self.reuse.native)
+        for part in (self.device_note, self.noise_note, advanced, self.reuse.native):
+            column.addWidget(part)
         column.addLayout(buttons)
         for part in (self.bar, self.status, self.fill_button, self.curve):
             column.addWidget(part)
@@ -164,6 +154,38 @@ class TaskWidget(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
         self.setMinimumWidth(320)
+
+    def _advanced(self) -> QCollapsible:
+        """Return what is folded away at first."""
+        rows = QWidget()
+        layout = QFormLayout(rows)
+        layout.setContentsMargins(0, 0, 0, 0)
+        if not self.task.needs:
+            self.guide_input.lay_out(layout)
+        for form in (self.task_form, *self._forms.values()):
+            form.lay_out(layout, advanced=True)
+        folded = QCollapsible("Advanced settings")
+        folded.addWidget(rows)
+        return folded
+
+    def _arrange_rows(self) -> None:
+        self.rows = QFormLayout()
+        add_row(self.rows, self.image)
+        if self.task.needs:
+            self.guide_input.lay_out(self.rows)
+        if self.mask_input is not None:
+            self.mask_input.lay_out(self.rows)
+        if self.kernel_input is not None:
+            self.kernel_input.lay_out(self.rows)
+        for widget in (self.axes, self.extent, self.preset):
+            add_row(self.rows, widget)
+        self.task_form.lay_out(self.rows, advanced=False)
+        for form in self._forms.values():
+            form.lay_out(self.rows, advanced=False)
+        for widget in (self.device, self.dtype, self.diagnostics):
+            add_row(self.rows, widget)
+        show_row(self.rows, self.diagnostics, visible=self.task.removes_noise)
+        self.diagnostics.native.setText("residual and uncertainty")
 
     def _connect(self) -> None:
         self.image.changed.connect(self._layer_chosen)
@@ -217,14 +239,8 @@ class TaskWidget(QWidget):
             raise ValueError("there is no image layer: open an image first, for example with File ▸ Open Sample")
         extent = EXTENTS[self.extent.value] if stack_axes(self.axes.value.upper(), volume=False) else "stack"
         source = take(layer, self.axes.value, extent, self._viewer.dims.point)
-        task, method = self.task_form.read(), self.method_form.read()
-        mask = None if self.mask_input is None else self.mask_input.read(layer, source)
-        kernel = None if self.kernel_input is None else self.kernel_input.read()
-        restoration = restore(
-            source.pixels, task, method, axes=source.axes, volume=extent == "volume", mask=mask, kernel=kernel,
-            device=self.device.value, dtype=self.dtype.value, diagnostics=self.diagnostics.value,
-        )  # fmt: skip
-        name = name_of_result(layer.name, task)
+        restoration = self._restoration(layer, source, volume=extent == "volume")
+        name = name_of_result(layer.name, restoration.task)
         factors = [restoration.factors.get(letter, 1) for letter in source.axes[: layer.ndim]]
         look = appearance(layer, source.offset, factors)
         self.run = Run(self._viewer, self._window(), restoration, name, restoration.image.astype(np.float32), look)
@@ -240,6 +256,24 @@ class TaskWidget(QWidget):
         self.bar.setRange(0, 0)
         self.tell(f"Starting on {describe_device(restoration.device)} …")
         self.run.start()
+
+    def _restoration(self, layer: Image, source: Source, *, volume: bool) -> Restoration:
+        """Return the run that the form asks for."""
+        task, method = self.task_form.read(), self.method_form.read()
+        mask = None if self.mask_input is None else self.mask_input.read(layer, source)
+        kernel = None if self.kernel_input is None else self.kernel_input.read()
+
+        def posed(task: Task, guides: Sequence[Array] = ()) -> Restoration:
+            return restore(
+                source.pixels, task, method, axes=source.axes, volume=volume, mask=mask, kernel=kernel, guide=guides,
+                device=self.device.value, dtype=self.dtype.value, diagnostics=self.diagnostics.value,
+            )  # fmt: skip
+
+        if not self.guide_input.layers.value:
+            return posed(task)
+        # Guides come on the pixels of the result, whose shape the run without them tells.
+        plain = posed(task if not task.needs else Denoise())
+        return posed(task, self.guide_input.read(layer, source, plain.factors, plain.shape))
 
     def _window(self) -> QWidget:
         """Return the viewer's window, in which this dock stands or from which it was pulled out."""
@@ -272,7 +306,9 @@ class TaskWidget(QWidget):
         verdict = outcome.record["residual"]
         checked = f" {verdict[:1].upper()}{verdict[1:]}." if isinstance(verdict, str) and verdict else ""
         instead = f" {outcome.record['instead'].capitalize()}." if outcome.record["instead"] else ""
-        self.tell(f"Done: {made}. {outcome.seconds:.0f} s on {outcome.record['device']}.{instead}{checked}")
+        guide = outcome.record["guide"]
+        guided = f" {guide[:1].upper()}{guide[1:]}." if isinstance(guide, str) and guide else ""
+        self.tell(f"Done: {made}. {outcome.seconds:.0f} s on {outcome.record['device']}.{instead}{guided}{checked}")
         if not isinstance(chosen, list):
             self.curve.mark(chosen)
 
@@ -303,6 +339,7 @@ class TaskWidget(QWidget):
             self.mask_input.labels.reset_choices()
         if self.kernel_input is not None:
             self.kernel_input.layer.reset_choices()
+        self.guide_input.layers_changed()
 
     def _choose_visible(self) -> None:
         """Begin with the image that the person looks at: the active layer, else the topmost one that is shown."""
@@ -412,6 +449,16 @@ class SuperResolveWidget(TaskWidget):
     """Dock of :class:`~napari_deep_prior.tasks.SuperResolve`."""
 
     task = SuperResolve()
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__(viewer)
+
+
+@final
+class GuidedWidget(TaskWidget):
+    """Dock of :class:`~napari_deep_prior.tasks.Guided`."""
+
+    task = Guided()
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)

@@ -1,0 +1,87 @@
+"""Whether a guide helps: an image is restored without it and with it, and pixels that neither has seen decide."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import final
+
+import torch
+from torch import Tensor
+
+from ..misfit import weighted_mean
+from ..problem import Method, Problem, Step
+from . import refinement
+from .stopping import JUDGES, HeldOut, hide_like, hold_out
+
+
+@final
+class Comparison:
+    """Solves a guided problem twice, without the guide and with it, and mixes the answers.
+
+    A twentieth of the pixels is kept from both and decides how much of either goes into the answer: what an unfit guide
+    suggests is left out. Where patches can help they bring those pixels back in the end.
+
+    Parameters
+    ----------
+    alone, guided : Method
+        How the problem is solved without the guide, and with it. If the first cannot, the guide is believed.
+    """
+
+    def __init__(self, alone: Method, guided: Method, problem: Problem) -> None:
+        self._alone, self._guided, self._problem = alone, guided, problem
+        self._hidden, self._judged = _judges(problem, torch.Generator().manual_seed(guided.seed))
+        self._errors: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def gain(self) -> float | None:
+        """By which share the guide makes the error of the pixels smaller that decide; None if nothing was compared."""
+        if self._errors is None:
+            return None
+        without, mixed = (float(error) for error in self._errors)
+        return 1 - mixed / without if without > 0 else 0.0
+
+    def fit(self) -> Iterator[Step]:
+        """Yield the steps without the guide, then those with it; the image is the best mixture so far."""
+        problem = self._problem
+        seen = dataclasses.replace(problem, weight=problem.weight * (1 - self._hidden))
+        unguided = dataclasses.replace(seen, guide=None)
+        if self._alone.limits(unguided):
+            yield from self._guided.fit(problem)
+            return
+        for step in self._alone.fit(unguided):
+            yield dataclasses.replace(step, total=2 * step.total)
+        first = step
+        without = self._error(first.image)
+        for step in self._guided.fit(seen):
+            mixed = self._mixed(first.image, step.image)
+            self._errors = without, self._error(mixed)
+            last = dataclasses.replace(
+                step,
+                number=first.number + step.number,
+                total=first.number + step.total,
+                criterion=self._errors[1],
+                criterion_name=HeldOut.name,
+                chosen=first.number + step.chosen,
+                image=mixed,
+                deviation=None,
+            )
+            yield last
+        if not refinement.limits(problem) and problem.grain == 1:
+            yield dataclasses.replace(last, image=refinement.polish(problem, mixed, self._judged))
+
+    def _error(self, image: Tensor) -> Tensor:
+        problem = self._problem
+        misfit = problem.misfit.pointwise(problem.operator(image), problem.measured)
+        return weighted_mean(misfit, self._judged * problem.weight)
+
+    def _mixed(self, alone: Tensor, guided: Tensor) -> Tensor:
+        return torch.lerp(alone, guided, refinement.share(self._problem, guided, alone, self._judged))
+
+
+def _judges(problem: Problem, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return the pixels that are hidden, and those of them that judge: like missing ones, where there are some."""
+    if bool((problem.weight > 0).all()):
+        return hold_out(problem, JUDGES, generator)
+    hidden = hide_like((problem.weight > 0).to(problem.measured.dtype), generator)
+    return hidden, hidden
