@@ -71,11 +71,11 @@ def test_what_only_the_image_shows_survives(helped: Any) -> None:
     assert contrast(helped[0], ONLY_IN_TARGET) > 0.85 * contrast(TRUTH, ONLY_IN_TARGET)
 
 
-def test_a_guide_of_another_place_does_no_harm_and_the_record_says_so() -> None:
+def test_a_guide_of_another_place_leaves_the_result_as_it_is_without_one() -> None:
     image, words = compared(np.rot90(GUIDE).copy())
-    # 0.3 dB are a factor of 1.035.
-    assert error(image) < 1.035 * error(UNGUIDED)
+    np.testing.assert_array_equal(image, UNGUIDED)
     assert words.startswith("guide taken as it lies, no shift found; the guide did not help (0.")
+    assert words.endswith("%): the result is without it")
 
 
 @pytest.mark.parametrize("shift", [1, 4, 8])
@@ -88,7 +88,7 @@ def test_a_shifted_guide_is_found_and_still_helps(shift: int) -> None:
 def test_a_shifted_guide_that_is_not_registered_does_no_harm() -> None:
     image, words = compared(np.roll(GUIDE, 8, axis=0), register=False)
     assert "moved" not in words
-    assert error(image) < 1.035 * error(UNGUIDED)
+    np.testing.assert_array_equal(image, UNGUIDED)
 
 
 # What is computed
@@ -107,7 +107,8 @@ def test_steps_are_counted_through_and_stopping_keeps_the_mixture(pose: Any) -> 
     assert comparison.gain is None
     steps = list(comparison.fit())
     numbers = [step.number for step in steps]
-    assert numbers == [*range(1, 10), 9]
+    # Five without the guide, four with it, and five more since after four steps it cannot have helped.
+    assert numbers == [*range(1, 15), 14]
     assert all(step.number <= step.total for step in steps)
     assert comparison.gain is not None
     assert comparison.gain >= 0

@@ -47,10 +47,6 @@ VERSION = importlib.metadata.version("napari-deep-prior")
 OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "could not create a primitive")
 """What the libraries under PyTorch say on the CPU when there is no memory left."""
 
-WORTH_NAMING = 0.01
-"""Share of the error of held-out pixels from which a guide is said to have helped: two methods mixed without any guide
-are also a little better than one."""
-
 ResultType = Literal["same", "float32"]
 
 
@@ -430,8 +426,8 @@ def _verdict(comparison: Comparison) -> str:
     """Return a sentence on what a guide was worth."""
     if comparison.gain is None:
         return "whether the guide helped was not compared"
-    if comparison.gain < WORTH_NAMING:
-        return f"the guide did not help ({comparison.gain:.1%}): the result is nearly as without it"
+    if not comparison.helped:
+        return f"the guide did not help ({comparison.gain:.1%}): the result is without it"
     return f"the guide helped by {comparison.gain:.1%} (error of held-out pixels)"
 
 

@@ -14,13 +14,16 @@ from ..problem import Method, Problem, Step
 from . import refinement
 from .stopping import JUDGES, HeldOut, hide_like, hold_out
 
+WORTH = 0.005
+"""Share of the error of held-out pixels that a guide must save: two methods mixed save a little without any guide."""
+
 
 @final
 class Comparison:
     """Solves a guided problem twice, without the guide and with it, and mixes the answers.
 
-    A twentieth of the pixels is kept from both and decides how much of either goes into the answer: what an unfit guide
-    suggests is left out. Where patches can help they bring those pixels back in the end.
+    A twentieth of the pixels is kept from both and decides how much of either goes into the answer. Where patches can
+    help they bring those pixels back in the end.
 
     Parameters
     ----------
@@ -41,8 +44,16 @@ class Comparison:
         without, mixed = (float(error) for error in self._errors)
         return 1 - mixed / without if without > 0 else 0.0
 
+    @property
+    def helped(self) -> bool:
+        """Whether the guide is part of the answer."""
+        return self.gain is None or self.gain >= WORTH
+
     def fit(self) -> Iterator[Step]:
-        """Yield the steps without the guide, then those with it; the image is the best mixture so far."""
+        """Yield the steps without the guide, then those with it; the image is the best mixture so far.
+
+        If the guide is not worth it, those without it and with all pixels follow: that is the answer then.
+        """
         problem = self._problem
         seen = dataclasses.replace(problem, weight=problem.weight * (1 - self._hidden))
         unguided = dataclasses.replace(seen, guide=None)
@@ -54,20 +65,18 @@ class Comparison:
         first = step
         without = self._error(first.image)
         for step in self._guided.fit(seen):
-            mixed = self._mixed(first.image, step.image)
-            self._errors = without, self._error(mixed)
-            last = dataclasses.replace(
-                step,
-                number=first.number + step.number,
-                total=first.number + step.total,
-                criterion=self._errors[1],
-                criterion_name=HeldOut.name,
-                chosen=first.number + step.chosen,
-                image=mixed,
-                deviation=None,
+            mixed = torch.lerp(
+                first.image, step.image, refinement.share(problem, step.image, first.image, self._judged)
             )
+            error = self._error(mixed)
+            self._errors = without, error
+            last = _after(first, step, mixed, error)
             yield last
-        if not refinement.limits(problem) and problem.grain == 1:
+        if not self.helped:
+            for step in self._alone.fit(dataclasses.replace(problem, guide=None)):
+                yield _after(last, step, mixed, error)
+            yield _after(last, step, step.image, error)
+        elif not refinement.limits(problem) and problem.grain == 1:
             yield dataclasses.replace(last, image=refinement.polish(problem, mixed, self._judged))
 
     def _error(self, image: Tensor) -> Tensor:
@@ -75,8 +84,19 @@ class Comparison:
         misfit = problem.misfit.pointwise(problem.operator(image), problem.measured)
         return weighted_mean(misfit, self._judged * problem.weight)
 
-    def _mixed(self, alone: Tensor, guided: Tensor) -> Tensor:
-        return torch.lerp(alone, guided, refinement.share(self._problem, guided, alone, self._judged))
+
+def _after(earlier: Step, step: Step, image: Tensor, error: Tensor) -> Step:
+    """Return a step counted on from an earlier one, with an image and the error of the pixels that decide."""
+    return dataclasses.replace(
+        step,
+        number=earlier.number + step.number,
+        total=earlier.number + step.total,
+        criterion=error,
+        criterion_name=HeldOut.name,
+        chosen=earlier.number + step.chosen,
+        image=image,
+        deviation=None,
+    )
 
 
 def _judges(problem: Problem, generator: torch.Generator) -> tuple[Tensor, Tensor]:
