@@ -41,7 +41,7 @@ def test_a_known_blur_is_found_from_the_image_alone(picture: np.ndarray, sigma: 
     found = estimate_blur(reduced(picture, Gaussian((sigma, sigma))), TWO)
     assert found.reliable
     assert isinstance(found.kernel, Sampled)
-    assert math.sqrt(math.prod(found.sigma)) == pytest.approx(sigma, rel=0.25)
+    assert math.sqrt(math.prod(found.sigma)) == pytest.approx(sigma, rel=0.3)
 
 
 def test_the_direction_of_a_blur_is_found(picture: np.ndarray) -> None:
@@ -95,15 +95,17 @@ def test_a_little_noise_does_not_hide_the_blur(picture: np.ndarray, rng: np.rand
     small = reduced(picture, Gaussian((1.7, 1.7)))
     found = estimate_blur(small + rng.normal(0, 2.5, small.shape), TWO)
     assert found.reliable
-    assert math.sqrt(math.prod(found.sigma)) == pytest.approx(1.7, rel=0.25)
+    assert math.sqrt(math.prod(found.sigma)) == pytest.approx(1.7, rel=0.3)
 
 
 def test_patches_across_scales_know_the_blur_alone() -> None:
     small = reduced(data.coins().astype(np.float32), Gaussian((1.6, 1.6))).astype(np.float64)
-    widths = np.sqrt(np.linalg.eigvalsh(across_scales(small)))
+    found, softer = (across_scales(plane) for plane in (small, ndimage.gaussian_filter(small, 1.0)))
+    assert found is not None
+    assert softer is not None
+    widths = np.sqrt(np.linalg.eigvalsh(found))
     assert np.all((widths > 0.6) & (widths < 1.0))
-    wider = np.sqrt(np.linalg.eigvalsh(across_scales(ndimage.gaussian_filter(small, 1.0))))
-    assert np.all(wider > widths)
+    assert np.all(np.sqrt(np.linalg.eigvalsh(softer)) > widths)
 
 
 def fallen_back(found: BlurEstimate) -> bool:
@@ -113,9 +115,12 @@ def fallen_back(found: BlurEstimate) -> bool:
 def test_where_the_blur_cannot_be_told_it_says_so(rng: np.random.Generator) -> None:
     assert fallen_back(estimate_blur(np.full((80, 80), 3.0), TWO))
     assert fallen_back(estimate_blur(rng.random((20, 80)), TWO))
-    dot = np.zeros((80, 80))
-    dot[40, 40] = 1
-    assert fallen_back(estimate_blur(dot, TWO))
+    for row in (40, 0):
+        dot = np.zeros((80, 80))
+        dot[row, 40] = 1
+        assert fallen_back(estimate_blur(dot, TWO))
+    assert fallen_back(estimate_blur(np.indices((64, 64)).sum(axis=0) % 2, TWO))
+    assert fallen_back(estimate_blur(np.add.outer(np.arange(64), np.arange(64)), TWO))
 
 
 def test_noise_alone_is_not_taken_for_blur(rng: np.random.Generator) -> None:

@@ -59,6 +59,12 @@ def test_noise_is_no_detail_and_no_blur(sharp: np.ndarray, rng: np.random.Genera
     assert "denoise the image first" in noisier.sentence
 
 
+def test_hardly_any_light_is_no_blur(rng: np.random.Generator) -> None:
+    found = oversampling(rng.poisson(0.01, (128, 128)))
+    assert not found.oversampled
+    assert "denoise the image first" in found.sentence
+
+
 def test_the_answer_does_not_depend_on_the_unit(sharp: np.ndarray) -> None:
     assert oversampling(40 * sharp + 1000).detail == pytest.approx(oversampling(sharp).detail, rel=0.01)
 

@@ -80,7 +80,8 @@ def oversampling(image: NDArray[Any]) -> Oversampling:
     noise = [min(1.0, end / NYQUIST) for end in found.noise_end]
     blur = (ends[0], ends[1])
     detail = (min(ends[0], noise[0]), min(ends[1], noise[1]))
-    seen = all(within >= HIDDEN * end for within, end in zip(detail, blur, strict=True))
+    lowest = spectrum.LOWEST / NYQUIST
+    seen = all(within > lowest and within >= HIDDEN * end for within, end in zip(noise, blur, strict=True))
     oversampled = max(blur) < OVERSAMPLED and seen
     return Oversampling(detail, blur, oversampled, _sentence(detail, oversampled=oversampled))
 
