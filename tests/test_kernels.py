@@ -19,8 +19,11 @@ from napari_deep_prior.kernels import (
     Lanczos2,
     Sampled,
     cubic,
+    kernel_picture,
     optical_gaussian,
+    parse_kernel,
     read_kernel,
+    turned_gaussian,
 )
 
 SEPARABLE = {
@@ -180,6 +183,108 @@ def test_an_impossible_lens_is_refused() -> None:
     for aperture, wavelength, spacing in [(0, 1, (1, 1)), (1, -1, (1, 1)), (1, 1, (0, 1)), (1, 1, (1,))]:
         with pytest.raises(ValueError, match="must be positive"):
             optical_gaussian(numerical_aperture=aperture, wavelength=wavelength, spacing=spacing)
+
+
+# Turned Gaussians, pictures and texts
+
+
+def test_a_turned_gaussian_has_its_widths_along_its_directions() -> None:
+    values = turned_gaussian((2.0, 1.0), 30).values
+    rows, columns = np.indices(values.shape) - len(values) // 2
+    found = [np.sum(values * rows**2), np.sum(values * rows * columns), np.sum(values * columns**2)]
+    cosine, sine = np.cos(np.pi / 6), np.sin(np.pi / 6)
+    wanted = [4 * cosine**2 + sine**2, (4 - 1) * cosine * sine, 4 * sine**2 + cosine**2]
+    assert found == pytest.approx(wanted, rel=1e-3)
+
+
+def test_a_gaussian_that_is_not_turned_is_the_one_along_the_axes() -> None:
+    factors = (2.0, 2.0)
+    straight = kernel_picture(Gaussian((2.0, 1.2)), factors)
+    turned = kernel_picture(turned_gaussian((2.0, 1.2), 0), factors)
+    rows, columns = ((len(turned) - side) // 2 for side in straight.shape)
+    middle = turned[rows : len(turned) - rows, columns : turned.shape[1] - columns]
+    np.testing.assert_allclose(middle, straight, atol=1e-6)
+    np.testing.assert_allclose(turned_gaussian((2.0, 1.2), 90).values, turned_gaussian((1.2, 2.0), 0).values)
+
+
+@pytest.mark.parametrize(("sigma", "angle"), [((1.0,), 0.0), ((1.0, -1.0), 0.0), ((1.0, 1.0), float("inf"))])
+def test_a_turned_gaussian_that_is_none_is_refused(sigma: tuple[float, float], angle: float) -> None:
+    with pytest.raises(ValueError, match="needs two finite numbers, none of them negative, and an angle"):
+        turned_gaussian(sigma, angle)
+
+
+@pytest.mark.parametrize("factors", [(2.0, 2.0), (1.0, 3.0), (1.5, 4.7)])
+@pytest.mark.parametrize("kernel", SEPARABLE.values(), ids=SEPARABLE)
+def test_the_picture_of_a_kernel_is_odd_symmetric_and_sums_to_one(kernel: Kernel, factors: tuple[float, ...]) -> None:
+    picture = kernel_picture(kernel, factors)
+    assert picture.ndim == 2
+    assert all(side % 2 for side in picture.shape)
+    assert picture.sum() == pytest.approx(1)
+    np.testing.assert_allclose(picture, picture[::-1, ::-1], atol=1e-12)
+    assert picture[picture.shape[0] // 2, picture.shape[1] // 2] > 0.9 * picture.max()
+    if factors[0] == 1:
+        assert picture.shape[0] == 1
+
+
+def test_the_picture_of_a_kernel_image_has_its_centre_of_mass_in_the_middle(rng: np.random.Generator) -> None:
+    values = np.pad(turned_gaussian((1.5, 1.0), 20).values, ((0, 3), (2, 0)))
+    picture = kernel_picture(Sampled(values), (2.0, 2.0))
+    centre = [(picture * place).sum() for place in np.indices(picture.shape)]
+    assert centre == pytest.approx([(side - 1) / 2 for side in picture.shape])
+    odd = turned_gaussian((1.5, 1.0), 20)
+    np.testing.assert_allclose(kernel_picture(odd, (2.0, 2.0)), odd.values, atol=1e-9)
+    assert kernel_picture(Sampled(rng.random((3, 4, 5))), (2.0, 1.0, 2.0)).shape[1] == 1
+
+
+def test_the_picture_of_a_kernel_for_other_axes_is_refused() -> None:
+    with pytest.raises(ValueError, match="for 2 axes, but there are 3 factors"):
+        kernel_picture(Gaussian((1.0, 1.0)), (2.0, 2.0, 2.0))
+
+
+def test_kernels_are_read_from_texts(tmp_path: Path) -> None:
+    assert parse_kernel("bicubic") == Bicubic()
+    assert parse_kernel(" Lanczos ", dimensions=3) == Lanczos2()
+    assert parse_kernel("area") == Area()
+    assert parse_kernel("gaussian:1.2") == Gaussian((1.2, 1.2))
+    assert parse_kernel("gaussian: 1.2, 0.8") == Gaussian((1.2, 0.8))
+    assert parse_kernel("gaussian:1.2", dimensions=3) == Gaussian((1.2,) * 3)
+    assert parse_kernel("gaussian:1,2,3", dimensions=3) == Gaussian((1.0, 2.0, 3.0))
+    turned = parse_kernel("gaussian:1.2,0.8,30")
+    assert isinstance(turned, Sampled)
+    np.testing.assert_array_equal(turned.values, turned_gaussian((1.2, 0.8), 30).values)
+    lens = {"numerical_aperture": 1.3, "wavelength": 0.52}
+    optical = parse_kernel("optical:NA=1.3,wavelength=0.52,pixel=0.1")
+    assert optical == optical_gaussian(spacing=(0.1, 0.1), **lens)
+    deep = parse_kernel("optical:NA=1.3, wavelength=0.52, pixel=0.1, step=0.3, index=1.515", dimensions=3)
+    assert deep == optical_gaussian(spacing=(0.3, 0.1, 0.1), refractive_index=1.515, **lens)
+    np.save(tmp_path / "k.npy", np.eye(3))
+    read = parse_kernel(str(tmp_path / "k.npy"))
+    assert isinstance(read, Sampled)
+    np.testing.assert_allclose(read.values, np.eye(3) / 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "dimensions", "message"),
+    [
+        ("", 2, "'' is neither a kernel nor a file: give bicubic"),
+        ("gauss:1", 2, "neither a kernel nor a file"),
+        ("gaussian", 2, "has '' where a number is needed"),
+        ("gaussian:wide", 2, "has 'wide' where a number is needed"),
+        ("gaussian:1,2,3,4", 2, "has 4 numbers; an image of 2 axes needs"),
+        ("gaussian:1,2", 3, "has 2 numbers; an image of 3 axes needs"),
+        ("gaussian:-1", 2, "none of them negative"),
+        ("gaussian:nan,1,0", 2, "none of them negative"),
+        ("optical:NA=1.3", 2, "lacks wavelength, pixel: give"),
+        ("optical:NA=1.3,wavelength=0.52,pixel=0.1", 3, "lacks step, index"),
+        ("optical:NA=1.3,colour=green,pixel=0.1", 2, "has 'colour=green'; it can have na, wavelength"),
+        ("optical:NA=high,wavelength=0.52,pixel=0.1", 2, "has 'high' where a number is needed"),
+        ("optical:NA=0,wavelength=0.52,pixel=0.1", 2, "must be positive"),
+        ("absent.mat", 2, "there is no file 'absent.mat'"),
+    ],
+)
+def test_texts_that_are_no_kernels_are_refused_in_a_sentence(text: str, dimensions: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_kernel(text, dimensions=dimensions)
 
 
 # Files

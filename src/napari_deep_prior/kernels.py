@@ -280,6 +280,157 @@ def optical_gaussian(
     return Gaussian((axial / spacing[0], *sigma))
 
 
+def turned_gaussian(sigma: tuple[float, float], angle: float) -> Sampled:
+    """Return a Gaussian in a plane whose directions need not be those of the axes.
+
+    Parameters
+    ----------
+    sigma : tuple of float
+        Standard deviation along a direction and across it, in pixels of the image; at least ``SMALLEST_SIGMA`` is used.
+    angle : float
+        Degrees by which the direction is turned from the row axis towards the column axis: at 0 it is
+        ``Gaussian(sigma)``.
+
+    Raises
+    ------
+    ValueError
+        If the numbers are not two standard deviations and an angle.
+    """
+    if len(sigma) != 2 or not all(0 <= each < math.inf for each in sigma) or not math.isfinite(angle):
+        raise ValueError(
+            f"sigma is {sigma} and the angle {angle}; a turned Gaussian needs two finite numbers, none of them "
+            "negative, and an angle in degrees"
+        )
+    along, across = (max(each, SMALLEST_SIGMA) for each in sigma)
+    radius = math.ceil(GAUSSIAN_REACH * max(along, across))
+    rows, columns = np.indices((2 * radius + 1,) * 2) - radius
+    turn = math.radians(angle)
+    forward = (rows * math.cos(turn) + columns * math.sin(turn)) / along
+    sideways = (columns * math.cos(turn) - rows * math.sin(turn)) / across
+    return Sampled(np.exp(-(forward**2 + sideways**2) / 2))
+
+
+def kernel_picture(kernel: Kernel, factors: tuple[float, ...]) -> Floats:
+    """Return what a kernel looks like: its weights at whole pixels of the image from its centre.
+
+    One axis per factor; odd sides, the centre in the middle, sum 1. Along an axis of factor 1 nothing happens.
+
+    Raises
+    ------
+    ValueError
+        If the kernel is one for another number of axes.
+    """
+    if kernel.dimensions not in (None, len(factors)):
+        raise ValueError(f"the kernel is one for {kernel.dimensions} axes, but there are {len(factors)} factors")
+    if isinstance(kernel, Sampled):
+        acting = kernel.without(tuple(axis for axis, factor in enumerate(factors) if factor == 1))
+        picture = acting.values
+        for axis, (size, centre) in enumerate(zip(acting.values.shape, acting.centre, strict=True)):
+            distance = _whole_distances(max(centre, size - 1 - centre))
+            table = cubic(distance[:, None] + centre - np.arange(size))
+            picture = np.moveaxis(np.tensordot(table, picture, axes=(1, axis)), 0, axis)
+        return np.asarray(picture / picture.sum())
+    picture = np.ones(())
+    for axis, factor in enumerate(factors):
+        distance = _whole_distances(0.0 if factor == 1 else kernel.reach(axis, factor))
+        picture = np.multiply.outer(picture, kernel.weights(distance, axis, factor))
+    return np.asarray(picture / picture.sum())
+
+
+def _whole_distances(reach: float) -> Floats:
+    # Rounded first: a centre of mass may be off by a rounding error.
+    radius = math.ceil(reach - ROUNDING)
+    return np.arange(-radius, radius + 1, dtype=np.float64)
+
+
+def parse_kernel(text: str, *, dimensions: int = 2) -> Kernel:
+    """Return the kernel that a text describes.
+
+    Parameters
+    ----------
+    text : str
+        ``bicubic``, ``lanczos``, ``area``;
+        ``gaussian:1.2`` (standard deviation in pixels of the enlarged image), ``gaussian:1.2,0.8`` (per axis),
+        in a plane also ``gaussian:1.2,0.8,30`` (turned by degrees, see :func:`turned_gaussian`);
+        ``optical:NA=1.3,wavelength=0.52,pixel=0.1`` (see :func:`optical_gaussian`: the size of a pixel of the enlarged
+        image in the unit of the wavelength; for a volume also its depth and the medium, ``step=0.3,index=1.515``);
+        or else the name of a file for :func:`read_kernel`.
+    dimensions : int
+        How many spatial axes the image has.
+
+    Raises
+    ------
+    ValueError
+        If the text describes no kernel, or one for another number of axes.
+    """
+    name, _, numbers = text.strip().partition(":")
+    name = name.strip().lower()
+    if name in NAMED and not numbers:
+        return NAMED[name]()
+    if name == "gaussian":
+        return _parse_gaussian(text, numbers, dimensions)
+    if name == "optical":
+        return _parse_optical(text, numbers, dimensions)
+    if not Path(text).is_file() and not Path(text).suffix:
+        raise ValueError(f"{text!r} is neither a kernel nor a file: {KERNEL_TEXTS}")
+    return Sampled(read_kernel(text))
+
+
+def _parse_gaussian(text: str, numbers: str, dimensions: int) -> Kernel:
+    values = tuple(_number(part, text) for part in numbers.split(","))
+    if len(values) == 1:
+        return Gaussian(values * dimensions)
+    if len(values) == dimensions:
+        # In a volume three numbers are the three axes.
+        return Gaussian(values)
+    if dimensions == 2 and len(values) == 3:
+        return turned_gaussian((values[0], values[1]), values[2])
+    raise ValueError(
+        f"the kernel {text!r} has {len(values)} numbers; an image of {dimensions} axes needs one standard deviation, "
+        f"{dimensions}, or in a plane two and an angle in degrees"
+    )
+
+
+def _parse_optical(text: str, numbers: str, dimensions: int) -> Gaussian:
+    values: dict[str, float] = {}
+    for part in numbers.split(","):
+        key, _, value = part.partition("=")
+        if key.strip().lower() not in OPTICAL_KEYS:
+            raise ValueError(f"the kernel {text!r} has {part!r}; it can have {', '.join(OPTICAL_KEYS)}: {KERNEL_TEXTS}")
+        values[key.strip().lower()] = _number(value, text)
+    needed = OPTICAL_KEYS[: 3 if dimensions == 2 else 5]
+    missing = [key for key in needed if key not in values]
+    if missing:
+        raise ValueError(f"the kernel {text!r} lacks {', '.join(missing)}: {KERNEL_TEXTS}")
+    lateral = (values["pixel"],) * 2
+    return optical_gaussian(
+        numerical_aperture=values["na"],
+        wavelength=values["wavelength"],
+        spacing=lateral if dimensions == 2 else (values["step"], *lateral),
+        refractive_index=values.get("index", 1.0),
+    )
+
+
+def _number(part: str, text: str) -> float:
+    try:
+        return float(part)
+    except ValueError:
+        raise ValueError(f"the kernel {text!r} has {part!r} where a number is needed: {KERNEL_TEXTS}") from None
+
+
+NAMED: dict[str, Callable[[], Kernel]] = {"bicubic": Bicubic, "lanczos": Lanczos2, "area": Area}
+"""Kernels that need no numbers."""
+
+OPTICAL_KEYS = ("na", "wavelength", "pixel", "step", "index")
+"""What can be said of a lens; the last two are for volumes."""
+
+KERNEL_TEXTS = (
+    "give bicubic, lanczos, area, gaussian:SIGMA, gaussian:SIGMA,SIGMA,DEGREES, "
+    "optical:NA=1.3,wavelength=0.52,pixel=0.1 (a volume: also step and index), or a file"
+)
+"""The texts that :func:`parse_kernel` understands, for errors."""
+
+
 def read_kernel(path: str | os.PathLike[str]) -> Floats:
     """Return the kernel in a file: MATLAB (.mat), NumPy (.npy), TIFF or PNG.
 
