@@ -19,4 +19,4 @@ guided = run.finish()
 
 for name, image in (("dim", dim), ("alone", alone), ("guided", guided)):
     print(f"{name:7} PSNR {metrics.psnr(image, truth):.2f} dB")
-print(run.record["guide"])
+print(*run.record["remarks"])

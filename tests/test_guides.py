@@ -46,7 +46,7 @@ def contrast(image: np.ndarray, place: tuple[int, int]) -> float:
 
 def compared(guide: np.ndarray, *, register: bool = True) -> tuple[np.ndarray, str]:
     run = restore(NOISY, Guided(register=register), NonLocalRidge(), guide=guide, device="cpu")
-    return run.finish(), run.record["guide"]
+    return run.finish(), run.record["remarks"][-1]
 
 
 UNGUIDED = restore(NOISY, Denoise(), NonLocalRidge(), device="cpu").finish()
@@ -121,7 +121,7 @@ def test_the_papers_flash_has_no_noise_beside_the_guide_and_is_believed() -> Non
     )
     run = restore(NOISY[:32, :32], Guided(), paper, guide=GUIDE[:32, :32], device="cpu")
     assert run.finish().shape == (32, 32)
-    assert run.record["guide"].endswith("whether the guide helped was not compared")
+    assert run.record["remarks"][-1].endswith("whether the guide helped was not compared")
     with pytest.raises(ValueError, match="needs 'code channels'"):
         restore(NOISY[:32, :32], Denoise(), paper, device="cpu").finish()
 

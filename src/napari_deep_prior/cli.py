@@ -16,7 +16,7 @@ from tqdm import tqdm
 from . import io, metrics
 from .axes import Array, channel_position, sample_count
 from .devices import DEVICES, describe_device, why_no_gpu
-from .kernels import read_kernel
+from .kernels import Kernel, parse_kernel
 from .methods import METHODS
 from .problem import Method
 from .restoration import VERSION, Restoration, RestorationError, restore
@@ -25,6 +25,10 @@ from .tasks import DEFAULT_PRESET, PRESETS, TASKS, default_preset, preset
 
 DONE, FAILED, INTERRUPTED = 0, 2, 130
 """Exit codes: all went well; a sentence on the error stream says what did not; Ctrl-C (128 + SIGINT)."""
+
+
+ESTIMATE = "estimate"
+"""What ``--kernel`` is told to have the blur found in the image."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,16 +81,19 @@ def _restoration(picture: io.Picture, options: argparse.Namespace) -> Restoratio
     """Return the run that the options ask for."""
     if options.volume and "Z" not in picture.axes:
         raise ValueError(f"--volume needs depth, and the axes {picture.axes} have no Z: name them with --axes")
-    task = replace_flat(TASKS[options.task](), vars(options))
+    given = vars(options)
+    if given.get("kernel") == ESTIMATE:
+        given["blur"] = "estimated"
+    task = replace_flat(TASKS[options.task](), given)
     name = options.preset or _preset_of(options) or default_preset(task, volume=options.volume)
     return restore(
         picture.pixels,
         task,
-        _method(options.task, name, vars(options)),
+        _method(options.task, name, given),
         axes=picture.axes,
         volume=options.volume,
         mask=_mask(options.mask, invert=options.invert_mask) if "mask" in task.takes else None,
-        kernel=read_kernel(options.kernel) if "kernel" in task.takes and options.kernel else None,
+        kernel=_kernel(options.kernel, volume=options.volume) if "kernel" in task.takes else None,
         guide=[_guide(path) for path in options.guide] if "guides" in task.takes else (),
         device=options.device,
         dtype=options.dtype,
@@ -110,9 +117,8 @@ def _deliver(run: Restoration, picture: io.Picture, reference: Array | None, opt
         told = f"stopped after the result was written to {options.output!r}"
         _say(f"{options.output}: chosen step {record['chosen step']}, {record['slices restored']} slices restored")
         _write_diagnostics(run, picture, options)
-        for note in (record["instead"], *_lines(record["guide"])):
-            if note:
-                _say(note)
+        for remark in record["remarks"]:
+            _say(remark)
         for note in record["passed through"]:
             _say(f"passed through unchanged: {note}")
         if reference is not None:
@@ -183,9 +189,10 @@ def _reference(path: str | None, shape: tuple[int, ...]) -> Array | None:
     return reference
 
 
-def _lines(notes: str | list[str]) -> list[str]:
-    """Return the notes of the slices, those that are alike once."""
-    return list(dict.fromkeys([notes] if isinstance(notes, str) else notes))
+def _kernel(text: str | None, *, volume: bool) -> Kernel | None:
+    if text is None or text == ESTIMATE:
+        return None
+    return parse_kernel(text, dimensions=3 if volume else 2)
 
 
 def _guide(path: str) -> Array:
@@ -246,8 +253,9 @@ def _parser() -> argparse.ArgumentParser:
         if "kernel" in kind.takes:
             command.add_argument(
                 "--kernel",
-                metavar="FILE",
-                help="the blur as an image (.mat, .npy, .tif, .png), in pixels of the result",
+                metavar="KERNEL",
+                help="the blur: gaussian:1.2 (standard deviation in pixels of the result), "
+                "optical:NA=1.3,wavelength=0.52,pixel=0.1, an image of it (.mat, .npy, .tif, .png), or estimate",
             )
         _add_settings(command, "task", flat_fields(kind()))
         _add_settings(command, "method", _method_fields(name))

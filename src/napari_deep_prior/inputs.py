@@ -8,6 +8,7 @@ from typing import final
 
 from .axes import Array
 from .jpeg import JpegTables
+from .kernels import Kernel
 
 
 @final
@@ -19,8 +20,8 @@ class Inputs:
     ----------
     mask : ndarray, optional
         Not 0 where a pixel is missing (see :func:`~napari_deep_prior.masks.spread_mask`).
-    kernel : ndarray, optional
-        The blur, in pixels of the result, of as many axes as are restored together.
+    kernel : Kernel, optional
+        The blur.
     guides : sequence of ndarray
         Other images of the same place (see :class:`~napari_deep_prior.guides.Guides`).
     jpeg : JpegTables, optional
@@ -28,7 +29,7 @@ class Inputs:
     """
 
     mask: Array | None = None
-    kernel: Array | None = None
+    kernel: Kernel | None = None
     guides: Sequence[Array] = ()
     jpeg: JpegTables | None = None
 

@@ -9,7 +9,8 @@ from typing import Annotated, ClassVar, Literal
 
 from torch import Tensor
 
-from .axes import Array, MissingPixels
+from .axes import MissingPixels
+from .kernels import Kernel
 from .misfit import Misfit
 from .operators import Operator
 from .settings import Setting, Settings
@@ -149,13 +150,13 @@ class Task(Settings):
         """Whether pixels that are not missing go into the result exactly as they were measured."""
 
     @abstractmethod
-    def operator(self, axes: str, *, kernel: Array | None = None) -> Operator:
+    def operator(self, axes: str, *, kernel: Kernel | None = None) -> Operator:
         """Return what maps the image to the measurement.
 
         Parameters
         ----------
         axes : str
             The letters of the spatial axes.
-        kernel : ndarray, optional
-            The blur, for tasks that take one: of as many axes, in pixels of the image.
+        kernel : Kernel, optional
+            The blur, for tasks that take one.
         """

@@ -32,6 +32,7 @@ from .canvas import ArrayLike, Canvas
 from .devices import describe_device, free_memory, give_memory_back, resolve_device
 from .guides import Guides
 from .inputs import Inputs
+from .kernels import Kernel, Sampled, kernel_picture
 from .masks import spread_mask
 from .methods.guidance import Comparison
 from .misfit import Gaussian
@@ -39,8 +40,9 @@ from .noise import NoiseModel
 from .operators import Downsample
 from .posing import Noise, estimate_channels, pose
 from .problem import Method, Problem, Step, Task
+from .resolution import consistency
 from .stacks import Index, sample, slice_axes, slices
-from .tasks import TASKS, default_preset, guided, preset, suited, task_name
+from .tasks import TASKS, default_preset, guided, learned, preset, suited, task_name
 
 VERSION = importlib.metadata.version("napari-deep-prior")
 
@@ -95,14 +97,14 @@ class Restoration(Iterator[Step]):
         self._slices = slices(tuple(image.shape), self.axes, volume=volume)
         _refuse_strangers(inputs, task)
         self._operator = task.operator(spatial_axes(self._letters), kernel=inputs.kernel)
-        self._kernel = inputs.kernel
+        self._kernel = None if inputs.kernel is None else self._picture(inputs.kernel)
+        self._remarks: list[str] = []
         self._canvas = Canvas(
             image, self._letters, self._slices, axes=self.axes, operator=self._operator,
             dtype=np.dtype(np.float32) if dtype == "float32" else kind,
             mask=_mask(inputs.mask, task, image, self.axes), keep_known=task.keeps_known,
         )  # fmt: skip
         self._guides = Guides(inputs.guides, axes=self.axes, shape=tuple(image.shape), enlarged=self.shape)
-        self._guided: list[str] = []
         self._latest: tuple[Index, Frame, Step] | None = None
         self._chosen: list[int | None] = []
         self._passed: list[str] = []
@@ -179,8 +181,9 @@ class Restoration(Iterator[Step]):
             "axes": self.axes,
             "volume": self.volume,
             "dtype": str(self._canvas.dtype),
-            "kernel": None if self._kernel is None else np.asarray(self._kernel).tolist(),
-            "guide": self._guided[0] if len(self._slices) == 1 and self._guided else list(self._guided),
+            "kernel": None if self._kernel is None else self._kernel.tolist(),
+            "blur": self._blur(),
+            "remarks": [*filter(None, [self._instead]), *dict.fromkeys(self._remarks)],
             "noise": None if self.noise is None else self.noise.record(),
             "chosen step": chosen[0] if len(self._slices) == 1 and chosen else chosen,
             "slices restored": f"{len(chosen)} of {len(self._slices)}",
@@ -232,6 +235,8 @@ class Restoration(Iterator[Step]):
                 self._chosen.append(None)
                 continue
             models = self._estimate(block) if self.noise is None else self.noise.channels
+            if self.slice_number == 1:
+                self._look(measured)
             guide, placed = self._guide(index, measured, weight)
             problem, self.noise = pose(self.task, measured, weight, frame, models, operator=self._operator, guide=guide)
             self._problem = problem
@@ -243,7 +248,7 @@ class Restoration(Iterator[Step]):
                 yield step
             self._commit()
             if guide is not None:
-                self._guided.append("; ".join(filter(None, (placed, _verdict(comparison)))))
+                self._remarks.append("; ".join(filter(None, (placed, _verdict(comparison)))))
 
     def _canonical(self, block: Array, index: Index) -> tuple[Tensor, Tensor, Frame]:
         missing = self.task.missing
@@ -262,6 +267,29 @@ class Restoration(Iterator[Step]):
             enlarged = to_planes(frame.alpha, spatial_axes(self._letters), self._operator.guess)
             frame = dataclasses.replace(frame, alpha=enlarged.clip(frame.alpha.min(), frame.alpha.max()))
         return measured, weight, frame
+
+    def _picture(self, kernel: Kernel) -> Array:
+        """Return an image of a kernel with which the run can be made again."""
+        if isinstance(kernel, Sampled):
+            return kernel.values
+        assert isinstance(self._operator, Downsample)  # noqa: S101  (for mypy: only what enlarges takes a kernel)
+        return kernel_picture(kernel, self._operator.factors)
+
+    def _blur(self) -> list[Any] | None:
+        """Return what the blur looks like that a run reckons with, where there is one; rounded, to be looked at."""
+        operator = self._operator
+        if not isinstance(operator, Downsample):
+            return None
+        blur: list[Any] = kernel_picture(operator.kernel, operator.factors).round(5).tolist()
+        return blur
+
+    def _look(self, measured: Tensor) -> None:
+        """Take in what only the image can tell: its blur if that is asked for, and whether enlarging is worth it."""
+        if isinstance(self._operator, Downsample) and self._kernel is None:
+            plane = measured[0].mean(dim=0).cpu().numpy()
+            plane = plane if plane.ndim == 2 else plane[len(plane) // 2]
+            self._operator, remarks = learned(self.task, self._operator, plane)
+            self._remarks += remarks
 
     def _guide(self, index: Index, measured: Tensor, weight: Tensor) -> tuple[Tensor | None, str]:
         """Return the guide of a slice, if there is one, and a sentence on where it lay."""
@@ -295,6 +323,9 @@ class Restoration(Iterator[Step]):
         index, frame, step = self._latest
         self._canvas.put(index, self._canvas.finished(index, frame.to_image(step.image)))
         self._chosen.append(int(step.chosen))
+        if self.factors and self._problem is not None:
+            again = consistency(self._operator, step.image, self._problem.measured)
+            self._remarks.append(f"made as coarse again, the result is {again:.0f} dB from the image")
         if self._wanted:
             self._check(index, frame, step)
         self._latest = self._problem = None
@@ -339,7 +370,7 @@ def restore(
     axes: str | None = None,
     volume: bool = False,
     mask: Array | None = None,
-    kernel: Array | None = None,
+    kernel: Array | Kernel | None = None,
     guide: Array | Sequence[Array] = (),
     device: str = "auto",
     dtype: ResultType = "same",
@@ -361,8 +392,9 @@ def restore(
         Restore Z, Y and X together with a three-dimensional network, instead of plane by plane.
     mask : ndarray, optional
         For tasks that fill: not 0 where a pixel is missing. Of the image's shape, or of its planes or volumes.
-    kernel : ndarray, optional
-        For tasks that enlarge: the blur, in pixels of the result, of as many axes as are restored together.
+    kernel : ndarray or Kernel, optional
+        For tasks that enlarge: the blur, an image of it in pixels of the result, of as many axes as are restored
+        together; or a kernel such as ``napari_deep_prior.kernels.parse_kernel`` returns.
     guide : ndarray or sequence of ndarray, optional
         Other images of the same place, which show where edges are; each of the image's shape, or of its volumes or
         planes, colours last. Every slice is restored without them and with them, and the better answer is kept.
@@ -395,7 +427,11 @@ def restore(
         chosen,
         axes=axes,
         volume=volume,
-        inputs=Inputs(mask=mask, kernel=kernel, guides=[guide] if isinstance(guide, np.ndarray) else guide),
+        inputs=Inputs(
+            mask=mask,
+            kernel=kernel if kernel is None or isinstance(kernel, Kernel) else Sampled(np.asarray(kernel)),
+            guides=[guide] if isinstance(guide, np.ndarray) else guide,
+        ),
         device=device,
         dtype=dtype,
         diagnostics=diagnostics,

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, final
 
 from .axes import Array, MissingPixels
-from .kernels import Area, Bicubic, Gaussian, Kernel, Lanczos2, Sampled
+from .blur_estimation import estimate_blur
+from .kernels import Area, Bicubic, Gaussian, Kernel, Lanczos2
 from .methods import METHODS, DeepImagePrior, Distillation, NonLocalFilling, NonLocalRidge
 from .networks.hourglass import Hourglass
-from .operators import Downsample, Identity
+from .operators import Downsample, Identity, Operator
 from .problem import Method, Problem, Task
+from .resolution import oversampling
 from .settings import Setting
 
 
@@ -28,7 +30,7 @@ class Denoise(Task):
         """No: every pixel has noise."""
         return False
 
-    def operator(self, axes: str, *, kernel: Array | None = None) -> Identity:
+    def operator(self, axes: str, *, kernel: Kernel | None = None) -> Identity:
         """Return the identity."""
         return Identity()
 
@@ -58,7 +60,7 @@ class Inpaint(Task):
         """As the setting says."""
         return self.keep_known
 
-    def operator(self, axes: str, *, kernel: Array | None = None) -> Identity:
+    def operator(self, axes: str, *, kernel: Kernel | None = None) -> Identity:
         """Return the identity: what is missing has no weight."""
         return Identity()
 
@@ -78,11 +80,12 @@ class SuperResolve(Task):
         float, Setting("Factor in Z", "planes of the result for one of the image; only as one volume", 1, 16)
     ] = 1.0
     blur: Annotated[
-        Literal["bicubic", "lanczos", "area", "gaussian"],
+        Literal["bicubic", "lanczos", "area", "gaussian", "estimated"],
         Setting(
             "Blur",
             "how the large pixels came about: area: a detector's pixels; bicubic, lanczos: reduced by a program; "
-            "gaussian: of the width below. Rather too narrow than too wide",
+            "gaussian: of the width below; estimated: found in the image itself, in planes. Rather too narrow than too "
+            "wide",
             advanced=False,
         ),
     ] = "bicubic"
@@ -98,7 +101,7 @@ class SuperResolve(Task):
         """No: there are new pixels."""
         return False
 
-    def operator(self, axes: str, *, kernel: Array | None = None) -> Downsample:
+    def operator(self, axes: str, *, kernel: Kernel | None = None) -> Downsample:
         """Return the down-sampling by the factors and the blur.
 
         Raises
@@ -116,8 +119,10 @@ class SuperResolve(Task):
             "lanczos": Lanczos2(),
             "area": Area(),
             "gaussian": Gaussian((self.blur_width,) * len(factors)),
+            # Until the image has been looked at.
+            "estimated": Bicubic(),
         }
-        return Downsample(factors, kernels[self.blur] if kernel is None else Sampled(kernel))
+        return Downsample(factors, kernels[self.blur] if kernel is None else kernel)
 
 
 @final
@@ -133,7 +138,7 @@ class Guided(Task):
         """No: every pixel has noise."""
         return False
 
-    def operator(self, axes: str, *, kernel: Array | None = None) -> Identity:
+    def operator(self, axes: str, *, kernel: Kernel | None = None) -> Identity:
         """Return the identity."""
         return Identity()
 
@@ -230,6 +235,26 @@ def suited(task: Task, method: Method, problem: Problem) -> tuple[Method, str]:
     if isinstance(method, DeepImagePrior):
         raise ValueError(reason)
     return guided(task, method), f"{reason}: the deep image prior was used instead"
+
+
+def learned(task: Task, operator: Operator, plane: Array) -> tuple[Operator, list[str]]:
+    """Return the operator with what only the image can tell, and sentences for people.
+
+    Parameters
+    ----------
+    plane : ndarray, (rows, columns)
+        A plane of what is to be enlarged, its channels averaged.
+    """
+    if not isinstance(operator, Downsample) or not isinstance(task, SuperResolve):
+        return operator, []
+    found = oversampling(plane)
+    remarks = [found.sentence] if found.oversampled and max(operator.factors[-2:]) > 1 else []
+    if task.blur != "estimated":
+        return operator, remarks
+    if len(operator.factors) != 2:
+        return operator, [*remarks, "the blur of a volume cannot be estimated; the bicubic kernel is taken"]
+    blur = estimate_blur(plane, (operator.factors[0], operator.factors[1]))
+    return Downsample(operator.factors, blur.kernel), [*remarks, blur.sentence]
 
 
 def guided(task: Task, method: Method) -> Method:

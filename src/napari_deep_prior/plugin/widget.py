@@ -305,10 +305,8 @@ class TaskWidget(QWidget):
             made = f"all {outcome.steps} steps made, the image is from step {chosen}"
         verdict = outcome.record["residual"]
         checked = f" {verdict[:1].upper()}{verdict[1:]}." if isinstance(verdict, str) and verdict else ""
-        instead = f" {outcome.record['instead'].capitalize()}." if outcome.record["instead"] else ""
-        guide = outcome.record["guide"]
-        guided = f" {guide[:1].upper()}{guide[1:]}." if isinstance(guide, str) and guide else ""
-        self.tell(f"Done: {made}. {outcome.seconds:.0f} s on {outcome.record['device']}.{instead}{guided}{checked}")
+        remarks = "".join(f" {remark[:1].upper()}{remark[1:]}." for remark in outcome.record["remarks"])
+        self.tell(f"Done: {made}. {outcome.seconds:.0f} s on {outcome.record['device']}.{remarks}{checked}")
         if not isinstance(chosen, list):
             self.curve.mark(chosen)
 
