@@ -18,6 +18,7 @@ from ..misfit import weighted_mean
 from ..operators import Identity
 from ..problem import Method, Problem, Step
 from ..settings import Setting
+from .back_projection import agreeing
 from .best import Best
 from .refinement import on_planes, share
 
@@ -32,9 +33,6 @@ FIRST, LAST = 3.0, 0.08
 
 FAINTEST = 1e-4
 """Least such error, on the canonical scale: with none at all, as in a constant channel, the ridge has no solution."""
-
-BACK_PROJECTIONS = 3
-"""Times that an image is corrected by what its measurement lacks, after each pass."""
 
 SMALLEST_STRENGTH = 5e-4
 """Least strength of a pass, in canonical units: patches that are all alike need more than the rounding of float32."""
@@ -123,10 +121,10 @@ class NonLocalFilling(Method):
             return collaborative.refine(plane, plane, variance, alike=self.alike, reach=self.reach)
 
         measured_itself = isinstance(problem.operator, Identity)
-        image = _agreeing(problem, start, known)
+        image = agreeing(problem, start, known)
         for deviation in strength:
             means = on_planes(refined, image, deviation.square().expand_as(image))
-            image = _agreeing(problem, means, known)
+            image = agreeing(problem, means, known)
             # Known pixels keep their noise in what the next pass begins with, not in what is shown.
             yield means if measured_itself else image
 
@@ -152,17 +150,6 @@ def hide_like(known: Tensor, generator: torch.Generator) -> Tensor:
     shifts = [int(torch.randint(length, (), generator=generator)) for length in spatial[-2:]]
     moved = known * (1 - known).roll(shifts, dims=(-2, -1))
     return moved if float(moved.sum()) > 0 else scattered
-
-
-def _agreeing(problem: Problem, image: Tensor, known: Tensor) -> Tensor:
-    """Return an image that agrees with what is known of its measurement.
-
-    By back-projection (Irani & Peleg 1991, doi 10.1016/1049-9652(91)90045-L); where the image itself was measured that
-    puts the known pixels back, at once.
-    """
-    for _ in range(1 if isinstance(problem.operator, Identity) else BACK_PROJECTIONS):
-        image = image + problem.operator.guess(known * (problem.measured - problem.operator(image)))
-    return image
 
 
 def _smooth(problem: Problem, known: Tensor) -> Tensor:
