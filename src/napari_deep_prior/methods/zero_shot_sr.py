@@ -6,11 +6,13 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Literal, final
 
 import torch
 from torch import Tensor
 
+from .. import collaborative
 from ..misfit import weighted_mean
 from ..networks.plain import Plain
 from ..operators import Downsample
@@ -20,7 +22,7 @@ from . import lessons, quieting, sections, student
 from .back_projection import agreeing
 from .precision import Precision
 from .rates import TEST_EVERY, SlopeRate
-from .refinement import filled
+from .refinement import filled, on_planes
 from .sections import Sections, cut, joined
 from .student import Student, turned, turned_back
 
@@ -35,6 +37,15 @@ BACKWARD = 2
 
 CHUNK = 1 << 20
 """Pixels that go through the network at a time, to bound the memory."""
+
+STRENGTHS = (2.0, 1.0)
+"""Strength of the passes that bring patches together, in units of the error that the network makes in its lessons."""
+
+FAINTEST = 5e-4
+"""Least such strength, in canonical units: patches that are all alike need more than the rounding of float32."""
+
+ALIKE, REACH = 40, 10
+"""Patches in a group, and pixels around in which they are looked for."""
 
 PROBES = 4
 """Examples on which the error is measured, always the same ones."""
@@ -55,13 +66,13 @@ class ZeroShotSR(Method):
     Fails where an image has no patterns that recur at other scales: there it sharpens edges, and no more.
     """
 
-    steps: Annotated[int, Setting("Steps", "the most training steps", 1, 1_000_000, False)] = 900
+    steps: Annotated[int, Setting("Steps", "the most training steps", 1, 1_000_000, False)] = 1800
     rate: Annotated[float, Setting("Learning rate", "step size of the optimizer at its largest", 1e-6, 1.0)] = 0.002
     rate_policy: Annotated[
         Literal["cosine", "slope"],
         Setting("Rate policy", "cosine: falls over all steps; slope: falls when nothing is learned any more, and ends"),
     ] = "cosine"
-    crop: Annotated[int, Setting("Crop", "pixels along a side of a training example", 8, 4096)] = 128
+    crop: Annotated[int, Setting("Crop", "pixels along a side of a training example", 8, 4096)] = 96
     examples: Annotated[int, Setting("Examples", "training examples in a step", 1, 1024)] = 1
     gradual: Annotated[
         int, Setting("Gradual", "times that the answer so far, made smaller, is added to what is learned from", 0, 16)
@@ -75,6 +86,9 @@ class ZeroShotSR(Method):
     ] = 0.0
     back_project: Annotated[
         bool, Setting("Back-project", "let the result, measured again, be the image; off: as the network gives it")
+    ] = True
+    patches: Annotated[
+        bool, Setting("Patches", "bring patches that look alike together in the result, which helps where it repeats")
     ] = True
     precision: Annotated[
         Precision, Setting("Precision", "auto: bfloat16 inside the network where the processor has it")
@@ -106,7 +120,7 @@ class ZeroShotSR(Method):
             loss = pupil.learn(number)
             finished = number == self.steps or pupil.finished
             if finished or number % pupil.look_every == 0:
-                image, chosen = pupil.answer(turns=None if finished else 1), number
+                image, chosen = (pupil.answer() if finished else pupil.quick_answer()), number
             yield Step(
                 number=number,
                 total=self.steps,
@@ -128,7 +142,8 @@ class ZeroShotSR(Method):
         )  # fmt: skip
         enlarged = channels * math.prod(problem.operator.image_shape(shape))
         # The answers of all turns, and what is learned from: three values for every pixel of each size.
-        return teaching + 4 * (14 * enlarged + 3 * 8 * len(lessons.SCALES) * problem.measured.numel())
+        patches = collaborative.memory(*problem.operator.image_shape(shape)[-2:], alike=ALIKE, reach=REACH)
+        return teaching + patches + 4 * (14 * enlarged + 3 * 8 * len(lessons.SCALES) * problem.measured.numel())
 
 
 class _Pupil:
@@ -147,7 +162,9 @@ class _Pupil:
         planes, weight = (cut(image, (0, 1, 2)) for image in (measured, self.known))
         self.lessons = lessons.of_image(planes, weight, self.sections.operator, self.sections.turns)
         # Where planes are learned from, but others are enlarged, the answer is no example.
-        self.learns_from_answer = self.sections.orders == sections.PLANES
+        self.in_planes = self.sections.orders == sections.PLANES
+        wide = min(self.interpolated.shape[-2:]) >= collaborative.SMALLEST_SIDE
+        self.patches = settings.patches and self.in_planes and wide
         self.student = Student(
             settings.network, inputs=measured.shape[1], outputs=measured.shape[1], shape=tuple(planes.shape[2:]),
             steps=settings.steps, rate=settings.rate, precision=settings.precision, device=measured.device,
@@ -170,8 +187,8 @@ class _Pupil:
         """Take one step; return the loss (0-d, detached) from before it."""
         settings = self.settings
         stage = settings.steps // (settings.gradual + 1)
-        if self.learns_from_answer and settings.gradual and number > 1 and stage and number % stage == 1:
-            lessons.add_answer(self.lessons, cut(self.answer(turns=1), (0, 1, 2)))
+        if self.in_planes and settings.gradual and number > 1 and stage and number % stage == 1:
+            lessons.add_answer(self.lessons, cut(self._with_patches(self.quick_answer()), (0, 1, 2)))
         seen, truth, weight = self.lessons.draw(crop=settings.crop, count=settings.examples, generator=self.generator)
         if settings.example_noise:
             noise = torch.randn(seen.shape, generator=self.generator).to(seen.device)
@@ -183,18 +200,39 @@ class _Pupil:
                 self.policy.observe(number, float(self.error))
         return loss
 
+    def answer(self) -> Tensor:
+        """Return the image (1, C, *S)."""
+        return self._with_patches(self._answer(self.sections.turns))
+
+    def quick_answer(self) -> Tensor:
+        """Return the image (1, C, *S) in a hurry."""
+        return self._answer(self.sections.turns[:1])
+
     @torch.no_grad()
-    def answer(self, turns: int | None) -> Tensor:
-        """Return the image (1, C, *S): the median over ``turns`` versions of it, None for all."""
+    def _answer(self, turns: tuple[int, ...]) -> Tensor:
+        """Return the median over mirrored and turned versions of the image, and the mean over ways to cut it."""
         answers = []
         for order in self.sections.orders:
             planes = cut(self.interpolated, order)
             versions = [
                 joined(turned_back(self._improved(turned(planes, turn)), turn), order, like=self.interpolated)
-                for turn in self.sections.turns[:turns]
+                for turn in turns
             ]
             answers.append(torch.stack([self._agreeing(version) for version in versions]).median(dim=0).values)
         return self._agreeing(torch.stack(answers).mean(dim=0))
+
+    @torch.no_grad()
+    def _with_patches(self, image: Tensor) -> Tensor:
+        """Return the mean of an image and of what patches that look alike make of it."""
+        if not self.patches:
+            return image
+        together = image
+        for strength in STRENGTHS:
+            deviation = (strength * self.error).clamp(min=FAINTEST)
+            refined = partial(collaborative.refine, alike=ALIKE, reach=REACH)
+            planes = on_planes(refined, together, together, deviation.square().expand_as(together))
+            together = self._agreeing(planes)
+        return (image + together) / 2
 
     def _agreeing(self, image: Tensor) -> Tensor:
         return agreeing(self.problem, image, self.known) if self.settings.back_project else image
