@@ -160,6 +160,14 @@ def test_only_turns_that_the_operator_does_not_notice_are_asked(
     assert sections.sections(Downsample(factors, kernel)).turns == turns
 
 
+@pytest.mark.parametrize("turns", [(0,), (0, 2), (0, 2, 4, 6), (0, 2, 5, 7), tuple(range(8))])
+def test_every_turn_is_learned_once(turns: tuple[int, ...]) -> None:
+    image = camera(8)
+    first = [turned(image, turn) for turn in lessons.first_turns(turns)]
+    seen = {turned(start, then).numpy().tobytes() for start in first for then in turns}
+    assert len(seen) == 8 == len(first) * len(turns)
+
+
 @pytest.mark.parametrize("order", [*sections.PLANES, *sections.UPRIGHT])
 def test_sections_put_together_are_the_volume(order: sections.Order) -> None:
     volume = torch.rand(1, 2, 3, 4, 5, generator=torch.Generator().manual_seed(0))

@@ -5,6 +5,7 @@ The image is the truth, and what its operator makes of it the measurement (Shoch
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -27,8 +28,8 @@ BETWEEN = (0.14, 0.26, 0.38, 0.49, 0.58)
 LEAST_WEIGHT = 1e-6
 """What a missing pixel counts, so that there is always something to divide by."""
 
-MOST_PLANES = 48
-"""Planes of a volume that are learned from, spread over all of it: more would only take memory."""
+MOST_PIXELS = 1 << 22
+"""Pixels of a volume that are learned from, in planes spread over all of it: more would only take memory."""
 
 SMALLEST_SIDE = 8
 """Pixels along a side of the image from which on there is something to learn."""
@@ -53,13 +54,12 @@ class Lessons:
     operator : Downsample
         What makes the measurements.
     turns : tuple of int
-        Ways to turn and mirror a pair that the operator does not notice. Unless these are all, pairs are made from
-        turned truths.
+        Ways to turn and mirror a pair that the operator does not notice. Of the others pairs are made from turned
+        truths.
     """
 
     def __init__(self, operator: Downsample, turns: tuple[int, ...]) -> None:
-        self.operator = operator
-        self.turn = len(turns) == TURNS
+        self.operator, self.turns = operator, turns
         self.kept: list[list[Lesson]] = []
         self.often: list[float] = []
 
@@ -68,7 +68,7 @@ class Lessons:
 
         ``weight`` is 0 where they are not known.
         """
-        turns = [0] if self.turn else range(TURNS)
+        turns = first_turns(self.turns)
         self.kept.append([self._lesson(turned(truths, turn), turned(weight, turn)) for turn in turns])
         self.often.append(often)
 
@@ -78,7 +78,7 @@ class Lessons:
         lesson = versions[_draw(len(versions), generator)]
         plane = _draw(len(lesson.truth), generator)
         images = tuple(image[plane : plane + 1] for image in (lesson.seen, lesson.truth, lesson.weight))
-        seen, truth, weight = draw_parts(images, crop=crop, count=count, turn=self.turn, generator=generator)
+        seen, truth, weight = draw_parts(images, crop=crop, count=count, turns=self.turns, generator=generator)
         return seen, truth, weight
 
     def _lesson(self, truth: Tensor, weight: Tensor) -> Lesson:
@@ -107,9 +107,30 @@ def add_answer(lessons: Lessons, planes: Tensor) -> None:
         lessons.add(smaller, torch.ones_like(smaller), often=TRUST)
 
 
+def memory(planes: int, rows: int, columns: int, *, channels: int, operator: Downsample, turns: tuple[int, ...]) -> int:
+    """Return about how many bytes the lessons of planes of that size take, an answer included."""
+    learned = channels * rows * columns * min(planes, max(1, MOST_PIXELS // (rows * columns)))
+    sizes = sum(scale**2 for scale in SCALES) + sum(math.prod(operator.factors) ** part for part in BETWEEN)
+    return int(3 * 4 * learned * sizes * len(first_turns(turns)))
+
+
+def first_turns(turns: tuple[int, ...]) -> list[int]:
+    """Return the turns from which ``turns`` lead to all eight, each in one way."""
+    probe = torch.arange(4.0).reshape(2, 2)
+    found: list[Tensor] = []
+    first = []
+    for turn in range(TURNS):
+        start = turned(probe, turn)
+        if not any(torch.equal(start, known) for known in found):
+            first.append(turn)
+            found += [turned(start, then) for then in turns]
+    return first
+
+
 def spread_out(planes: Tensor) -> Tensor:
-    """Return at most ``MOST_PLANES`` of the planes (N, C, rows, columns), from everywhere."""
-    return planes[:: -(-len(planes) // MOST_PLANES)]
+    """Return as many of the planes (N, C, rows, columns) as are learned from, from everywhere."""
+    count = max(1, MOST_PIXELS // planes.shape[-2:].numel())
+    return planes[:: -(-len(planes) // count)]
 
 
 def _reduced(planes: Tensor, scales: tuple[float, ...]) -> Tensor:

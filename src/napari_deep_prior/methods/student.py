@@ -116,7 +116,12 @@ class Student:
 
 
 def draw_parts(
-    images: tuple[Tensor, ...], *, crop: int, count: int, turn: bool = True, generator: torch.Generator
+    images: tuple[Tensor, ...],
+    *,
+    crop: int,
+    count: int,
+    turns: tuple[int, ...] = tuple(range(TURNS)),
+    generator: torch.Generator,
 ) -> list[Tensor]:
     """Return ``count`` random parts of each of the images (1, C, *S), the same ones of all, mirrored and turned."""
     shape = images[0].shape[2:]
@@ -126,8 +131,8 @@ def draw_parts(
         starts = [_draw(length - side + 1, generator) for length, side in zip(shape, sides, strict=True)]
         ends = [start + side for start, side in zip(starts, sides, strict=True)]
         place: tuple[Any, ...] = (..., *map(slice, starts, ends))
-        number = _draw(TURNS, generator) if turn else 0
-        parts.append([turned(image[place], number) for image in images])
+        turn = turns[_draw(len(turns), generator)]
+        parts.append([turned(image[place], turn) for image in images])
     return [torch.cat(same) for same in zip(*parts, strict=True)]
 
 

@@ -140,18 +140,21 @@ class ZeroShotSR(Method):
             self.network, inputs=channels, outputs=channels, shape=shape[-2:], crop=self.crop, count=self.examples,
             precision=self.precision, device=problem.measured.device,
         )  # fmt: skip
-        enlarged = channels * math.prod(problem.operator.image_shape(shape))
-        # The answers of all turns, and what is learned from: three values for every pixel of each size.
-        patches = collaborative.memory(*problem.operator.image_shape(shape)[-2:], alike=ALIKE, reach=REACH)
-        return teaching + patches + 4 * (14 * enlarged + 3 * 8 * len(lessons.SCALES) * problem.measured.numel())
+        cuts = sections.sections(_downsample(problem))
+        examples = lessons.memory(
+            math.prod(shape[:-2]), *shape[-2:], channels=channels, operator=cuts.operator, turns=cuts.turns
+        )
+        larger = problem.operator.image_shape(shape)
+        patches = collaborative.memory(*larger[-2:], alike=ALIKE, reach=REACH) if self.patches else 0
+        # The answers of all turns, before and after back-projection, and what they are sorted with.
+        return teaching + examples + patches + 4 * (2 * len(cuts.turns) + 6) * channels * math.prod(larger)
 
 
 class _Pupil:
     """A student, what it learns from, and the image that it is taught to enlarge."""
 
     def __init__(self, settings: ZeroShotSR, problem: Problem) -> None:
-        operator = problem.operator
-        assert isinstance(operator, Downsample)  # noqa: S101  (for mypy: the limits say so)
+        operator = _downsample(problem)
         self.settings = settings
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.sections = sections.sections(operator)
@@ -257,6 +260,11 @@ class _Pupil:
     def _error(self) -> Tensor:
         seen, truth, weight = self.probe
         return weighted_mean((self.student.improve(seen) - truth).abs(), weight)
+
+
+def _downsample(problem: Problem) -> Downsample:
+    assert isinstance(problem.operator, Downsample)  # noqa: S101  (for mypy: the limits say so)
+    return problem.operator
 
 
 def _prepared(settings: ZeroShotSR, problem: Problem, known: Tensor, cuts: Sections) -> Problem:
