@@ -9,8 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .methods import DeepImagePrior, Distillation, NonLocalFilling, NonLocalRidge
-    from .networks import Hourglass, UNet
+    from .methods import DeepImagePrior, Distillation, NonLocalFilling, NonLocalRidge, ZeroShotSR
+    from .networks import Hourglass, Plain, UNet
     from .problem import Problem, Step
     from .restoration import OutOfMemoryError, Restoration, RestorationError, restore
     from .tasks import Denoise, Guided, Inpaint, SuperResolve, preset
@@ -25,12 +25,14 @@ _HOMES = {
     "NonLocalFilling": ".methods",
     "NonLocalRidge": ".methods",
     "OutOfMemoryError": ".restoration",
+    "Plain": ".networks",
     "Problem": ".problem",
     "Restoration": ".restoration",
     "RestorationError": ".restoration",
     "Step": ".problem",
     "SuperResolve": ".tasks",
     "UNet": ".networks",
+    "ZeroShotSR": ".methods",
     "preset": ".tasks",
     "restore": ".restoration",
 }
@@ -45,12 +47,14 @@ __all__ = [
     "NonLocalFilling",
     "NonLocalRidge",
     "OutOfMemoryError",
+    "Plain",
     "Problem",
     "Restoration",
     "RestorationError",
     "Step",
     "SuperResolve",
     "UNet",
+    "ZeroShotSR",
     "preset",
     "restore",
 ]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, final
 from .axes import Array, MissingPixels
 from .blur_estimation import estimate_blur
 from .kernels import Area, Bicubic, Gaussian, Kernel, Lanczos2
-from .methods import METHODS, DeepImagePrior, Distillation, NonLocalFilling, NonLocalRidge
+from .methods import METHODS, DeepImagePrior, Distillation, NonLocalFilling, NonLocalRidge, ZeroShotSR
 from .networks.hourglass import Hourglass
 from .operators import Downsample, Identity, Operator
 from .problem import Method, Problem, Task
@@ -186,6 +186,12 @@ PRESETS: Mapping[str, Mapping[str, Method]] = {
     "super-resolve": {
         "fast": NonLocalFilling(passes=6, reach=6, alike=30),
         "balanced": NonLocalFilling(passes=12),
+        "zero-shot-fast": ZeroShotSR(steps=500, gradual=0),
+        "zero-shot": ZeroShotSR(),
+        # Shocher et al. 2018: the learning, the network and the median; no patches.
+        "zero-shot-paper": ZeroShotSR(
+            steps=3000, rate=0.001, rate_policy="slope", crop=128, gradual=0, denoising="no", patches=False
+        ),
         "deep-image-prior": DeepImagePrior(steps=1500, patience=300, held_out=0.02),
         # Ulyanov et al. 2018, for a factor of 4.
         "paper": dataclasses.replace(_PAPER, steps=2000, jitter=0.03),

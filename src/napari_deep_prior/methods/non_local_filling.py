@@ -18,15 +18,13 @@ from ..misfit import weighted_mean
 from ..operators import Identity
 from ..problem import Method, Problem, Step
 from ..settings import Setting
+from .back_projection import agreeing
 from .best import Best
 from .refinement import on_planes, share, too_small
 from .stopping import hide_like
 
 FIRST, LAST = 3.0, 0.08
 """Strength of the first and the last pass, in units of the error that the smooth filling is found to have."""
-
-BACK_PROJECTIONS = 3
-"""Times that an image is corrected by what its measurement lacks, after each pass."""
 
 SMALLEST_STRENGTH = 5e-4
 """Least strength of a pass, in canonical units: the ridge of patches that are all alike has no solution below."""
@@ -113,10 +111,10 @@ class NonLocalFilling(Method):
             return collaborative.refine(plane, plane, variance, alike=self.alike, reach=self.reach)
 
         measured_itself = isinstance(problem.operator, Identity)
-        image = _agreeing(problem, start, known)
+        image = agreeing(problem, start, known)
         for deviation in strength:
             means = on_planes(refined, image, deviation.square().expand_as(image))
-            image = _agreeing(problem, means, known)
+            image = agreeing(problem, means, known)
             # Known pixels keep their noise in what the next pass begins with, not in what is shown.
             yield means if measured_itself else image
 
@@ -131,17 +129,6 @@ class NonLocalFilling(Method):
             chosen=best.chosen,
             image=best.image,
         )
-
-
-def _agreeing(problem: Problem, image: Tensor, known: Tensor) -> Tensor:
-    """Return an image that agrees with what is known of its measurement.
-
-    By back-projection (Irani & Peleg 1991, doi 10.1016/1049-9652(91)90045-L); where the image itself was measured that
-    puts the known pixels back, at once.
-    """
-    for _ in range(1 if isinstance(problem.operator, Identity) else BACK_PROJECTIONS):
-        image = image + problem.operator.guess(known * (problem.measured - problem.operator(image)))
-    return image
 
 
 def _smooth(problem: Problem, known: Tensor) -> Tensor:

@@ -86,7 +86,7 @@ def stabilised(problem: Problem, hidden: Tensor | None = None) -> Tensor:
     missing = problem.weight == 0
     if hidden is not None:
         missing = (missing | (hidden > 0)).expand_as(problem.measured)
-    return _filled(problem.misfit.stabilise(problem.measured), missing)
+    return filled(problem.misfit.stabilise(problem.measured), missing)
 
 
 @torch.no_grad()
@@ -199,7 +199,7 @@ def _blurred(image: Tensor) -> Tensor:
     return functional.conv2d(padded, (kernel / kernel.sum())[None, None]).reshape(image.shape)
 
 
-def _filled(image: Tensor, missing: Tensor) -> Tensor:
+def filled(image: Tensor, missing: Tensor) -> Tensor:
     """Return an image whose missing pixels are the mean of the nearest ones of their plane that are there."""
     planes = image.flatten(0, -3)[:, None]
     known = (~missing).to(image.dtype).flatten(0, -3)[:, None]

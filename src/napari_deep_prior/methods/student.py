@@ -6,7 +6,7 @@ What is taught, the methods decide: each draws its own examples.
 from __future__ import annotations
 
 import math
-from typing import Any, final
+from typing import Any, Literal, final
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..misfit import weighted_mean
 from ..networks.hourglass import initialise
 from ..networks.memory import training_memory
+from ..networks.plain import Plain
 from ..networks.unet import UNet
 from .optimizers import Optimizer
 from .precision import Precision, working_dtype
@@ -46,7 +47,7 @@ class Student:
 
     def __init__(
         self,
-        network: UNet,
+        network: UNet | Plain,
         *,
         inputs: int,
         outputs: int,
@@ -56,31 +57,39 @@ class Student:
         precision: Precision,
         device: torch.device,
         generator: torch.Generator,
+        gain: float = 1.0,
+        error: Literal["squared", "absolute"] = "squared",
     ) -> None:
-        self.steps, self.rate = steps, rate
+        self.steps, self.rate, self.error = steps, rate, error
         self.dtype = working_dtype(precision, device, dimensions=2)
         self.network = network.build(inputs=inputs, outputs=outputs, shape=shape, device=device)
-        initialise(self.network, generator)
+        initialise(self.network, generator, gain=gain)
         # The type of the method does not know this argument by itself.
         self.network.to(device, torch.float32, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = Optimizer("adam", self.network, rate)
         self.outputs = outputs
         self.step = 0
 
-    def learn(self, examples: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-        """Take one step towards ``truth`` where ``weight`` is not 0; return the loss (0-d, detached) from before it."""
+    def learn(self, examples: Tensor, truth: Tensor, weight: Tensor, *, rate: float | None = None) -> Tensor:
+        """Take one step towards ``truth`` where ``weight`` is not 0; return the loss (0-d, detached) from before it.
+
+        ``rate`` is its size; without one it grows over a short warm-up, and falls with half a cosine.
+        """
         self.step += 1
-        loss = weighted_mean((self.improve(examples) - truth).square(), weight)
+        difference = self.improve(examples) - truth
+        loss = weighted_mean(difference.square() if self.error == "squared" else difference.abs(), weight)
         self.optimizer.zero_grad()
         # cuDNN's fastest gradients add up in no fixed order; the same seed must give the same image.
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
             loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT, foreach=True)
-        # A short warm-up, then half a cosine.
-        cosine = (1 + math.cos(math.pi * self.step / self.steps)) / 2
-        self.optimizer.set_rate(self.rate * min(1.0, self.step / WARMUP) * max(cosine, LAST_RATE))
+        self.optimizer.set_rate(self._scheduled() if rate is None else rate)
         self.optimizer.step()
         return loss.detach()
+
+    def _scheduled(self) -> float:
+        cosine = (1 + math.cos(math.pi * self.step / self.steps)) / 2
+        return self.rate * min(1.0, self.step / WARMUP) * max(cosine, LAST_RATE)
 
     @torch.no_grad()
     def predict(self, image: Tensor, turns: int = TURNS) -> Tensor:
@@ -106,7 +115,14 @@ class Student:
         return torch.cat(parts, dim=2)
 
 
-def draw_parts(images: tuple[Tensor, ...], *, crop: int, count: int, generator: torch.Generator) -> list[Tensor]:
+def draw_parts(
+    images: tuple[Tensor, ...],
+    *,
+    crop: int,
+    count: int,
+    turns: tuple[int, ...] = tuple(range(TURNS)),
+    generator: torch.Generator,
+) -> list[Tensor]:
     """Return ``count`` random parts of each of the images (1, C, *S), the same ones of all, mirrored and turned."""
     shape = images[0].shape[2:]
     sides = part_shape(tuple(shape), crop)
@@ -115,7 +131,7 @@ def draw_parts(images: tuple[Tensor, ...], *, crop: int, count: int, generator: 
         starts = [_draw(length - side + 1, generator) for length, side in zip(shape, sides, strict=True)]
         ends = [start + side for start, side in zip(starts, sides, strict=True)]
         place: tuple[Any, ...] = (..., *map(slice, starts, ends))
-        turn = _draw(TURNS, generator)
+        turn = turns[_draw(len(turns), generator)]
         parts.append([turned(image[place], turn) for image in images])
     return [torch.cat(same) for same in zip(*parts, strict=True)]
 
@@ -127,7 +143,7 @@ def part_shape(shape: tuple[int, ...], crop: int) -> tuple[int, ...]:
 
 
 def memory(
-    network: UNet,
+    network: UNet | Plain,
     *,
     inputs: int,
     outputs: int,

@@ -92,15 +92,16 @@ class Hourglass(Settings):
         return network if device.type == "meta" else network.to_empty(device=device)
 
 
-def initialise(network: nn.Module, generator: torch.Generator) -> None:
+def initialise(network: nn.Module, generator: torch.Generator, *, gain: float = 1.0) -> None:
     """Draw the weights of a network on the CPU, as PyTorch does by default, but from ``generator`` alone.
 
     Drawn on the CPU, a seed means the same start on every device. Normalisations start as the identity, biases at 0.
+    Weights are larger by ``gain``, which deep networks without normalisation need.
     """
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if parameter.ndim > 1:
-                bound = 1 / math.sqrt(parameter[0].numel())
+                bound = gain / math.sqrt(parameter[0].numel())
                 parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator))
             else:
                 parameter.fill_(1.0 if name.endswith("weight") else 0.0)
