@@ -15,12 +15,14 @@ from torch import Tensor
 
 from .. import collaborative
 from ..misfit import weighted_mean
-from ..operators import Identity
+from ..operators import Downsample, Identity
 from ..problem import Method, Problem, Step
 from ..settings import Setting
+from . import quieting
 from .back_projection import agreeing
 from .best import Best
 from .refinement import on_planes, share, too_small
+from .sections import sections
 from .stopping import hide_like
 
 FIRST, LAST = 3.0, 0.08
@@ -45,8 +47,8 @@ class NonLocalFilling(Method):
     priors, Venkatakrishnan et al. 2013, doi 10.1109/GlobalSIP.2013.6737048). Pixels that were hidden like the missing
     ones decide when to stop, and how much of the smooth filling stays.
 
-    Fails inside of holes that are larger than a patch and its surroundings: what grows there is smooth; and where large
-    pixels are noisy. Planes of a volume, and channels, are filled one by one.
+    Fails inside of holes that are larger than a patch and its surroundings: what grows there is smooth. Large pixels
+    that are noisy are denoised first. Planes of a volume, and channels, are filled one by one.
     """
 
     passes: Annotated[int, Setting("Passes", "the most passes; the last ones are the finest", 1, 1000, False)] = 24
@@ -67,6 +69,9 @@ class NonLocalFilling(Method):
         """
         if reason := self.limits(problem):
             raise ValueError(f"{reason}: choose a preset with the deep image prior")
+        if isinstance(problem.operator, Downsample):
+            # Back-projection would bring the noise back.
+            problem = quieting.without_noise(problem, sections(problem.operator))
         known = (problem.weight > 0).to(problem.measured.dtype)
         hidden = hide_like(known, torch.Generator().manual_seed(self.seed))
         starts = [_smooth(problem, part) for part in (known * (1 - hidden), known)]
