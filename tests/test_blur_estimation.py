@@ -127,7 +127,10 @@ def test_noise_alone_is_not_taken_for_blur(rng: np.random.Generator) -> None:
     assert estimate_blur(rng.normal(0, 1, (128, 128)), TWO).kernel == Bicubic()
 
 
-def test_an_image_whose_details_are_larger_than_its_pixels_is_not_trusted() -> None:
+def test_an_image_whose_details_are_larger_than_its_pixels_is_not_trusted(picture: np.ndarray) -> None:
+    found = estimate_blur(ndimage.gaussian_filter(picture, 1.8), TWO)
+    assert fallen_back(found)
+    assert "enlarging it would add nothing" in found.sentence
     assert fallen_back(estimate_blur(data.cell()[:400, :400], TWO))
 
 

@@ -63,6 +63,12 @@ BICUBIC_MEAN, BICUBIC_WIDEST = 0.69, 0.81
 Measured on 15 pictures reduced by bicubic; too wide a kernel costs much more than one that is too narrow.
 """
 
+WIDEST = 1.4
+"""Width by the spectrum from which on pixels are smaller than the detail, and no kernel is of any use.
+
+Patches are too small to tell such blurs.
+"""
+
 MARGIN = 1 / 12
 """Variance, in squared measured pixels, by which a kernel is made narrower than estimated: that of a square pixel.
 
@@ -229,9 +235,11 @@ def _middle(plane: Floats) -> Floats:
 
 
 def _judged(found: tuple[Floats, Floats], factors: tuple[float, float]) -> BlurEstimate:
-    """Return the narrower of two blurs if they agree, in pixels of the enlarged image."""
+    """Return the narrower of two blurs, by the spectrum and by patches, if they agree."""
     widths = [float(np.linalg.det(covariance)) ** 0.25 for covariance in found]
     narrower = found[int(np.argmin(widths))]
+    if widths[0] > WIDEST:
+        return _nothing("its detail is larger than its pixels, and enlarging it would add nothing")
     if max(widths) > AGREEMENT * min(widths):
         return _nothing("two ways to measure it disagree, as with few edges, one texture or strong noise")
     sigma, angle = _undone(narrower, factors)
