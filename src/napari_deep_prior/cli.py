@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from io import TextIOWrapper
@@ -18,10 +19,10 @@ from .axes import Array, channel_position, sample_count
 from .devices import DEVICES, describe_device, why_no_gpu
 from .kernels import Kernel, parse_kernel
 from .methods import METHODS
-from .problem import Method
+from .problem import Method, Task
 from .restoration import VERSION, Restoration, RestorationError, restore
 from .settings import Field, flat_fields, parse_numbers, replace_flat
-from .tasks import DEFAULT_PRESET, PRESETS, TASKS, default_preset, preset
+from .tasks import DEFAULT_PRESET, PRESETS, TASKS, SuperResolve, default_preset, isotropic, preset
 
 DONE, FAILED, INTERRUPTED = 0, 2, 130
 """Exit codes: all went well; a sentence on the error stream says what did not; Ctrl-C (128 + SIGINT)."""
@@ -57,6 +58,8 @@ def _run(options: argparse.Namespace) -> int:
     if Path(options.output).resolve() == Path(options.input).resolve():
         raise ValueError(f"input and output are the same file {options.input!r}: the original would be lost")
     picture = io.read(options.input, axes=options.axes)
+    if options.spacing:
+        picture = dataclasses.replace(picture, spacing=_spacing(options.spacing, picture.axes))
     with _restoration(picture, options) as run:
         dtype = np.dtype(np.float32) if options.dtype == "float32" else picture.pixels.dtype
         io.refuse_picture(options.output, axes=run.axes, shape=run.shape, dtype=dtype)
@@ -82,9 +85,7 @@ def _restoration(picture: io.Picture, options: argparse.Namespace) -> Restoratio
     if options.volume and "Z" not in picture.axes:
         raise ValueError(f"--volume needs depth, and the axes {picture.axes} have no Z: name them with --axes")
     given = vars(options)
-    if given.get("kernel") == ESTIMATE:
-        given["blur"] = "estimated"
-    task = replace_flat(TASKS[options.task](), given)
+    task = replace_flat(_task(picture, options), given)
     name = options.preset or _preset_of(options) or default_preset(task, volume=options.volume)
     return restore(
         picture.pixels,
@@ -99,6 +100,20 @@ def _restoration(picture: io.Picture, options: argparse.Namespace) -> Restoratio
         dtype=options.dtype,
         diagnostics=bool(options.residual or options.uncertainty),
     )
+
+
+def _task(picture: io.Picture, options: argparse.Namespace) -> Task:
+    """Return the task before what else is said of it."""
+    task = TASKS[options.task]()
+    if not isinstance(task, SuperResolve):
+        return task
+    if options.isotropic:
+        if not options.volume:
+            raise ValueError("--isotropic makes up planes of one volume: add --volume")
+        if "Z" not in picture.spacing:
+            raise ValueError("the file does not tell the size of its voxels: give it with --spacing, such as 2,0.5,0.5")
+        return isotropic(picture.spacing)
+    return SuperResolve(blur="estimated") if options.kernel == ESTIMATE else task
 
 
 def _preset_of(options: argparse.Namespace) -> str:
@@ -189,6 +204,17 @@ def _reference(path: str | None, shape: tuple[int, ...]) -> Array | None:
     return reference
 
 
+def _spacing(text: str, axes: str) -> dict[str, float]:
+    letters = [letter for letter in "ZYX" if letter in axes]
+    try:
+        sizes = [float(part) for part in text.split(",")]
+    except ValueError:
+        sizes = []
+    if len(sizes) != len(letters) or not all(0 < size < math.inf for size in sizes):
+        raise ValueError(f"--spacing is {text!r}; it must be the size of a pixel along {', '.join(letters)}: 2,0.5,0.5")
+    return dict(zip(letters, sizes, strict=True))
+
+
 def _kernel(text: str | None, *, volume: bool) -> Kernel | None:
     if text is None or text == ESTIMATE:
         return None
@@ -257,6 +283,9 @@ def _parser() -> argparse.ArgumentParser:
                 help="the blur: gaussian:1.2 (standard deviation in pixels of the result), "
                 "optical:NA=1.3,wavelength=0.52,pixel=0.1, an image of it (.mat, .npy, .tif, .png), or estimate",
             )
+            command.add_argument(
+                "--isotropic", action="store_true", help="with --volume: as many planes as make the voxels cubes"
+            )
         _add_settings(command, "task", flat_fields(kind()))
         _add_settings(command, "method", _method_fields(name))
     return parser
@@ -295,6 +324,7 @@ def _add_common(command: argparse.ArgumentParser, task: str) -> None:
         help="OME-TIFF (.tif) with axes, pixel size and a record of what was done; or .png",
     )
     add("--axes", help="one letter per axis, such as ZYX, TCYX or YXS (colour); default: as the file says")
+    add("--spacing", metavar="Z,Y,X", help="size of a pixel, where the file does not tell it")
     add("--volume", action="store_true", help="restore Z, Y and X together in 3D, not plane by plane")
     add(
         "--preset",

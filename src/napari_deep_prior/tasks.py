@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, final
@@ -208,8 +209,11 @@ PRESETS: Mapping[str, Mapping[str, Method]] = {
 def default_preset(task: Task, *, volume: bool) -> str:
     """Return the name of the preset that is taken where none is chosen.
 
-    To denoise a volume, a network that sees all of its depth is better than what works in planes.
+    To denoise a volume, a network that sees all of its depth is better than what works in planes; along Z an image is
+    enlarged by what its planes teach.
     """
+    if isinstance(task, SuperResolve) and task.z_factor > 1:
+        return "zero-shot"
     return "deep-image-prior" if volume and task.removes_noise else DEFAULT_PRESET
 
 
@@ -243,6 +247,29 @@ def suited(task: Task, method: Method, problem: Problem) -> tuple[Method, str]:
     return guided(task, method), f"{reason}: the deep image prior was used instead"
 
 
+def isotropic(spacing: Mapping[str, float]) -> SuperResolve:
+    """Return the task that makes the voxels of a volume cubes, by more planes.
+
+    Parameters
+    ----------
+    spacing : mapping of str to float
+        Size of a voxel along Z, Y and X, in one unit.
+
+    Raises
+    ------
+    ValueError
+        If a size is lacking, the pixels are no squares, or the planes are not further apart than pixels.
+    """
+    if lacking := [letter for letter in "ZYX" if not spacing.get(letter)]:
+        raise ValueError(f"the size of a voxel along {' and '.join(lacking)} is not known: say how large it is")
+    depth, row, column = (spacing[letter] for letter in "ZYX")
+    if not math.isclose(row, column, rel_tol=0.01):
+        raise ValueError(f"the pixels are {row:g} × {column:g}, no squares: enlarge the planes first")
+    if not depth > 1.01 * column:
+        raise ValueError(f"the planes are {depth:g} apart and the pixels {column:g} wide: nothing is to be enlarged")
+    return SuperResolve(factor=1.0, z_factor=depth / column)
+
+
 def learned(task: Task, operator: Operator, plane: Array) -> tuple[Operator, list[str]]:
     """Return the operator with what only the image can tell, and sentences for people.
 
@@ -255,6 +282,8 @@ def learned(task: Task, operator: Operator, plane: Array) -> tuple[Operator, lis
         return operator, []
     found = oversampling(plane)
     remarks = [found.sentence] if found.oversampled and max(operator.factors[-2:]) > 1 else []
+    if len(operator.factors) == 3 and operator.factors[0] > 1:
+        remarks.append("planes were made up by what the others show: right for cells and nuclei, not for layers")
     if task.blur != "estimated":
         return operator, remarks
     if len(operator.factors) != 2:
