@@ -12,6 +12,7 @@ from napari.layers import Image
 from napari.qt.threading import FunctionWorker
 from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
@@ -38,6 +39,7 @@ from ..tasks import (
     SuperResolve,
     default_preset,
     from_record,
+    isotropic,
     task_name,
 )
 from .curve import Curve
@@ -52,6 +54,9 @@ if TYPE_CHECKING:
 
 CHANGED = "(changed)"
 """What the preset box shows when the settings are no preset's."""
+
+BLUR_HEIGHT = 64
+"""Pixels of the screen that the picture of a blur is high."""
 
 EXTENTS: dict[str, Extent] = {
     "this slice": "slice",
@@ -90,6 +95,8 @@ class TaskWidget(QWidget):
         )
         self.mask_input = MaskInput(self._viewer) if "mask" in self.task.takes else None
         self.kernel_input = KernelInput() if "kernel" in self.task.takes else None
+        self.isotropic_button = QPushButton("Make voxels cubes")
+        self.isotropic_button.setToolTip("As many planes as make the voxels of the layer as deep as they are wide")
         self.guide_input = GuideInput(self._viewer)
         self.extent: Any = ComboBox(label="Restore", choices=list(EXTENTS), tooltip="What of the layer is restored")
 
@@ -127,6 +134,8 @@ class TaskWidget(QWidget):
         self.status = _label("", "status")
         self.fill_button = QPushButton("Fill the missing pixels and run")
         self.fill_button.hide()
+        self.blur = _label("", "blur")
+        self.blur.hide()
         self.curve = Curve(get_theme(self._viewer.theme).text.as_hex(), self)
 
     def _arrange(self) -> None:
@@ -142,7 +151,7 @@ class TaskWidget(QWidget):
         for part in (self.device_note, self.noise_note, advanced, self.reuse.native):
             column.addWidget(part)
         column.addLayout(buttons)
-        for part in (self.bar, self.status, self.fill_button, self.curve):
+        for part in (self.bar, self.status, self.blur, self.fill_button, self.curve):
             column.addWidget(part)
         column.addStretch()
         # A dock can be lower than its content, on a laptop or with the advanced settings unfolded.
@@ -177,6 +186,7 @@ class TaskWidget(QWidget):
             self.mask_input.lay_out(self.rows)
         if self.kernel_input is not None:
             self.kernel_input.lay_out(self.rows)
+            self.rows.addRow("", self.isotropic_button)
         for widget in (self.axes, self.extent, self.preset):
             add_row(self.rows, widget)
         self.task_form.lay_out(self.rows, advanced=False)
@@ -198,6 +208,7 @@ class TaskWidget(QWidget):
         self.run_button.clicked.connect(self.start)
         self.stop_button.clicked.connect(self.stop)
         self.fill_button.clicked.connect(self._fill_and_start)
+        self.isotropic_button.clicked.connect(self._make_isotropic)
         if self.mask_input is not None:
             self.mask_input.new_button.clicked.connect(self._begin_mask)
         events = self._viewer.layers.events
@@ -309,6 +320,20 @@ class TaskWidget(QWidget):
         self.tell(f"Done: {made}. {outcome.seconds:.0f} s on {outcome.record['device']}.{remarks}{checked}")
         if not isinstance(chosen, list):
             self.curve.mark(chosen)
+        self._show_blur(outcome.record["blur"])
+
+    def _show_blur(self, values: list[Any] | None) -> None:
+        """Show the blur that a run reckoned with as a small picture; of a volume its middle plane."""
+        self.blur.setVisible(values is not None)
+        if values is None:
+            return
+        picture = np.array(values)
+        picture = picture if picture.ndim == 2 else picture[len(picture) // 2]
+        grey = np.ascontiguousarray(255 * np.clip(picture / picture.max(), 0, 1), np.uint8)
+        rows, columns = grey.shape
+        image = QImage(grey.tobytes(), columns, rows, columns, QImage.Format.Format_Grayscale8)
+        self.blur.setPixmap(QPixmap.fromImage(image).scaledToHeight(BLUR_HEIGHT))
+        self.blur.setToolTip(f"The blur that was undone, {rows} × {columns} pixels of the result")
 
     def _show_failure(self, error: BaseException) -> None:
         self.tell(str(error), error=True)
@@ -323,6 +348,24 @@ class TaskWidget(QWidget):
     def _fill_and_start(self) -> None:
         self.task_form.show(dataclasses.replace(self.task_form.read(), missing="fill"))
         self.start()
+
+    def _make_isotropic(self) -> None:
+        """Set the factors by the voxels of the layer; what is wrong with them is said."""
+        layer: Image | None = self.image.value
+        if layer is None:
+            self.tell("there is no image layer: open an image first", error=True)
+            return
+        letters = self.axes.value.upper()
+        try:
+            task = isotropic(dict(zip(letters, layer.scale, strict=False)))
+        except ValueError as error:
+            self.tell(f"{error}. That is what the scale of the layer says: set it, or the factor in Z", error=True)
+            return
+        form = self.task_form.read()
+        self.task_form.show(dataclasses.replace(form, factor=task.factor, z_factor=task.z_factor))
+        self.extent.value = next(text for text, extent in EXTENTS.items() if extent == "volume")
+        self.preset.value = default_preset(task, volume=True)
+        self.tell(f"{task.z_factor:.3g} planes for one, learned from the planes themselves. Press Run.")
 
     def _begin_mask(self) -> None:
         if self.image.value is None:
