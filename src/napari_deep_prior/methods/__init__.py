@@ -3,14 +3,16 @@
 from ..problem import Method
 from .deep_image_prior import DeepImagePrior
 from .distillation import Distillation
+from .non_local_deblocking import NonLocalDeblocking
 from .non_local_filling import NonLocalFilling
 from .non_local_ridge import NonLocalRidge
 
 METHODS: dict[str, type[Method]] = {
     "deep-image-prior": DeepImagePrior,
     "distillation": Distillation,
+    "non-local-deblocking": NonLocalDeblocking,
     "non-local-filling": NonLocalFilling,
     "non-local-ridge": NonLocalRidge,
 }
 
-__all__ = ["METHODS", "DeepImagePrior", "Distillation", "NonLocalFilling", "NonLocalRidge"]
+__all__ = ["METHODS", "DeepImagePrior", "Distillation", "NonLocalDeblocking", "NonLocalFilling", "NonLocalRidge"]
