@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 
 import numpy as np
 import pytest
@@ -43,6 +44,20 @@ def test_sides_need_not_be_whole_blocks() -> None:
     assert estimate_tables(image) == tables_of_quality(30, colour=True)
 
 
+@pytest.mark.parametrize("quality", [10, 40, 50, 75])
+def test_the_quality_of_a_smooth_image_is_found(quality: int) -> None:
+    image = compressed(np.ascontiguousarray(data.cell()[234:426, 179:371]), quality=quality)
+    assert estimate_tables(image) == tables_of_quality(quality, colour=False)
+
+
+def test_large_images_take_no_longer() -> None:
+    large = np.tile(data.camera(), (5, 4)) + np.arange(5)[:, None].repeat(512, axis=0).astype(np.uint8)
+    image = compressed(np.clip(large, 0, 250), quality=40)
+    began = time.perf_counter()
+    assert estimate_tables(image) == tables_of_quality(40, colour=False)
+    assert time.perf_counter() - began < 20
+
+
 def test_grey_levels_that_were_cut_off_do_not_hide_it() -> None:
     bright = np.clip(CAMERA.astype(int) * 2 - 60, 0, 255).astype(np.uint8)
     assert ((bright == 0) | (bright == 255)).mean() > 0.3
@@ -79,6 +94,8 @@ NEVER = {
     "stripes": np.tile(np.arange(160) % 16 * 10, (160, 1)),
     "constant": np.full((64, 64), 9),
     "white": np.full((64, 64), 255),
+    "with opacity": GENERATOR.integers(0, 256, (96, 96, 4)),
+    "a volume": GENERATOR.integers(0, 256, (9, 16, 16)),
     "tiny": CAMERA[:7, :90],
     "sixteen bits": CAMERA.astype(np.uint16) * 257,
     "between 0 and 1": CAMERA / 255,
