@@ -33,7 +33,7 @@ FINEST = 95
 """The largest quality that is looked for: steps of one or two grey levels leave no trace."""
 
 PREFERRED = 3.0
-"""Logarithm of how much more often a quality is chosen that is a multiple of 5; smooth images hardly tell neighbours."""
+"""Logarithm of how much more often multiples of 5 are chosen as quality; smooth images hardly tell its neighbours."""
 
 SUBSAMPLINGS = ((2, 2), (1, 1), (1, 2), (2, 1))
 """Ways to share chrominances that are looked for, the most common one first."""
