@@ -336,6 +336,75 @@ def test_values_are_stabilised_to_grey_levels_and_back() -> None:
     torch.testing.assert_close(misfit.unstabilise(misfit.expected(measured)), measured)
 
 
+# Projection and compression anew
+
+
+@pytest.mark.parametrize("subsampling", [(1, 1), (2, 2), (1, 2), (4, 1)])
+@pytest.mark.parametrize("colour", [False, True])
+def test_the_image_of_coefficients_has_these_coefficients(
+    colour: bool, subsampling: tuple[int, int], rng: np.random.Generator
+) -> None:
+    tables = tables_of_quality(30, colour=colour, subsampling=subsampling)
+    cosine = BlockCosine(tables, torch.zeros(()))
+    image = torch.from_numpy(rng.normal(0, 30, (1, tables.channels, 64, 32))).float()
+    coefficients = cosine(image)
+    again = cosine.image(coefficients, (64, 32))
+    for expected, found in zip(coefficients, cosine(again), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
+    if not colour or subsampling == (1, 1):
+        torch.testing.assert_close(again, image, atol=1e-2, rtol=1e-3)
+    torch.testing.assert_close(cosine.colour(cosine.luminances(image)), image, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("width", [0.5, 0.2])
+@pytest.mark.parametrize("colour", [False, True])
+def test_the_nearest_image_is_within_the_intervals_and_no_other_is_nearer(
+    colour: bool, width: float, rng: np.random.Generator
+) -> None:
+    image = picture(colour)
+    tables = tables_of_quality(10, colour=colour, subsampling=(1, 1))
+    misfit, measured, to_tensor = misfit_of(image, tables)
+    other = to_tensor(image + rng.normal(0, 25, image.shape))
+    nearest = misfit.nearest(other, measured, width=width)
+    steps = misfit.cosine((nearest - measured) * misfit.factor)
+    assert max(float(part.abs().max()) for part in steps) == pytest.approx(width, abs=1e-3)
+    torch.testing.assert_close(misfit.nearest(nearest, measured, width=width), nearest, atol=1e-4, rtol=0)
+    # What was within stays as it was: only coefficients that were outside are moved.
+    moved = misfit.cosine((nearest - other) * misfit.factor)
+    for before, change in zip(misfit.cosine((other - measured) * misfit.factor), moved, strict=True):
+        assert float(change[before.abs() < width].abs().max()) < 1e-3
+    assert float((nearest - other).norm()) < float((measured - other).norm())
+
+
+@pytest.mark.parametrize("shape", [(96, 112), (91, 107)])
+@pytest.mark.parametrize("number", [None, 0, 1, 2])
+def test_what_is_compressed_again_is_what_pillow_makes_of_it(
+    tmp_path: Path, number: int | None, shape: tuple[int, int]
+) -> None:
+    image = picture(number is not None, shape)
+    options = {} if number is None else {"subsampling": number}
+    expected = decoded(saved(tmp_path / "a.jpg", image, quality=30, **options)).astype(float)
+    tables = tables_of_quality(30, colour=number is not None, subsampling=SUBSAMPLINGS[number or 0])
+    misfit, _, to_tensor = misfit_of(image, tables)
+    difference = (misfit.again(to_tensor(image)) - to_tensor(expected)) * misfit.factor
+    # Pillow smooths chrominances that are shared; what it rounds on its way puts a few coefficients one step further.
+    most = 0.3 if number in (None, 0) else 0.6
+    assert float(difference.square().mean().sqrt()) < most * np.sqrt(np.mean((expected - image) ** 2))
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_blocks_can_begin_before_the_image(colour: bool) -> None:
+    image = picture(colour, (48, 64))
+    misfit, measured, _ = misfit_of(image, tables_of_quality(20, colour=colour))
+    shifted = misfit.again(measured, offset=(5, 3))
+    inside = misfit.again(measured[..., misfit.period[0] - 5 :, misfit.period[1] - 3 :])
+    torch.testing.assert_close(
+        shifted[..., misfit.period[0] - 5 : 32, misfit.period[1] - 3 : 48],
+        inside[..., : 32 - misfit.period[0] + 5, : 48 - misfit.period[1] + 3],
+    )
+    assert float((shifted - misfit.again(measured)).abs().mean()) > 1e-3
+
+
 def test_images_that_are_no_decoded_jpeg_are_refused_with_a_sentence() -> None:
     grey, colour = tables_of_quality(30, colour=False), tables_of_quality(30, colour=True)
     units = (np.array([200.0]), np.array([10.0]))

@@ -9,11 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .methods import DeepImagePrior, Distillation, NonLocalFilling, NonLocalRidge, ZeroShotSR
+    from .methods import DeepImagePrior, Distillation, NonLocalDeblocking, NonLocalFilling, NonLocalRidge, ZeroShotSR
     from .networks import Hourglass, Plain, UNet
     from .problem import Problem, Step
     from .restoration import OutOfMemoryError, Restoration, RestorationError, restore
-    from .tasks import Denoise, Guided, Inpaint, SuperResolve, preset
+    from .tasks import Denoise, Guided, Inpaint, RemoveArtifacts, SuperResolve, preset
 
 _HOMES = {
     "DeepImagePrior": ".methods",
@@ -22,11 +22,14 @@ _HOMES = {
     "Guided": ".tasks",
     "Hourglass": ".networks",
     "Inpaint": ".tasks",
+    "NonLocalDeblocking": ".methods",
+    "NonLocalDeblocking": ".methods",
     "NonLocalFilling": ".methods",
     "NonLocalRidge": ".methods",
     "OutOfMemoryError": ".restoration",
     "Plain": ".networks",
     "Problem": ".problem",
+    "RemoveArtifacts": ".tasks",
     "Restoration": ".restoration",
     "RestorationError": ".restoration",
     "Step": ".problem",
@@ -44,11 +47,14 @@ __all__ = [
     "Guided",
     "Hourglass",
     "Inpaint",
+    "NonLocalDeblocking",
+    "NonLocalDeblocking",
     "NonLocalFilling",
     "NonLocalRidge",
     "OutOfMemoryError",
     "Plain",
     "Problem",
+    "RemoveArtifacts",
     "Restoration",
     "RestorationError",
     "Step",

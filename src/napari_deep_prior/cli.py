@@ -17,6 +17,7 @@ from tqdm import tqdm
 from . import io, metrics
 from .axes import Array, channel_position, sample_count
 from .devices import DEVICES, describe_device, why_no_gpu
+from .jpeg import read_tables
 from .kernels import Kernel, parse_kernel
 from .methods import METHODS
 from .problem import Method, Task
@@ -96,6 +97,7 @@ def _restoration(picture: io.Picture, options: argparse.Namespace) -> Restoratio
         mask=_mask(options.mask, invert=options.invert_mask) if "mask" in task.takes else None,
         kernel=_kernel(options.kernel, volume=options.volume) if "kernel" in task.takes else None,
         guide=[_guide(path) for path in options.guide] if "guides" in task.takes else (),
+        jpeg=read_tables(options.input) if "jpeg" in task.takes else None,
         device=options.device,
         dtype=options.dtype,
         diagnostics=bool(options.residual or options.uncertainty),

@@ -35,7 +35,7 @@ SMALLEST_SIDE = PATCH + 1
 @torch.no_grad()
 def first(noisy: Tensor, variance: Tensor) -> Tensor:
     """Return a plane (rows, columns) denoised from itself alone; ``variance`` is that of the noise of each pixel."""
-    return _combine(noisy, noisy, variance, ALIKE_FIRST, REACH, piloted=False)
+    return _combine(noisy, noisy, variance, find_alike(noisy, alike=ALIKE_FIRST, reach=REACH), piloted=False)
 
 
 @torch.no_grad()
@@ -51,7 +51,13 @@ def refine(noisy: Tensor, pilot: Tensor, variance: Tensor, *, alike: int = ALIKE
     reach : int
         Pixels around a patch in which others like it are looked for.
     """
-    return _combine(noisy, pilot, variance, alike, reach, piloted=True)
+    return refine_alike(noisy, pilot, variance, find_alike(pilot, alike=alike, reach=reach))
+
+
+@torch.no_grad()
+def refine_alike(noisy: Tensor, pilot: Tensor, variance: Tensor, corners: Tensor) -> Tensor:
+    """Return what :func:`refine` does, with patches that :func:`find_alike` found, be it in another plane."""
+    return _combine(noisy, pilot, variance, corners, piloted=True)
 
 
 def memory(rows: int, columns: int, *, alike: int = ALIKE, reach: int = REACH) -> int:
@@ -62,8 +68,7 @@ def memory(rows: int, columns: int, *, alike: int = ALIKE, reach: int = REACH) -
     return 2 * table + chunk + 12 * 4 * rows * columns
 
 
-def _combine(noisy: Tensor, guide: Tensor, variance: Tensor, count: int, reach: int, *, piloted: bool) -> Tensor:
-    corners = _alike(guide, count, reach)
+def _combine(noisy: Tensor, guide: Tensor, variance: Tensor, corners: Tensor, *, piloted: bool) -> Tensor:
     # Combinations shrink towards zero; from far away that leaves their sum at 1, and dark regions at their level.
     shift = guide.min() - LIFT * variance.max().sqrt()
     rows, columns = noisy.shape
@@ -100,8 +105,9 @@ def _ridge(patches: Tensor, spread: Tensor, *, piloted: bool) -> Tensor:
     return combination
 
 
-def _alike(image: Tensor, count: int, reach: int) -> Tensor:
-    """Return for patches every ``STRIDE`` pixels the corners of the ``count`` most similar ones, (groups, count)."""
+@torch.no_grad()
+def find_alike(image: Tensor, *, alike: int, reach: int) -> Tensor:
+    """Return for patches every ``STRIDE`` pixels the corners of the ``alike`` most similar ones, (groups, alike)."""
     rows, columns = image.shape
     last_row, last_column = rows - PATCH, columns - PATCH
     at_rows, at_columns = _positions(last_row, image.device), _positions(last_column, image.device)
@@ -118,7 +124,7 @@ def _alike(image: Tensor, count: int, reach: int) -> Tensor:
     # A patch belongs to its own group, also where the picture is flat.
     distances[shifts.index((0, 0))] = -1
     inside = int(distances.isfinite().flatten(1).sum(dim=0).min())
-    nearest = distances.flatten(1).topk(min(count, inside), dim=0, largest=False).indices.T
+    nearest = distances.flatten(1).topk(min(alike, inside), dim=0, largest=False).indices.T
     offsets = torch.tensor(shifts, device=image.device)
     corner_rows = at_rows.repeat_interleave(len(at_columns))[:, None] + offsets[nearest][..., 0]
     corner_columns = at_columns.repeat(len(at_rows))[:, None] + offsets[nearest][..., 1]

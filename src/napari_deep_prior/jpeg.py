@@ -63,6 +63,9 @@ PULL = 0.05
 WHITE = 255.0
 """The brightest grey level of a JPEG; the darkest is 0."""
 
+MIDDLE = 128.0
+"""The grey level that JPEG counts from."""
+
 
 @final
 @dataclass(frozen=True)
@@ -180,16 +183,41 @@ class BlockCosine:
         Their axes are 1, 1, row of the block, row in it, column of the block, column in it; of chrominances that are
         shared there are fewer blocks. JPEG itself counts grey levels from 128: no difference to differences.
         """
-        planes = torch.einsum("ij,njrc->nirc", self.colours, image).split(1, dim=1)
+        planes = self.luminances(image).split(1, dim=1)
         return [
             self._coefficients(_averaged(plane, sampling), steps)
             for plane, sampling, steps in zip(planes, self.sampling, self.steps, strict=True)
         ]
 
+    def image(self, coefficients: list[Tensor], shape: tuple[int, ...]) -> Tensor:
+        """Return the image (1, C, H, W) in grey levels of some coefficients: chrominances are repeated, not smoothed.
+
+        Of the images that have these coefficients it is the smallest, as far as their blocks are within ``shape``.
+        """
+        rows, columns = shape
+        planes = [
+            self._plane(blocks, steps).repeat_interleave(down, dim=-2).repeat_interleave(right, dim=-1)
+            for blocks, steps, (down, right) in zip(coefficients, self.steps, self.sampling, strict=True)
+        ]
+        return self.colour(torch.cat([plane[..., :rows, :columns] for plane in planes], dim=1))
+
+    def luminances(self, image: Tensor) -> Tensor:
+        """Return the luminance and the chrominances, if there are any, of an image (1, C, H, W)."""
+        return torch.einsum("ij,njrc->nirc", self.colours, image)
+
+    def colour(self, luminances: Tensor) -> Tensor:
+        """Return the image whose :meth:`luminances` are these."""
+        return torch.einsum("ij,njrc->nirc", self.colours.inverse(), luminances)
+
     def _coefficients(self, plane: Tensor, steps: Tensor) -> Tensor:
         rows = self.basis @ plane.unflatten(-2, (-1, BLOCK))
         blocks: Tensor = rows.unflatten(-1, (-1, BLOCK)) @ self.basis.T / steps
         return blocks
+
+    def _plane(self, blocks: Tensor, steps: Tensor) -> Tensor:
+        columns = (blocks * steps @ self.basis).flatten(-2)
+        plane: Tensor = (self.basis.T @ columns).flatten(-3, -2)
+        return plane
 
 
 @final
@@ -246,7 +274,9 @@ class Quantised(Misfit):
             steps.square() * math.prod(sampling) if unit == "grey levels" else torch.ones_like(steps)
             for steps, sampling in zip(self.cosine.steps, self.cosine.sampling, strict=True)
         ]
-        self.factor = torch.tensor(units[0], dtype=torch.float32, device=like.device).reshape(1, -1, 1, 1)
+        self.factor, self.shift = (
+            torch.tensor(unit, dtype=torch.float32, device=like.device).reshape(1, -1, 1, 1) for unit in units
+        )
         self.grey_level = Gaussian(1 / self.factor)
 
     def pointwise(self, predicted: Tensor, measured: Tensor) -> Tensor:
@@ -259,6 +289,47 @@ class Quantised(Misfit):
             costs = weight * (excess.square() + self.pull * steps.square())
             parts.append(_on_pixels(costs, sampling, measured.shape[-2:]))
         return torch.cat(parts, dim=1)
+
+    def nearest(self, image: Tensor, measured: Tensor, *, width: float = 0.5) -> Tensor:
+        """Return the image that is nearest to ``image`` among those whose coefficients agree with the file.
+
+        Where blocks reach beyond the edge it agrees only nearly.
+
+        Parameters
+        ----------
+        image, measured : Tensor, (1, C, H, W)
+            Canonical.
+        width : float
+            How far a coefficient may be from the middle of its interval, in steps: all of the interval, or less where
+            ``image`` is an estimate with errors of its own, which the middle has none of.
+        """
+        differences = self.cosine((image - measured) * self.factor)
+        excess = [steps - steps.clamp(-width, width) for steps in differences]
+        return image - self.cosine.image(excess, tuple(image.shape[2:])) / self.factor
+
+    def again(self, image: Tensor, *, offset: tuple[int, int] = (0, 0)) -> Tensor:
+        """Return what an image (1, C, H, W) becomes if it is compressed by the same tables and decoded.
+
+        Parameters
+        ----------
+        offset : (int, int)
+            Rows and columns by which the first block begins before the image.
+        """
+        rows, columns = self.period
+        height, width = image.shape[2:]
+        top, left = offset
+        # Beyond the edge the last pixels are repeated, as encoders do.
+        padding = (left, -(left + width) % columns, top, -(top + height) % rows)
+        levels = functional.pad(image, padding, mode="replicate") * self.factor + (self.shift - MIDDLE)
+        rounded = self.cosine.image([steps.round() for steps in self.cosine(levels)], tuple(levels.shape[2:]))
+        inside = rounded[..., top : top + height, left : left + width]
+        return (inside - (self.shift - MIDDLE)) / self.factor
+
+    @property
+    def period(self) -> tuple[int, int]:
+        """Return the rows and columns after which the blocks of all channels begin anew."""
+        rows, columns = (BLOCK * max(factors) for factors in zip(*self.cosine.sampling, strict=True))
+        return rows, columns
 
     def stabilise(self, measured: Tensor) -> Tensor:
         """Return the values over one grey level, to which a decoder rounds; JPEG has no noise of one strength."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .noise import NoiseModel, anscombe_bias
 
-MisfitName = Literal["gaussian", "anscombe", "poisson"]
+MisfitName = Literal["gaussian", "anscombe", "poisson", "quantised"]
 
 BIAS_STEPS, BIAS_END = 1024, 50.0
 """Entries of the table of the low-count bias, and the root of the photons where it ends (there it is below 0.01)."""

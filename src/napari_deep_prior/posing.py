@@ -11,7 +11,8 @@ import numpy as np
 from torch import Tensor
 
 from .axes import Array, Frame, channel_position, sample_count
-from .misfit import MisfitName, choose_misfit
+from .jpeg import JpegTables, Quantised
+from .misfit import Misfit, MisfitName, choose_misfit
 from .noise import NoiseModel, estimate_noise
 from .noise.model import WORTH_TELLING
 from .operators import Identity, Operator
@@ -79,9 +80,15 @@ def pose(
     *,
     operator: Operator = UNCHANGED,
     guide: Tensor | None = None,
+    jpeg: JpegTables | None = None,
 ) -> tuple[Problem, Noise]:
-    """Return the problem of a canonical measurement, and the noise it assumes."""
-    name, misfit = choose_misfit(task.noise, noise, frame.units, measured)
+    """Return the problem of a canonical measurement, and the noise it assumes; that of a JPEG is its rounding."""
+    name: MisfitName
+    misfit: Misfit
+    if jpeg is None:
+        name, misfit = choose_misfit(task.noise, noise, frame.units, measured)
+    else:
+        name, misfit = "quantised", Quantised(jpeg, frame.units, measured)
     strongest = max((max(model.correlation) for model in noise), default=0.0)
     grain = 1 if strongest <= WORTH_TELLING else 3 if strongest <= STRONGLY_CORRELATED else 5
     problem = Problem(measured=measured, weight=weight, operator=operator, misfit=misfit, grain=grain, guide=guide)

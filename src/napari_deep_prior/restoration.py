@@ -32,6 +32,7 @@ from .canvas import ArrayLike, Canvas
 from .devices import describe_device, free_memory, give_memory_back, resolve_device
 from .guides import Guides
 from .inputs import Inputs
+from .jpeg import JpegTables
 from .kernels import Kernel, Sampled, kernel_picture
 from .masks import spread_mask
 from .methods.guidance import Comparison
@@ -42,7 +43,7 @@ from .posing import Noise, estimate_channels, pose
 from .problem import Method, Problem, Step, Task
 from .resolution import consistency
 from .stacks import Index, sample, slice_axes, slices
-from .tasks import TASKS, default_preset, guided, learned, preset, suited, task_name
+from .tasks import TASKS, compressed, default_preset, guided, learned, preset, suited, task_name
 
 VERSION = importlib.metadata.version("napari-deep-prior")
 
@@ -99,6 +100,7 @@ class Restoration(Iterator[Step]):
         self._operator = task.operator(spatial_axes(self._letters), kernel=inputs.kernel)
         self._kernel = None if inputs.kernel is None else self._picture(inputs.kernel)
         self._remarks: list[str] = []
+        self._jpeg = inputs.jpeg
         self._canvas = Canvas(
             image, self._letters, self._slices, axes=self.axes, operator=self._operator,
             dtype=np.dtype(np.float32) if dtype == "float32" else kind,
@@ -238,7 +240,10 @@ class Restoration(Iterator[Step]):
             if self.slice_number == 1:
                 self._look(measured)
             guide, placed = self._guide(index, measured, weight)
-            problem, self.noise = pose(self.task, measured, weight, frame, models, operator=self._operator, guide=guide)
+            jpeg = self._compressed(measured, frame)
+            problem, self.noise = pose(
+                self.task, measured, weight, frame, models, operator=self._operator, guide=guide, jpeg=jpeg
+            )
             self._problem = problem
             self.method, reason = suited(self.task, self.method, problem)
             self._instead = reason or self._instead
@@ -290,6 +295,14 @@ class Restoration(Iterator[Step]):
             plane = plane if plane.ndim == 2 else plane[len(plane) // 2]
             self._operator, remarks = learned(self.task, self._operator, plane)
             self._remarks += remarks
+
+    def _compressed(self, measured: Tensor, frame: Frame) -> JpegTables | None:
+        """Return how a slice was compressed, where that is to be undone and can be told."""
+        factor, shift = (values.reshape(-1, *(1,) * (measured.ndim - 2)) for values in frame.units)
+        levels = np.moveaxis(measured[0].cpu().numpy() * factor + shift, 0, -1)
+        tables, remark = compressed(self.task, levels[..., 0] if levels.shape[-1] == 1 else levels, self._jpeg)
+        self._remarks += filter(None, [remark])
+        return tables
 
     def _guide(self, index: Index, measured: Tensor, weight: Tensor) -> tuple[Tensor | None, str]:
         """Return the guide of a slice, if there is one, and a sentence on where it lay."""
@@ -372,6 +385,7 @@ def restore(
     mask: Array | None = None,
     kernel: Array | Kernel | None = None,
     guide: Array | Sequence[Array] = (),
+    jpeg: JpegTables | None = None,
     device: str = "auto",
     dtype: ResultType = "same",
     diagnostics: bool = False,
@@ -398,6 +412,8 @@ def restore(
     guide : ndarray or sequence of ndarray, optional
         Other images of the same place, which show where edges are; each of the image's shape, or of its volumes or
         planes, colours last. Every slice is restored without them and with them, and the better answer is kept.
+    jpeg : JpegTables, optional
+        For tasks that undo compression: what :func:`~napari_deep_prior.jpeg.read_tables` reads from the file.
     device : str
         "auto", "cuda", "mps" or "cpu".
     dtype : {"same", "float32"}
@@ -431,6 +447,7 @@ def restore(
             mask=mask,
             kernel=kernel if kernel is None or isinstance(kernel, Kernel) else Sampled(np.asarray(kernel)),
             guides=[guide] if isinstance(guide, np.ndarray) else guide,
+            jpeg=jpeg,
         ),
         device=device,
         dtype=dtype,
@@ -470,6 +487,8 @@ def _verdict(comparison: Comparison) -> str:
 def name_of_result(name: str, task: Task) -> str:
     """Return a name for the restored version of something called ``name``."""
     done = task_name(task)
+    if done == "remove-artifacts":
+        return f"{name} without artefacts"
     return f"{name} {done}d" if done.endswith("e") else f"{name} {done}ed"
 
 

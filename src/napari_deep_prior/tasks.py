@@ -10,8 +10,18 @@ from typing import Annotated, Any, Literal, final
 
 from .axes import Array, MissingPixels
 from .blur_estimation import estimate_blur
+from .jpeg import JpegTables, tables_of_quality
+from .jpeg_traces import estimate_tables
 from .kernels import Area, Bicubic, Gaussian, Kernel, Lanczos2
-from .methods import METHODS, DeepImagePrior, Distillation, NonLocalFilling, NonLocalRidge, ZeroShotSR
+from .methods import (
+    METHODS,
+    DeepImagePrior,
+    Distillation,
+    NonLocalDeblocking,
+    NonLocalFilling,
+    NonLocalRidge,
+    ZeroShotSR,
+)
 from .networks.hourglass import Hourglass
 from .operators import Downsample, Identity, Operator
 from .problem import Method, Problem, Task
@@ -144,11 +154,40 @@ class Guided(Task):
         return Identity()
 
 
+@final
+@dataclass(frozen=True, kw_only=True)
+class RemoveArtifacts(Task):
+    """Remove the blocks and rings of JPEG compression, by what the file tells of its rounding, or the image itself."""
+
+    takes = frozenset({"jpeg", "guides"})
+
+    quality: Annotated[
+        int | None,
+        Setting(
+            "Quality",
+            "of the JPEG, 1 to 100, if neither a file nor the image tells it; empty: found",
+            1,
+            100,
+            advanced=False,
+        ),
+    ] = None
+
+    @property
+    def keeps_known(self) -> bool:
+        """No: every pixel was rounded with its block."""
+        return False
+
+    def operator(self, axes: str, *, kernel: Kernel | None = None) -> Identity:
+        """Return the identity: the loss is in the rounding, and a matter of the misfit."""
+        return Identity()
+
+
 TASKS: dict[str, type[Task]] = {
     "denoise": Denoise,
     "inpaint": Inpaint,
     "super-resolve": SuperResolve,
     "guide": Guided,
+    "remove-artifacts": RemoveArtifacts,
 }
 
 DEFAULT_PRESET = "balanced"
@@ -166,6 +205,9 @@ _PAPER = DeepImagePrior(
     precision="float32",
     network=Hourglass(channels=(128,) * 5, skip=(4,) * 5, normalise_joined=True, pointwise="all", padding="reflection"),
 )
+
+_NARROW = Hourglass(channels=(8, 16, 32, 64, 128), skip=(0, 0, 0, 4, 4))
+"""The paper's network for what repeats itself from block to block: it has hardly any fine features to show it with."""
 
 _DENOISING: Mapping[str, Method] = {
     "fast": NonLocalRidge(),
@@ -201,6 +243,18 @@ PRESETS: Mapping[str, Mapping[str, Method]] = {
         **_DENOISING,
         # Ulyanov et al. 2018, flash and no-flash: the guide alone is the code. Its rate of 0.1 gets stuck.
         "paper": dataclasses.replace(_PAPER, steps=600, jitter=0.0, code_channels=0),
+    },
+    "remove-artifacts": {
+        "fast": NonLocalDeblocking(passes=4),
+        "balanced": NonLocalDeblocking(),
+        "deep-image-prior": DeepImagePrior(steps=1200, network=_NARROW),
+        # Ulyanov et al. 2018, blind.
+        "paper": dataclasses.replace(
+            _PAPER,
+            steps=2400,
+            code_channels=3,
+            network=dataclasses.replace(_PAPER.network, channels=_NARROW.channels, skip=_NARROW.skip),
+        ),
     },
 }
 """Methods that are known to do well, by task and name."""
@@ -290,6 +344,28 @@ def learned(task: Task, operator: Operator, plane: Array) -> tuple[Operator, lis
         return operator, [*remarks, "the blur of a volume cannot be estimated; the bicubic kernel is taken"]
     blur = estimate_blur(plane, (operator.factors[0], operator.factors[1]))
     return Downsample(operator.factors, blur.kernel), [*remarks, blur.sentence]
+
+
+def compressed(task: Task, image: Array, given: JpegTables | None) -> tuple[JpegTables | None, str]:
+    """Return how an image was compressed, if the task is to undo that and it can be told, and a sentence for people.
+
+    Parameters
+    ----------
+    image : ndarray, (rows, columns) or (rows, columns, channels)
+        Grey levels, as they were decoded.
+    given : JpegTables or None
+        What its file tells.
+    """
+    if not isinstance(task, RemoveArtifacts):
+        return None, ""
+    if task.quality is not None:
+        return tables_of_quality(task.quality, colour=image.ndim == 3), f"taken for a JPEG of quality {task.quality}"
+    if given is not None:
+        return given, "how coarsely it was rounded is told by the file"
+    found = estimate_tables(image)
+    if found is None:
+        return None, "the image shows no trace of how it was compressed, and no file tells"
+    return found, "how coarsely it was rounded was found in the image"
 
 
 def guided(task: Task, method: Method) -> Method:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
+import imageio.v3 as imageio
 import numpy as np
 from napari.utils.transforms import Affine
 
 from ..alignment import refuse_no_overlap, resample
 from ..axes import Array, parse_axes, stack_axes
 from ..canvas import ArrayLike
+from ..jpeg import JpegTables, read_tables
 from ..posing import Noise, estimate_channels
 from ..problem import Task
 
@@ -198,6 +201,16 @@ def guide_of(guide: Image, layer: Image, source: Source, factors: Mapping[str, f
         refuse_no_overlap(covered, f"the guide {guide.name!r}")
         parts.append(np.where(covered, values, np.nan))
     return np.stack(parts, axis=-1) if guide.rgb else parts[0]
+
+
+def tables_of(layer: Image) -> JpegTables | None:
+    """Return how coarsely the file was rounded that a layer was opened from; None if it is no JPEG of its size."""
+    path = layer.source.path
+    if path is None or not Path(path).is_file():
+        return None
+    tables = read_tables(path)
+    fits = tables is not None and imageio.improps(path, plugin="pillow").shape == pixels_of(layer).shape
+    return tables if fits else None
 
 
 def _between(target: Image, source: Image | Labels) -> Array:

@@ -36,6 +36,7 @@ from ..tasks import (
     Denoise,
     Guided,
     Inpaint,
+    RemoveArtifacts,
     SuperResolve,
     default_preset,
     from_record,
@@ -45,7 +46,7 @@ from ..tasks import (
 from .curve import Curve
 from .form import Form, add_row, show_row
 from .inputs import GuideInput, KernelInput, MaskInput
-from .layers import Extent, Source, appearance, axes_of, noise_in_words, take
+from .layers import Extent, Source, appearance, axes_of, noise_in_words, tables_of, take
 from .run import Run
 from .worker import Outcome, Update
 
@@ -273,11 +274,12 @@ class TaskWidget(QWidget):
         task, method = self.task_form.read(), self.method_form.read()
         mask = None if self.mask_input is None else self.mask_input.read(layer, source)
         kernel = None if self.kernel_input is None else self.kernel_input.read()
+        jpeg = tables_of(layer) if "jpeg" in self.task.takes else None
 
         def posed(task: Task, guides: Sequence[Array] = ()) -> Restoration:
             return restore(
-                source.pixels, task, method, axes=source.axes, volume=volume, mask=mask, kernel=kernel, guide=guides,
-                device=self.device.value, dtype=self.dtype.value, diagnostics=self.diagnostics.value,
+                source.pixels, task, method, axes=source.axes, volume=volume, mask=mask, kernel=kernel,
+                guide=guides, jpeg=jpeg, device=self.device.value, dtype=self.dtype.value, diagnostics=self.diagnostics.value,
             )  # fmt: skip
 
         if not self.guide_input.layers.value:
@@ -500,6 +502,16 @@ class GuidedWidget(TaskWidget):
     """Dock of :class:`~napari_deep_prior.tasks.Guided`."""
 
     task = Guided()
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__(viewer)
+
+
+@final
+class RemoveArtifactsWidget(TaskWidget):
+    """Dock of :class:`~napari_deep_prior.tasks.RemoveArtifacts`."""
+
+    task = RemoveArtifacts()
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
