@@ -279,7 +279,8 @@ class TaskWidget(QWidget):
         def posed(task: Task, guides: Sequence[Array] = ()) -> Restoration:
             return restore(
                 source.pixels, task, method, axes=source.axes, volume=volume, mask=mask, kernel=kernel,
-                guide=guides, jpeg=jpeg, device=self.device.value, dtype=self.dtype.value, diagnostics=self.diagnostics.value,
+                guide=guides, jpeg=jpeg, device=self.device.value, dtype=self.dtype.value,
+                diagnostics=self.diagnostics.value,
             )  # fmt: skip
 
         if not self.guide_input.layers.value:
