@@ -100,9 +100,8 @@ class ZeroShotSR(Method):
         if reason := sections.limits(problem.operator):
             return reason
         side = min(problem.measured.shape[-2:])
-        if side < lessons.SMALLEST_SIDE:
-            return f"the image is only {side} pixels wide, and there is nothing to learn from below 8"
-        return ""
+        small = f"the image is only {side} pixels wide, and what is learned from needs {lessons.SMALLEST_SIDE}"
+        return small if side < lessons.SMALLEST_SIDE else ""
 
     def fit(self, problem: Problem) -> Iterator[Step]:
         """Yield one step per training step; the image of the last one is the answer.
