@@ -66,7 +66,7 @@ class ZeroShotSR(Method):
     Fails where an image has no patterns that recur at other scales: there it sharpens edges, and no more.
     """
 
-    steps: Annotated[int, Setting("Steps", "the most training steps", 1, 1_000_000, False)] = 1800
+    steps: Annotated[int, Setting("Steps", "the most training steps", 1, 1_000_000, False)] = 1200
     rate: Annotated[float, Setting("Learning rate", "step size of the optimizer at its largest", 1e-6, 1.0)] = 0.002
     rate_policy: Annotated[
         Literal["cosine", "slope"],
