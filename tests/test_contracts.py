@@ -41,7 +41,7 @@ SETTINGS = (
     [pytest.param(kind(), id=name) for table in (TASKS, METHODS, NETWORKS) for name, kind in table.items()]
     + [pytest.param(PRESETS[task][name], id=f"{task}-{name}") for task in PRESETS for name in PRESETS[task]]
 )  # fmt: skip
-SMALLEST = {"non-local-ridge": 8, "non-local-filling": 8, "distillation": 8, "zero-shot-sr": 8}
+SMALLEST = {"non-local-ridge": 8, "non-local-filling": 8, "distillation": 8, "zero-shot-sr": 4}
 """Pixels along a side below which a method refuses an image, with a sentence."""
 
 ONLY_FOR = {"zero-shot-sr": "super-resolve"}

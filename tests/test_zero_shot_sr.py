@@ -270,7 +270,7 @@ def test_strips_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> No
     ("operator", "shape", "reason"),
     [
         (Identity(), (32, 32), "nothing is to be enlarged"),
-        (Downsample((2.0, 2.0), Bicubic()), (7, 32), "only 7 pixels wide"),
+        (Downsample((2.0, 2.0), Bicubic()), (3, 32), "only 3 pixels wide"),
         (Downsample((2.0, 2.0, 2.0), Bicubic()), (16, 16, 16), "enlarge the planes first, and then the result in Z"),
     ],
 )

@@ -229,7 +229,7 @@ PRESETS: Mapping[str, Mapping[str, Method]] = {
     "super-resolve": {
         "fast": NonLocalFilling(passes=6, reach=6, alike=30),
         "balanced": NonLocalFilling(passes=12),
-        "zero-shot-fast": ZeroShotSR(steps=500, gradual=0),
+        "zero-shot-fast": ZeroShotSR(steps=400, gradual=0),
         "zero-shot": ZeroShotSR(),
         # Shocher et al. 2018: the learning, the network and the median; no patches.
         "zero-shot-paper": ZeroShotSR(

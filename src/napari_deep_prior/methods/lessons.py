@@ -31,8 +31,8 @@ LEAST_WEIGHT = 1e-6
 MOST_PIXELS = 1 << 22
 """Pixels of a volume that are learned from, in planes spread over all of it: more would only take memory."""
 
-SMALLEST_SIDE = 8
-"""Pixels along a side of the image from which on there is something to learn."""
+SMALLEST_SIDE = 4
+"""Pixels along a side from which on there is something to learn."""
 
 
 @final

@@ -66,7 +66,7 @@ class ZeroShotSR(Method):
     Fails where an image has no patterns that recur at other scales: there it sharpens edges, and no more.
     """
 
-    steps: Annotated[int, Setting("Steps", "the most training steps", 1, 1_000_000, False)] = 1800
+    steps: Annotated[int, Setting("Steps", "the most training steps", 1, 1_000_000, False)] = 1200
     rate: Annotated[float, Setting("Learning rate", "step size of the optimizer at its largest", 1e-6, 1.0)] = 0.002
     rate_policy: Annotated[
         Literal["cosine", "slope"],
@@ -100,9 +100,8 @@ class ZeroShotSR(Method):
         if reason := sections.limits(problem.operator):
             return reason
         side = min(problem.measured.shape[-2:])
-        if side < lessons.SMALLEST_SIDE:
-            return f"the image is only {side} pixels wide, and there is nothing to learn from below 8"
-        return ""
+        small = f"the image is only {side} pixels wide, and what is learned from needs {lessons.SMALLEST_SIDE}"
+        return small if side < lessons.SMALLEST_SIDE else ""
 
     def fit(self, problem: Problem) -> Iterator[Step]:
         """Yield one step per training step; the image of the last one is the answer.
