@@ -117,6 +117,13 @@ def test_images_of_any_size_from_a_patch_on(name: str, shape: tuple[int, int]) -
     assert np.abs(result.astype(float) - measured).mean() < 15
 
 
+@pytest.mark.parametrize(("name", "top", "least"), [("coins", 20, 0.15), ("camera", 40, 0.4)])
+def test_blocks_that_reach_beyond_the_edge_are_restored_too(name: str, top: int, least: float) -> None:
+    picture = np.ascontiguousarray(PICTURES[name][top : top + 12, :75])
+    before = compressed(picture, 10)
+    assert psnr(restored(before, 10), picture) > psnr(before, picture) + least
+
+
 @pytest.mark.parametrize("quality", [10, 30, 100])
 def test_flat_images_with_an_edge_keep_it(quality: int) -> None:
     picture = np.full((40, 48), 90, np.uint8)

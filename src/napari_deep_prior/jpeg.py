@@ -303,9 +303,12 @@ class Quantised(Misfit):
             How far a coefficient may be from the middle of its interval, in steps: all of the interval, or less where
             ``image`` is an estimate with errors of its own, which the middle has none of.
         """
-        differences = self.cosine((image - measured) * self.factor)
-        excess = [steps - steps.clamp(-width, width) for steps in differences]
-        return image - self.cosine.image(excess, tuple(image.shape[2:])) / self.factor
+        rows, columns = image.shape[2:]
+        # Beyond the edge the last differences are repeated; zeros would hold the pixels at the edge where they are.
+        differences = self._whole((image - measured) * self.factor)
+        excess = [steps - steps.clamp(-width, width) for steps in self.cosine(differences)]
+        change = self.cosine.image(excess, tuple(differences.shape[2:]))[..., :rows, :columns]
+        return image - change / self.factor
 
     def again(self, image: Tensor, *, offset: tuple[int, int] = (0, 0)) -> Tensor:
         """Return what an image (1, C, H, W) becomes if it is compressed by the same tables and decoded.
@@ -315,12 +318,10 @@ class Quantised(Misfit):
         offset : (int, int)
             Rows and columns by which the first block begins before the image.
         """
-        rows, columns = self.period
         height, width = image.shape[2:]
         top, left = offset
         # Beyond the edge the last pixels are repeated, as encoders do.
-        padding = (left, -(left + width) % columns, top, -(top + height) % rows)
-        levels = functional.pad(image, padding, mode="replicate") * self.factor + (self.shift - MIDDLE)
+        levels = self._whole(image, offset) * self.factor + (self.shift - MIDDLE)
         rounded = self.cosine.image([steps.round() for steps in self.cosine(levels)], tuple(levels.shape[2:]))
         inside = rounded[..., top : top + height, left : left + width]
         return (inside - (self.shift - MIDDLE)) / self.factor
@@ -330,6 +331,12 @@ class Quantised(Misfit):
         """Return the rows and columns after which the blocks of all channels begin anew."""
         rows, columns = (BLOCK * max(factors) for factors in zip(*self.cosine.sampling, strict=True))
         return rows, columns
+
+    def _whole(self, values: Tensor, offset: tuple[int, int] = (0, 0)) -> Tensor:
+        """Return values (1, C, H, W) with the last ones repeated up to whole blocks, which begin ``offset`` before."""
+        (rows, columns), (height, width), (top, left) = self.period, values.shape[2:], offset
+        padding = (left, -(left + width) % columns, top, -(top + height) % rows)
+        return functional.pad(values, padding, mode="replicate")
 
     def stabilise(self, measured: Tensor) -> Tensor:
         """Return the values over one grey level, to which a decoder rounds; JPEG has no noise of one strength."""
