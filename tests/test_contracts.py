@@ -153,7 +153,8 @@ def posed(name: str, measured: torch.Tensor) -> Problem:
     channels = measured.shape[1]
     axes = "CZYX" if measured.ndim == 5 else "CYX"
     frame = Frame(axes, np.zeros(channels), np.ones(channels))
-    return pose(task, measured, torch.ones_like(measured), frame, ())[0]
+    operator = task.operator(axes[1:])
+    return pose(task, measured, torch.ones_like(measured), frame, (), operator=operator)[0]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -347,11 +348,10 @@ LEVELS = (
         "phantom",
         "collaborative",
         "alignment",
-        "spectrum",
     },
     {"networks", "misfit", "stacks", "operators", "masks", "spectrum"},
     {"problem", "jpeg", "canvas", "guides", "resolution", "blur_estimation"},
-    {"inputs"},
+    {"inputs", "jpeg_traces"},
     {"methods", "posing", "diagnostics"},
     {"settings", "axes", "noise", "kernels", "devices", "metrics", "io", "phantom", "collaborative", "alignment"},
     {"networks", "misfit", "stacks", "operators", "masks"},

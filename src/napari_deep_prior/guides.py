@@ -18,6 +18,9 @@ from .stacks import Index
 SAME = 0.9999
 """Correlation from which two images are the same one."""
 
+ENOUGH = 16
+"""Pixels from which a correlation tells that."""
+
 MOST_COLOURS = 4
 """Length of a guide's last axis up to which it is taken for colours."""
 
@@ -149,7 +152,12 @@ def _refuse_copy(values: Array, target: Array) -> None:
     for channel in values:
         for known, where in zip(own, np.isfinite(target), strict=True):
             ours = channel[where]
-            if known.size > 1 and known.std() > 0 and ours.std() > 0 and abs(np.corrcoef(known, ours)[0, 1]) > SAME:
+            if (
+                known.size >= ENOUGH
+                and known.std() > 0
+                and ours.std() > 0
+                and abs(np.corrcoef(known, ours)[0, 1]) > SAME
+            ):
                 raise ValueError("the guide is a copy of the image, noise and all: choose another image of the place")
 
 

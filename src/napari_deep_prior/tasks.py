@@ -245,7 +245,7 @@ PRESETS: Mapping[str, Mapping[str, Method]] = {
         "paper": dataclasses.replace(_PAPER, steps=600, jitter=0.0, code_channels=0),
     },
     "remove-artifacts": {
-        "fast": NonLocalDeblocking(passes=4),
+        "fast": NonLocalDeblocking(passes=4, alike=25, reach=8),
         "balanced": NonLocalDeblocking(),
         "deep-image-prior": DeepImagePrior(steps=1200, network=_NARROW),
         # Ulyanov et al. 2018, blind.
