@@ -12,10 +12,11 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from napari_deep_prior.methods import DeepImagePrior
 from napari_deep_prior.networks import Hourglass
 from napari_deep_prior.phantom import Camera
+from napari_deep_prior.presets import preset
 from napari_deep_prior.problem import Method, Task
 from napari_deep_prior.restoration import Restoration, restore
 from napari_deep_prior.settings import replace_flat
-from napari_deep_prior.tasks import Denoise, preset
+from napari_deep_prior.tasks import Denoise
 
 Pair = tuple[np.ndarray, np.ndarray]
 

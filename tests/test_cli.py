@@ -19,9 +19,10 @@ from PIL import Image
 from napari_deep_prior import io
 from napari_deep_prior.cli import DONE, FAILED, INTERRUPTED, _add_common, _method, _parser, main
 from napari_deep_prior.devices import DEVICES, available_devices
+from napari_deep_prior.presets import PRESETS
 from napari_deep_prior.restoration import VERSION, restore
 from napari_deep_prior.settings import flat_fields, replace_flat
-from napari_deep_prior.tasks import PRESETS, TASKS, from_record
+from napari_deep_prior.tasks import TASKS, from_record
 
 QUICK = ["--preset", "deep-image-prior", "--channels", "8,8", "--skip", "2,2", "--code-channels", "4"]
 QUICK += ["--precision", "float32", "--device", "cpu"]

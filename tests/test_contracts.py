@@ -24,10 +24,11 @@ from napari_deep_prior.networks import NETWORKS
 from napari_deep_prior.networks.hourglass import initialise
 from napari_deep_prior.operators import OPERATORS, Downsample, Identity, Operator
 from napari_deep_prior.posing import pose
+from napari_deep_prior.presets import DEFAULT_PRESET, PRESETS, preset
 from napari_deep_prior.problem import Method, Problem
 from napari_deep_prior.restoration import restore
 from napari_deep_prior.settings import Settings, fields, flat_fields, replace_flat
-from napari_deep_prior.tasks import DEFAULT_PRESET, PRESETS, TASKS, from_record, preset, task_name
+from napari_deep_prior.tasks import TASKS, from_record, task_name
 
 PACKAGE = Path(napari_deep_prior.__file__).parent
 SHAPES = [(1, 2), (2, 1), (3, 3), (5, 8), (17, 13), (1, 1, 3), (2, 5, 7), (3, 8, 5)]
@@ -354,11 +355,12 @@ LEVELS = (
         "collaborative",
         "alignment",
     },
-    {"networks", "misfit", "stacks", "operators", "masks", "spectrum"},
+    {"networks", "misfit", "stacks", "failures", "operators", "masks", "spectrum"},
     {"problem", "jpeg", "canvas", "guides", "resolution", "blur_estimation"},
     {"inputs", "jpeg_traces"},
     {"methods", "posing", "diagnostics"},
     {"tasks"},
+    {"presets", "traces"},
     {"restoration"},
     {"cli"},
     {"__main__"},

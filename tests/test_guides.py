@@ -13,7 +13,7 @@ from napari_deep_prior.kernels import Area
 from napari_deep_prior.methods.guidance import Comparison
 from napari_deep_prior.noise import NoiseModel
 from napari_deep_prior.operators import Downsample, Identity
-from napari_deep_prior.tasks import guided
+from napari_deep_prior.presets import guided
 
 SHARED = ((18, 18), (20, 50), (48, 20), (75, 75), (72, 45), (45, 70))
 ONLY_IN_TARGET, ONLY_IN_GUIDE = (20, 78), (75, 18)

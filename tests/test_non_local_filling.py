@@ -16,9 +16,10 @@ from napari_deep_prior.methods.stopping import JUDGES, hide_like
 from napari_deep_prior.misfit import Gaussian
 from napari_deep_prior.operators import Identity
 from napari_deep_prior.phantom import Camera, cells
+from napari_deep_prior.presets import preset
 from napari_deep_prior.problem import Problem
 from napari_deep_prior.restoration import restore
-from napari_deep_prior.tasks import Denoise, Inpaint, preset
+from napari_deep_prior.tasks import Denoise, Inpaint
 
 FAST = preset(Inpaint(), "fast")
 QUICK = NonLocalFilling(passes=3, alike=12, reach=4)

@@ -12,17 +12,13 @@ import pytest
 import torch
 
 from napari_deep_prior.axes import MissingPixelsError
+from napari_deep_prior.failures import OutOfMemoryError, RestorationError
 from napari_deep_prior.methods import DeepImagePrior
 from napari_deep_prior.networks import Hourglass
+from napari_deep_prior.presets import preset
 from napari_deep_prior.problem import Method, Problem, Step
-from napari_deep_prior.restoration import (
-    VERSION,
-    OutOfMemoryError,
-    RestorationError,
-    name_of_result,
-    restore,
-)
-from napari_deep_prior.tasks import Denoise, Inpaint, SuperResolve, from_record, preset
+from napari_deep_prior.restoration import VERSION, name_of_result, restore
+from napari_deep_prior.tasks import Denoise, Inpaint, SuperResolve, from_record
 
 Make = Callable[..., DeepImagePrior]
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -17,9 +17,10 @@ from skimage import data
 
 from napari_deep_prior import DeepImagePrior, Denoise, NonLocalFilling, SuperResolve, io, restore
 from napari_deep_prior.cli import DONE, FAILED, main
+from napari_deep_prior.failures import OutOfMemoryError
 from napari_deep_prior.metrics import psnr
 from napari_deep_prior.phantom import Camera, cells
-from napari_deep_prior.restoration import OutOfMemoryError, Restoration, name_of_result
+from napari_deep_prior.restoration import Restoration, name_of_result
 from napari_deep_prior.tasks import from_record
 
 Make = Callable[..., DeepImagePrior]

@@ -9,11 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .failures import OutOfMemoryError, RestorationError
     from .methods import DeepImagePrior, Distillation, NonLocalDeblocking, NonLocalFilling, NonLocalRidge, ZeroShotSR
     from .networks import Hourglass, Plain, UNet
+    from .presets import preset
     from .problem import Problem, Step
-    from .restoration import OutOfMemoryError, Restoration, RestorationError, restore
-    from .tasks import Denoise, Guided, Inpaint, RemoveArtifacts, SuperResolve, preset
+    from .restoration import Restoration, restore
+    from .tasks import Denoise, Guided, Inpaint, RemoveArtifacts, SuperResolve
 
 _HOMES = {
     "DeepImagePrior": ".methods",
@@ -25,17 +27,17 @@ _HOMES = {
     "NonLocalDeblocking": ".methods",
     "NonLocalFilling": ".methods",
     "NonLocalRidge": ".methods",
-    "OutOfMemoryError": ".restoration",
+    "OutOfMemoryError": ".failures",
     "Plain": ".networks",
     "Problem": ".problem",
     "RemoveArtifacts": ".tasks",
     "Restoration": ".restoration",
-    "RestorationError": ".restoration",
+    "RestorationError": ".failures",
     "Step": ".problem",
     "SuperResolve": ".tasks",
     "UNet": ".networks",
     "ZeroShotSR": ".methods",
-    "preset": ".tasks",
+    "preset": ".presets",
     "restore": ".restoration",
 }
 

@@ -17,13 +17,15 @@ from tqdm import tqdm
 from . import io, metrics
 from .axes import Array, channel_position, sample_count
 from .devices import DEVICES, describe_device, why_no_gpu
+from .failures import RestorationError
 from .jpeg import read_tables
 from .kernels import Kernel, parse_kernel
 from .methods import METHODS
+from .presets import DEFAULT_PRESET, PRESETS, default_preset, preset
 from .problem import Method, Task
-from .restoration import VERSION, Restoration, RestorationError, restore
+from .restoration import VERSION, Restoration, restore
 from .settings import Field, flat_fields, parse_numbers, replace_flat
-from .tasks import DEFAULT_PRESET, PRESETS, TASKS, SuperResolve, default_preset, isotropic, preset
+from .tasks import TASKS, SuperResolve, isotropic
 
 DONE, FAILED, INTERRUPTED = 0, 2, 130
 """Exit codes: all went well; a sentence on the error stream says what did not; Ctrl-C (128 + SIGINT)."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import re
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, Literal, Self, final
 
 import numpy as np
@@ -29,7 +27,8 @@ from .axes import (
     to_planes,
 )
 from .canvas import ArrayLike, Canvas
-from .devices import describe_device, free_memory, give_memory_back, resolve_device
+from .devices import describe_device, give_memory_back, resolve_device
+from .failures import errors_as_sentences, refuse_without_memory
 from .guides import Guides
 from .inputs import Inputs
 from .jpeg import JpegTables
@@ -40,25 +39,16 @@ from .misfit import Gaussian
 from .noise import NoiseModel
 from .operators import Downsample
 from .posing import Noise, estimate_channels, pose
+from .presets import default_preset, guided, preset, suited
 from .problem import Method, Problem, Step, Task
 from .resolution import consistency
 from .stacks import Index, sample, slice_axes, slices
-from .tasks import TASKS, compressed, default_preset, guided, learned, preset, suited, task_name
+from .tasks import TASKS, task_name
+from .traces import compressed, learned
 
 VERSION = importlib.metadata.version("napari-deep-prior")
 
-OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "could not create a primitive")
-"""What the libraries under PyTorch say on the CPU when there is no memory left."""
-
 ResultType = Literal["same", "float32"]
-
-
-class RestorationError(Exception):
-    """A run that failed while it was under way, in one sentence. What was restored so far is kept."""
-
-
-class OutOfMemoryError(RestorationError):
-    """The device has not enough memory for this image with these settings."""
 
 
 @final
@@ -201,7 +191,7 @@ class Restoration(Iterator[Step]):
         RestorationError
             If the device fails or its memory does not suffice; :attr:`image` still is the answer so far.
         """
-        with _errors_as_sentences(self.device):
+        with errors_as_sentences(self.device):
             return next(self._steps)
 
     def __enter__(self) -> Self:
@@ -370,9 +360,7 @@ class Restoration(Iterator[Step]):
         method = suited(self.task, self.method, problem)[0]
         ways = [method] if guide is None else [method, guided(self.task, method)]
         needed = max(way.memory(problem) for way in ways)
-        free = free_memory(self.device)
-        if needed > free:
-            raise OutOfMemoryError(_no_memory(self.device, f"this run needs about {_gigabytes(needed)}", free))
+        refuse_without_memory(self.device, needed)
 
 
 def restore(
@@ -490,40 +478,3 @@ def name_of_result(name: str, task: Task) -> str:
     if done == "remove-artifacts":
         return f"{name} without artefacts"
     return f"{name} {done}d" if done.endswith("e") else f"{name} {done}ed"
-
-
-@contextmanager
-def _errors_as_sentences(device: torch.device) -> Iterator[None]:
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise OutOfMemoryError(_no_memory(device, _asked_for(error), free_memory(device))) from error
-    except RuntimeError as error:
-        # On the CPU neither the allocator nor oneDNN, whose primitives need memory, has an error type of its own.
-        if any(words in str(error) for words in OUT_OF_MEMORY_WORDS):
-            raise OutOfMemoryError(_no_memory(device, _asked_for(error), free_memory(device))) from error
-        raise RestorationError(f"the run on {device} failed: {_first_sentence(error)}") from error
-
-
-def _no_memory(device: torch.device, needed: str, free: int) -> str:
-    return (
-        f"not enough memory on {device}: {needed}, {_gigabytes(free)} are free. Crop the image, choose fewer or "
-        "smaller 'channels', restore a stack slice by slice, or close other programs"
-    )
-
-
-def _asked_for(error: BaseException) -> str:
-    """Return what an allocator could not give, without the places in its source code."""
-    found = re.search(r"allocate ([\d.]+) ?(bytes|[KMGT]iB)", str(error))
-    if found is None:
-        return "the run asked for more than there is"
-    amount = _gigabytes(int(found[1])) if found[2] == "bytes" else f"{found[1]} {found[2]}"
-    return f"the run asked for {amount} more"
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB"
-
-
-def _first_sentence(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, final
 
-from .axes import Array, MissingPixels
-from .blur_estimation import estimate_blur
-from .jpeg import JpegTables, tables_of_quality
-from .jpeg_traces import estimate_tables
+from .axes import MissingPixels
 from .kernels import Area, Bicubic, Gaussian, Kernel, Lanczos2
 from .methods import (
     METHODS,
-    DeepImagePrior,
-    Distillation,
-    NonLocalDeblocking,
-    NonLocalFilling,
-    NonLocalRidge,
-    ZeroShotSR,
 )
-from .networks.hourglass import Hourglass
-from .operators import Downsample, Identity, Operator
-from .problem import Method, Problem, Task
-from .resolution import oversampling
+from .operators import Downsample, Identity
+from .problem import Method, Task
 from .settings import Setting
 
 
@@ -190,116 +178,6 @@ TASKS: dict[str, type[Task]] = {
     "remove-artifacts": RemoveArtifacts,
 }
 
-DEFAULT_PRESET = "balanced"
-
-# Ulyanov et al. 2018: the denoising notebook's network and numbers.
-_PAPER = DeepImagePrior(
-    steps=3000,
-    stop="none",
-    code_channels=32,
-    jitter_source="fresh",
-    jitter_warmup=0,
-    optimizer="adam",
-    start_at_median=False,
-    code_range=0.1,
-    precision="float32",
-    network=Hourglass(channels=(128,) * 5, skip=(4,) * 5, normalise_joined=True, pointwise="all", padding="reflection"),
-)
-
-_NARROW = Hourglass(channels=(8, 16, 32, 64, 128), skip=(0, 0, 0, 4, 4))
-"""The paper's network for what repeats itself from block to block: it has hardly any fine features to show it with."""
-
-_DENOISING: Mapping[str, Method] = {
-    "fast": NonLocalRidge(),
-    "balanced": Distillation(),
-    "best": Distillation(steps=3000, members=2),
-    "deep-image-prior": DeepImagePrior(),
-}
-
-PRESETS: Mapping[str, Mapping[str, Method]] = {
-    "denoise": {**_DENOISING, "paper": _PAPER},
-    "inpaint": {
-        "fast": NonLocalFilling(passes=8),
-        "balanced": NonLocalFilling(),
-        "best": NonLocalFilling(passes=36, reach=15, alike=60),
-        "deep-image-prior": DeepImagePrior(steps=2000, patience=300),
-        # Ulyanov et al. 2018: single pixels missing. Other holes: see docs/inpainting.md.
-        "paper": dataclasses.replace(_PAPER, steps=11000, rate=0.001, jitter=0.03),
-    },
-    "super-resolve": {
-        "fast": NonLocalFilling(passes=6, reach=6, alike=30),
-        "balanced": NonLocalFilling(passes=12),
-        "zero-shot-fast": ZeroShotSR(steps=400, gradual=0),
-        "zero-shot": ZeroShotSR(),
-        # Shocher et al. 2018: the learning, the network and the median; no patches.
-        "zero-shot-paper": ZeroShotSR(
-            steps=3000, rate=0.001, rate_policy="slope", crop=128, gradual=0, denoising="no", patches=False
-        ),
-        "deep-image-prior": DeepImagePrior(steps=1500, patience=300, held_out=0.02),
-        # Ulyanov et al. 2018, for a factor of 4.
-        "paper": dataclasses.replace(_PAPER, steps=2000, jitter=0.03),
-    },
-    "guide": {
-        **_DENOISING,
-        # Ulyanov et al. 2018, flash and no-flash: the guide alone is the code. Its rate of 0.1 gets stuck.
-        "paper": dataclasses.replace(_PAPER, steps=600, jitter=0.0, code_channels=0),
-    },
-    "remove-artifacts": {
-        "fast": NonLocalDeblocking(passes=4, alike=25, reach=8),
-        "balanced": NonLocalDeblocking(),
-        "deep-image-prior": DeepImagePrior(steps=1200, network=_NARROW),
-        # Ulyanov et al. 2018, blind.
-        "paper": dataclasses.replace(
-            _PAPER,
-            steps=2400,
-            code_channels=3,
-            network=dataclasses.replace(_PAPER.network, channels=_NARROW.channels, skip=_NARROW.skip),
-        ),
-    },
-}
-"""Methods that are known to do well, by task and name."""
-
-
-def default_preset(task: Task, *, volume: bool) -> str:
-    """Return the name of the preset that is taken where none is chosen.
-
-    To denoise a volume, a network that sees all of its depth is better than what works in planes; along Z an image is
-    enlarged by what its planes teach.
-    """
-    if isinstance(task, SuperResolve) and task.z_factor > 1:
-        return "zero-shot"
-    return "deep-image-prior" if volume and task.removes_noise else DEFAULT_PRESET
-
-
-def preset(task: Task, name: str = DEFAULT_PRESET) -> Method:
-    """Return the preset method of a task.
-
-    Raises
-    ------
-    ValueError
-        If the task has no preset of that name.
-    """
-    presets = PRESETS[task_name(task)]
-    if name not in presets:
-        raise ValueError(f"there is no preset {name!r}; choose one of {', '.join(presets)}")
-    return presets[name]
-
-
-def suited(task: Task, method: Method, problem: Problem) -> tuple[Method, str]:
-    """Return the method and an empty text, or the deep image prior and why it stands in: it can try any problem.
-
-    Raises
-    ------
-    ValueError
-        If it is the deep image prior itself that cannot solve it.
-    """
-    reason = method.limits(problem)
-    if not reason:
-        return method, ""
-    if isinstance(method, DeepImagePrior):
-        raise ValueError(reason)
-    return guided(task, method), f"{reason}: the deep image prior was used instead"
-
 
 def isotropic(spacing: Mapping[str, float]) -> SuperResolve:
     """Return the task that makes the voxels of a volume cubes, by more planes.
@@ -322,55 +200,6 @@ def isotropic(spacing: Mapping[str, float]) -> SuperResolve:
     if not depth > 1.01 * column:
         raise ValueError(f"the planes are {depth:g} apart and the pixels {column:g} wide: nothing is to be enlarged")
     return SuperResolve(factor=1.0, z_factor=depth / column)
-
-
-def learned(task: Task, operator: Operator, plane: Array) -> tuple[Operator, list[str]]:
-    """Return the operator with what only the image can tell, and sentences for people.
-
-    Parameters
-    ----------
-    plane : ndarray, (rows, columns)
-        A plane of what is to be enlarged, its channels averaged.
-    """
-    if not isinstance(operator, Downsample) or not isinstance(task, SuperResolve):
-        return operator, []
-    found = oversampling(plane)
-    remarks = [found.sentence] if found.oversampled and max(operator.factors[-2:]) > 1 else []
-    if len(operator.factors) == 3 and operator.factors[0] > 1:
-        remarks.append("planes were made up by what the others show: right for cells and nuclei, not for layers")
-    if task.blur != "estimated":
-        return operator, remarks
-    if len(operator.factors) != 2:
-        return operator, [*remarks, "the blur of a volume cannot be estimated; the bicubic kernel is taken"]
-    blur = estimate_blur(plane, (operator.factors[0], operator.factors[1]))
-    return Downsample(operator.factors, blur.kernel), [*remarks, blur.sentence]
-
-
-def compressed(task: Task, image: Array, given: JpegTables | None) -> tuple[JpegTables | None, str]:
-    """Return how an image was compressed, if the task is to undo that and it can be told, and a sentence for people.
-
-    Parameters
-    ----------
-    image : ndarray, (rows, columns) or (rows, columns, channels)
-        Grey levels, as they were decoded.
-    given : JpegTables or None
-        What its file tells.
-    """
-    if not isinstance(task, RemoveArtifacts):
-        return None, ""
-    if task.quality is not None:
-        return tables_of_quality(task.quality, colour=image.ndim == 3), f"taken for a JPEG of quality {task.quality}"
-    if given is not None:
-        return given, "how coarsely it was rounded is told by the file"
-    found = estimate_tables(image)
-    if found is None:
-        return None, "the image shows no trace of how it was compressed, and no file tells"
-    return found, "how coarsely it was rounded was found in the image"
-
-
-def guided(task: Task, method: Method) -> Method:
-    """Return how a task is done with a guide, if ``method`` is how it is done without: by the deep image prior."""
-    return method if method.takes_guide else dataclasses.replace(preset(task, "deep-image-prior"), seed=method.seed)
 
 
 def from_record(record: Mapping[str, Any]) -> tuple[Task, Method]:

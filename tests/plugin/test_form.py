@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from napari_deep_prior.plugin.form import Form
+from napari_deep_prior.presets import PRESETS
 from napari_deep_prior.settings import flat_fields
-from napari_deep_prior.tasks import PRESETS, TASKS
+from napari_deep_prior.tasks import TASKS
 
 ALL = [method for presets in PRESETS.values() for method in presets.values()] + [task() for task in TASKS.values()]
 

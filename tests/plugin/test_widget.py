@@ -14,8 +14,9 @@ from qtpy.QtCore import Qt
 from napari_deep_prior import DeepImagePrior, Denoise, Hourglass, restore
 from napari_deep_prior.phantom import Camera, cells
 from napari_deep_prior.plugin import run as run_module
+from napari_deep_prior.presets import PRESETS
 from napari_deep_prior.problem import Method
-from napari_deep_prior.tasks import PRESETS, from_record
+from napari_deep_prior.tasks import from_record
 
 from .conftest import LONG, QUICK
 

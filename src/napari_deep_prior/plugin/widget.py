@@ -27,22 +27,12 @@ from superqt import QCollapsible
 
 from ..axes import Array, MissingPixelsError, stack_axes
 from ..devices import available_devices, describe_device, resolve_device, why_no_gpu
+from ..failures import RestorationError
 from ..io import RECORD
+from ..presets import DEFAULT_PRESET, PRESETS, default_preset
 from ..problem import Method, Task
-from ..restoration import Restoration, RestorationError, name_of_result, restore
-from ..tasks import (
-    DEFAULT_PRESET,
-    PRESETS,
-    Denoise,
-    Guided,
-    Inpaint,
-    RemoveArtifacts,
-    SuperResolve,
-    default_preset,
-    from_record,
-    isotropic,
-    task_name,
-)
+from ..restoration import Restoration, name_of_result, restore
+from ..tasks import Denoise, Guided, Inpaint, RemoveArtifacts, SuperResolve, from_record, isotropic, task_name
 from .curve import Curve
 from .form import Form, add_row, show_row
 from .inputs import GuideInput, KernelInput, MaskInput

@@ -1,0 +1,67 @@
+"""Failures of a run, in sentences: what the device lacked, and what helps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from .devices import free_memory
+
+OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "could not create a primitive")
+"""What the libraries under PyTorch say on the CPU when there is no memory left."""
+
+
+class RestorationError(Exception):
+    """A run that failed while it was under way, in one sentence. What was restored so far is kept."""
+
+
+class OutOfMemoryError(RestorationError):
+    """The device has not enough memory for this image with these settings."""
+
+
+@contextmanager
+def errors_as_sentences(device: torch.device) -> Iterator[None]:
+    """Turn what a device raises within the context into a :class:`RestorationError`."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise OutOfMemoryError(_no_memory(device, _asked_for(error), free_memory(device))) from error
+    except RuntimeError as error:
+        # On the CPU neither the allocator nor oneDNN, whose primitives need memory, has an error type of its own.
+        if any(words in str(error) for words in OUT_OF_MEMORY_WORDS):
+            raise OutOfMemoryError(_no_memory(device, _asked_for(error), free_memory(device))) from error
+        raise RestorationError(f"the run on {device} failed: {_first_sentence(error)}") from error
+
+
+def refuse_without_memory(device: torch.device, needed: int) -> None:
+    """Raise an :class:`OutOfMemoryError` if a device has less memory than the bytes that are needed."""
+    free = free_memory(device)
+    if needed > free:
+        raise OutOfMemoryError(_no_memory(device, f"this run needs about {_gigabytes(needed)}", free))
+
+
+def _no_memory(device: torch.device, needed: str, free: int) -> str:
+    return (
+        f"not enough memory on {device}: {needed}, {_gigabytes(free)} are free. Crop the image, choose fewer or "
+        "smaller 'channels', restore a stack slice by slice, or close other programs"
+    )
+
+
+def _asked_for(error: BaseException) -> str:
+    """Return what an allocator could not give, without the places in its source code."""
+    found = re.search(r"allocate ([\d.]+) ?(bytes|[KMGT]iB)", str(error))
+    if found is None:
+        return "the run asked for more than there is"
+    amount = _gigabytes(int(found[1])) if found[2] == "bytes" else f"{found[1]} {found[2]}"
+    return f"the run asked for {amount} more"
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB"
+
+
+def _first_sentence(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
