@@ -22,7 +22,7 @@ from napari_deep_prior.operators import Downsample, Identity, Operator
 from napari_deep_prior.problem import Problem
 
 SMALL = Plain(channels=(32,) * 4)
-QUICK = ZeroShotSR(steps=150, crop=48, examples=2, network=SMALL, precision="float32")
+QUICK = ZeroShotSR(steps=120, crop=48, examples=2, network=SMALL, precision="float32")
 TINY = dataclasses.replace(QUICK, steps=3, crop=16, network=Plain(channels=(4, 4)))
 
 
