@@ -55,12 +55,24 @@ PRESETS: Mapping[str, Mapping[str, Method]] = {
     },
     "super-resolve": {
         "fast": NonLocalFilling(passes=6, reach=6, alike=30),
-        "balanced": NonLocalFilling(passes=12),
+        "balanced": ZeroShotSR(),
+        "patches": NonLocalFilling(passes=12),
         "zero-shot-fast": ZeroShotSR(steps=400, gradual=0),
-        "zero-shot": ZeroShotSR(),
         # Shocher et al. 2018: the learning, the network and the median; no patches.
         "zero-shot-paper": ZeroShotSR(
             steps=3000, rate=0.001, rate_policy="slope", crop=128, gradual=0, denoising="no", patches=False
+        ),
+        # The same, for photographs of poor quality: noise on the examples, and no agreement with what is noisy itself.
+        "zero-shot-real-image": ZeroShotSR(
+            steps=3000,
+            rate=0.001,
+            rate_policy="slope",
+            crop=128,
+            gradual=0,
+            denoising="no",
+            patches=False,
+            example_noise=0.0125,
+            back_project=False,
         ),
         "deep-image-prior": DeepImagePrior(steps=1500, patience=300, held_out=0.02),
         # Ulyanov et al. 2018, for a factor of 4.
@@ -90,11 +102,11 @@ PRESETS: Mapping[str, Mapping[str, Method]] = {
 def default_preset(task: Task, *, volume: bool) -> str:
     """Return the name of the preset that is taken where none is chosen.
 
-    To denoise a volume, a network that sees all of its depth is better than what works in planes; along Z an image is
-    enlarged by what its planes teach.
+    To denoise a volume, a network that sees all of its depth is better than what works in planes; what learns from
+    planes cannot enlarge them and their distance at once.
     """
-    if isinstance(task, SuperResolve) and task.z_factor > 1:
-        return "zero-shot"
+    if isinstance(task, SuperResolve) and min(task.z_factor, task.factor) > 1:
+        return "patches"
     return "deep-image-prior" if volume and task.removes_noise else DEFAULT_PRESET
 
 
