@@ -470,7 +470,8 @@ def folder(tmp_path: Path, small: np.ndarray, monkeypatch: pytest.MonkeyPatch) -
 
 
 def enlarge(*arguments: str) -> int:
-    return main(["super-resolve", *arguments, "--device", "cpu", "--passes", "2", "--reach", "3"])
+    quick = ["--preset", "patches", "--passes", "2", "--reach", "3"]
+    return main(["super-resolve", *quick, *arguments, "--device", "cpu"])
 
 
 def refused(capsys: Capture, *arguments: str) -> str:
@@ -542,7 +543,7 @@ def test_the_reference_is_compared_with_the_interpolated_image_and_the_result(
         (["--kernel", "missing.npy"], "there is no file 'missing.npy'"),
         (["--kernel", "deep.npy"], "the kernel is one for 3 axes"),
         (["--kernel", "text.npy"], "cannot read 'text.npy' as a kernel"),
-        (["--preset", "best"], "there is no preset 'best'; choose one of fast, balanced, deep-image-prior, paper"),
+        (["--preset", "best"], "there is no preset 'best'; choose one of fast, balanced, patches, zero-shot-fast, "),
         (["--residual", "residual.tif"], "an enlarged image has no residual to write"),
     ],
 )
