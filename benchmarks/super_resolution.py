@@ -1,6 +1,6 @@
 """Super-resolution benchmark: our presets beside bicubic interpolation, on pictures reduced by Pillow's bicubic.
 
-    python benchmarks/super_resolution.py [--data FOLDER] [--images zebra,mice] [--presets fast,zero-shot]
+    python benchmarks/super_resolution.py [--data FOLDER] [--images zebra,mice] [--presets fast,balanced]
 
 PSNR of the luminance (ITU-R BT.601, as the field reports it) without a border as wide as the factor, data range 255.
 Without a folder of pictures one of scikit-image's is used.
@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder with the pictures")
     parser.add_argument("--images", default="", help="parts of their names, comma separated; default all")
-    parser.add_argument("--presets", default="fast,balanced,zero-shot-fast,zero-shot")
+    parser.add_argument("--presets", default="fast,balanced,zero-shot-paper")
     options = parser.parse_args()
     print(f"{'picture':28} {'factor':>6}  {'enlarged by':16} {'PSNR':>6} {'gain':>6} {'seconds':>8}")
     files = {name: factors for name, factors in FACTORS.items() if (options.data / name).is_file()}

@@ -380,6 +380,7 @@ def test_the_result_is_named_after_what_was_done() -> None:
         (SuperResolve(), {"kernel": np.ones(4)}, r"kernel is one for 1 axes, .*give a kernel of as many axes"),
         (SuperResolve(), {"kernel": np.ones((3, 3, 3))}, r"kernel is one for 3 axes, .*give a kernel of as many axes"),
         (SuperResolve(), {"kernel": np.zeros((3, 3))}, r"sum of the kernel \(3 × 3\) is 0; it must be positive"),
+        (SuperResolve(), {"kernel": np.ones((39, 3))}, r"kernel has 39 × 3 pixels and the result only 38 × 46: crop"),
         (SuperResolve(), {"kernel": np.full((3, 3), np.nan)}, r"kernel \(3 × 3\) has no values, or some are NaN"),
         (
             SuperResolve(),

@@ -46,7 +46,7 @@ def refuse_without_memory(device: torch.device, needed: int) -> None:
 def _no_memory(device: torch.device, needed: str, free: int) -> str:
     return (
         f"not enough memory on {device}: {needed}, {_gigabytes(free)} are free. Crop the image, choose fewer or "
-        "smaller 'channels', restore a stack slice by slice, or close other programs"
+        "smaller 'channels' or a smaller factor, restore a stack slice by slice, or close other programs"
     )
 
 

@@ -121,6 +121,17 @@ class Downsample(Operator):
         lengths = zip(measured_shape, self.factors, strict=True)
         return tuple(math.floor(length * factor + ROUNDING) for length, factor in lengths)
 
+    def refuse_kernel(self, image_shape: tuple[int, ...]) -> None:
+        """Raise a ValueError if the kernel was given as an image that is larger than the one that it is to blur."""
+        if not isinstance(self.kernel, Sampled):
+            return
+        sides = self.kernel.values.shape
+        if any(side > length for side, length in zip(sides, image_shape, strict=True)):
+            kernel, image = (" × ".join(map(str, shape)) for shape in (sides, image_shape))
+            raise ValueError(
+                f"the kernel has {kernel} pixels and the result only {image}: crop the kernel to where it is not 0"
+            )
+
     def measured_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of the measurement of an image: as many pixels as cover it."""
         lengths = zip(image_shape, self.factors, strict=True)

@@ -33,6 +33,31 @@ _PAPER = DeepImagePrior(
     network=Hourglass(channels=(128,) * 5, skip=(4,) * 5, normalise_joined=True, pointwise="all", padding="reflection"),
 )
 
+_PAPER_HOLES: Mapping[str, Method] = {
+    "paper-text": dataclasses.replace(
+        _PAPER,
+        steps=6000,
+        jitter=0.03,
+        network=dataclasses.replace(_PAPER.network, skip=(128,) * 5, upsampling="nearest"),
+    ),
+    "paper-large": dataclasses.replace(
+        _PAPER,
+        steps=3000,
+        jitter=0.0,
+        code_channels=1,
+        network=dataclasses.replace(
+            _PAPER.network, channels=(16, 32, 64, 128, 128, 128), skip=(0,) * 6, upsampling="nearest"
+        ),
+    ),
+    "paper-sparse": dataclasses.replace(
+        _PAPER,
+        steps=1000,
+        jitter=0.0,
+        network=dataclasses.replace(_PAPER.network, channels=(16, 32, 64, 128, 128), skip=(0,) * 5),
+    ),
+}
+"""Ulyanov et al. 2018, for text and scratches, a large hole, and 98 % of the pixels missing."""
+
 _NARROW = Hourglass(channels=(8, 16, 32, 64, 128), skip=(0, 0, 0, 4, 4))
 """The paper's network for what repeats itself from block to block: it has hardly any fine features to show it with."""
 
@@ -50,8 +75,9 @@ PRESETS: Mapping[str, Mapping[str, Method]] = {
         "balanced": NonLocalFilling(),
         "best": NonLocalFilling(passes=36, reach=15, alike=60),
         "deep-image-prior": DeepImagePrior(steps=2000, patience=300),
-        # Ulyanov et al. 2018: single pixels missing. Other holes: see docs/inpainting.md.
+        # Ulyanov et al. 2018: half of the pixels missing.
         "paper": dataclasses.replace(_PAPER, steps=11000, rate=0.001, jitter=0.03),
+        **_PAPER_HOLES,
     },
     "super-resolve": {
         "fast": NonLocalFilling(passes=6, reach=6, alike=30),

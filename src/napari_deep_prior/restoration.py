@@ -96,6 +96,9 @@ class Restoration(Iterator[Step]):
             dtype=np.dtype(np.float32) if dtype == "float32" else kind,
             mask=_mask(inputs.mask, task, image, self.axes), keep_known=task.keeps_known,
         )  # fmt: skip
+        if isinstance(self._operator, Downsample):
+            lengths = dict(zip(self.axes, self.shape, strict=True))
+            self._operator.refuse_kernel(tuple(lengths[letter] for letter in spatial_axes(self._letters)))
         self._guides = Guides(inputs.guides, axes=self.axes, shape=tuple(image.shape), enlarged=self.shape)
         self._latest: tuple[Index, Frame, Step] | None = None
         self._chosen: list[int | None] = []
