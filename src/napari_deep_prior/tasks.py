@@ -147,7 +147,7 @@ class Guided(Task):
 class RemoveArtifacts(Task):
     """Remove the blocks and rings of JPEG compression, by what the file tells of its rounding, or the image itself."""
 
-    takes = frozenset({"jpeg", "guides"})
+    takes = frozenset({"jpeg"})
 
     quality: Annotated[
         int | None,

@@ -160,7 +160,7 @@ class TaskWidget(QWidget):
         rows = QWidget()
         layout = QFormLayout(rows)
         layout.setContentsMargins(0, 0, 0, 0)
-        if not self.task.needs:
+        if "guides" in self.task.takes and not self.task.needs:
             self.guide_input.lay_out(layout)
         for form in (self.task_form, *self._forms.values()):
             form.lay_out(layout, advanced=True)
