@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, final
 
 from torch import Tensor
 
@@ -96,6 +96,12 @@ class Method(Settings):
     @abstractmethod
     def limits(self, problem: Problem) -> str:
         """Return why this method cannot solve a problem, in a clause for people; empty if it can."""
+
+    @final
+    def refuse(self, problem: Problem) -> None:
+        """Raise a ValueError if this method cannot solve a problem."""
+        if reason := self.limits(problem):
+            raise ValueError(f"{reason}: choose a preset with the deep image prior")
 
     @abstractmethod
     def memory(self, problem: Problem) -> int:

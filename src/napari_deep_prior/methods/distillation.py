@@ -70,8 +70,7 @@ class Distillation(Method):
         ValueError
             If the problem is none that it can solve.
         """
-        if reason := self.limits(problem):
-            raise ValueError(f"{reason}: choose a preset with the deep image prior")
+        self.refuse(problem)
         generator = torch.Generator().manual_seed(self.seed)
         hidden, judged = hold_out(problem, self.held_out, generator)
         patches = denoise_unseen(problem, hidden)

@@ -67,8 +67,7 @@ class NonLocalFilling(Method):
         ValueError
             If the problem is none that it can solve.
         """
-        if reason := self.limits(problem):
-            raise ValueError(f"{reason}: choose a preset with the deep image prior")
+        self.refuse(problem)
         if isinstance(problem.operator, Downsample):
             # Back-projection would bring the noise back.
             problem = quieting.without_noise(problem, sections(problem.operator))

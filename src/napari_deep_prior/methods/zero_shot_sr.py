@@ -111,8 +111,7 @@ class ZeroShotSR(Method):
         ValueError
             If the problem is none that it can solve.
         """
-        if reason := self.limits(problem):
-            raise ValueError(f"{reason}: choose a preset with the deep image prior")
+        self.refuse(problem)
         pupil = _Pupil(self, problem)
         image, chosen = pupil.interpolated, 1
         for number in range(1, self.steps + 1):
