@@ -74,9 +74,9 @@ class NonLocalDeblocking(Method):
         ValueError
             If the problem is none that it can solve.
         """
+        self.refuse(problem)
         misfit, measured = problem.misfit, problem.measured
-        if (reason := self.limits(problem)) or not isinstance(misfit, Quantised):
-            raise ValueError(f"{reason}: choose a preset with the deep image prior")
+        assert isinstance(misfit, Quantised)  # noqa: S101  (for mypy: the limits say so)
         file = _unrounded(misfit, measured)
         image = misfit.nearest(_elsewhere(misfit, file), file, width=TRUSTED)
         for number, strength in enumerate(np.geomspace(FIRST, LAST, self.passes), start=1):

@@ -33,8 +33,7 @@ class NonLocalRidge(Method):
         ValueError
             If something else than the image itself was measured, or the image is smaller than a patch.
         """
-        if reason := self.limits(problem):
-            raise ValueError(f"{reason}: choose a preset with a network")
+        self.refuse(problem)
         for number, image in enumerate(denoise(problem), start=1):
             misfit = problem.misfit.pointwise(image, problem.measured)
             yield Step(

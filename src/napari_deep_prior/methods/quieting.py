@@ -68,7 +68,7 @@ def _detail(planes: Tensor, quantile: float) -> Tensor:
     rows = planes[..., 1:, :] - planes[..., :-1, :]
     detail = (rows[..., 1:] - rows[..., :-1]) / 2
     blocks = functional.avg_pool2d(detail.square(), BLOCK).flatten()
-    return blocks.kthvalue(1 + int(quantile * (len(blocks) - 1))).values
+    return blocks.sort().values[int(quantile * (len(blocks) - 1))]
 
 
 def _believed(misfit: Misfit, measured: Tensor, deviation: float) -> Misfit:
