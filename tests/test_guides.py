@@ -46,7 +46,7 @@ def contrast(image: np.ndarray, place: tuple[int, int]) -> float:
 
 def compared(guide: np.ndarray, *, register: bool = True) -> tuple[np.ndarray, str]:
     run = restore(NOISY, Guided(register=register), NonLocalRidge(), guide=guide, device="cpu")
-    return run.finish(), run.record["remarks"][-1]
+    return run.finish(), "; ".join(run.record["remarks"])
 
 
 UNGUIDED = restore(NOISY, Denoise(), NonLocalRidge(), device="cpu").finish()
@@ -103,9 +103,9 @@ def test_steps_are_counted_through_and_stopping_keeps_the_mixture(pose: Any) -> 
     problem = dataclasses.replace(
         pose(NOISY, noise=[NoiseModel(gain=1.0)]), guide=torch.from_numpy(GUIDE[None, None].astype(np.float32))
     )
-    comparison = Comparison(NonLocalRidge(), dataclasses.replace(QUICK, steps=4), problem)
+    comparison = Comparison(NonLocalRidge(), dataclasses.replace(QUICK, steps=4))
     assert comparison.gain is None
-    steps = list(comparison.fit())
+    steps = list(comparison.fit(problem))
     numbers = [step.number for step in steps]
     # Five without the guide, four with it, and five more since after four steps it cannot have helped.
     assert numbers == [*range(1, 15), 14]

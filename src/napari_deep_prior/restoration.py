@@ -106,6 +106,7 @@ class Restoration(Iterator[Step]):
         self._instead = ""
         self.noise: Noise | None = None
         self._problem: Problem | None = None
+        self._comparison: Comparison | None = None
         self._wanted = diagnostics
         self._checks: dict[str, Array] = {}
         self._verdicts: list[str] = []
@@ -230,7 +231,7 @@ class Restoration(Iterator[Step]):
                 self._chosen.append(None)
                 continue
             models = self._estimate(block) if self.noise is None else self.noise.channels
-            if self.slice_number == 1:
+            if self.noise is None:
                 self._look(measured)
             guide, placed = self._guide(index, measured, weight)
             jpeg = self._compressed(measured, frame)
@@ -240,13 +241,14 @@ class Restoration(Iterator[Step]):
             self._problem = problem
             self.method, reason = suited(self.task, self.method, problem)
             self._instead = reason or self._instead
-            comparison = Comparison(self.method, guided(self.task, self.method), problem)
-            for step in self.method.fit(problem) if guide is None else comparison.fit():
+            self._comparison = None
+            if guide is not None:
+                self._comparison = Comparison(self.method, guided(self.task, self.method))
+                self._remarks += filter(None, [placed])
+            for step in (self._comparison or self.method).fit(problem):
                 self._latest = (index, frame, step)
                 yield step
             self._commit()
-            if guide is not None:
-                self._remarks.append("; ".join(filter(None, (placed, _verdict(comparison)))))
 
     def _canonical(self, block: Array, index: Index) -> tuple[Tensor, Tensor, Frame]:
         missing = self.task.missing
@@ -291,6 +293,8 @@ class Restoration(Iterator[Step]):
 
     def _compressed(self, measured: Tensor, frame: Frame) -> JpegTables | None:
         """Return how a slice was compressed, where that is to be undone and can be told."""
+        if "jpeg" not in self.task.takes:
+            return None
         factor, shift = (values.reshape(-1, *(1,) * (measured.ndim - 2)) for values in frame.units)
         levels = np.moveaxis(measured[0].cpu().numpy() * factor + shift, 0, -1)
         tables, remark = compressed(self.task, levels[..., 0] if levels.shape[-1] == 1 else levels, self._jpeg)
@@ -329,6 +333,8 @@ class Restoration(Iterator[Step]):
         index, frame, step = self._latest
         self._canvas.put(index, self._canvas.finished(index, frame.to_image(step.image)))
         self._chosen.append(int(step.chosen))
+        if self._comparison is not None:
+            self._remarks.append(_verdict(self._comparison))
         if self.factors and self._problem is not None:
             again = consistency(self._operator, step.image, self._problem.measured)
             self._remarks.append(f"made as coarse again, the result is {again:.0f} dB from the image")

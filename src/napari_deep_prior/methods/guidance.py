@@ -31,9 +31,8 @@ class Comparison:
         How the problem is solved without the guide, and with it. If the first cannot, the guide is believed.
     """
 
-    def __init__(self, alone: Method, guided: Method, problem: Problem) -> None:
-        self._alone, self._guided, self._problem = alone, guided, problem
-        self._hidden, self._judged = _judges(problem, torch.Generator().manual_seed(guided.seed))
+    def __init__(self, alone: Method, guided: Method) -> None:
+        self._alone, self._guided = alone, guided
         self._errors: tuple[Tensor, Tensor] | None = None
 
     @property
@@ -49,13 +48,13 @@ class Comparison:
         """Whether the guide is part of the answer."""
         return self.gain is None or self.gain >= WORTH
 
-    def fit(self) -> Iterator[Step]:
+    def fit(self, problem: Problem) -> Iterator[Step]:
         """Yield the steps without the guide, then those with it; the image is the best mixture so far.
 
         If the guide is not worth it, those without it and with all pixels follow: that is the answer then.
         """
-        problem = self._problem
-        seen = dataclasses.replace(problem, weight=problem.weight * (1 - self._hidden))
+        hidden, judged = _judges(problem, torch.Generator().manual_seed(self._guided.seed))
+        seen = dataclasses.replace(problem, weight=problem.weight * (1 - hidden))
         unguided = dataclasses.replace(seen, guide=None)
         if self._alone.limits(unguided):
             yield from self._guided.fit(problem)
@@ -63,12 +62,10 @@ class Comparison:
         for step in self._alone.fit(unguided):
             yield dataclasses.replace(step, total=2 * step.total)
         first = step
-        without = self._error(first.image)
+        without = _error(problem, first.image, judged)
         for step in self._guided.fit(seen):
-            mixed = torch.lerp(
-                first.image, step.image, refinement.share(problem, step.image, first.image, self._judged)
-            )
-            error = self._error(mixed)
+            mixed = torch.lerp(first.image, step.image, refinement.share(problem, step.image, first.image, judged))
+            error = _error(problem, mixed, judged)
             self._errors = without, error
             last = _after(first, step, mixed, error)
             yield last
@@ -77,12 +74,12 @@ class Comparison:
                 yield _after(last, step, mixed, error)
             yield _after(last, step, step.image, error)
         elif not refinement.limits(problem) and problem.grain == 1:
-            yield dataclasses.replace(last, image=refinement.polish(problem, mixed, self._judged))
+            yield dataclasses.replace(last, image=refinement.polish(problem, mixed, judged))
 
-    def _error(self, image: Tensor) -> Tensor:
-        problem = self._problem
-        misfit = problem.misfit.pointwise(problem.operator(image), problem.measured)
-        return weighted_mean(misfit, self._judged * problem.weight)
+
+def _error(problem: Problem, image: Tensor, judged: Tensor) -> Tensor:
+    misfit = problem.misfit.pointwise(problem.operator(image), problem.measured)
+    return weighted_mean(misfit, judged * problem.weight)
 
 
 def _after(earlier: Step, step: Step, image: Tensor, error: Tensor) -> Step:
