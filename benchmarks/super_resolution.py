@@ -2,13 +2,14 @@
 
     python benchmarks/super_resolution.py [--data FOLDER] [--images zebra,mice] [--presets fast,balanced]
 
-PSNR of the luminance (ITU-R BT.601, as the field reports it) without a border as wide as the factor, data range 255.
+PSNR and SSIM of the luminance (ITU-R BT.601, as the field reports it) without a border as wide as the factor, data range 255.
 Without a folder of pictures one of scikit-image's is used.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import time
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from denoising import DEFAULT_DATA
 from PIL import Image
 from skimage.data import camera
 
-from napari_deep_prior import SuperResolve, io, preset, restore
+from napari_deep_prior import SuperResolve, io, metrics, preset, restore
 from napari_deep_prior.axes import Array
 
 FACTORS = {
@@ -39,7 +40,9 @@ def main() -> None:
     parser.add_argument("--images", default="", help="parts of their names, comma separated; default all")
     parser.add_argument("--presets", default="fast,balanced,zero-shot-paper")
     options = parser.parse_args()
-    print(f"{'picture':28} {'factor':>6}  {'enlarged by':16} {'PSNR':>6} {'gain':>6} {'seconds':>8}")
+    print(
+        f"{'picture':24} {'factor':>6}  {'enlarged by':18} {'PSNR':>6} {'SSIM':>6} {'gain':>6} {'seconds':>8} {'GiB':>6}"
+    )
     files = {name: factors for name, factors in FACTORS.items() if (options.data / name).is_file()}
     pictures = [(name, io.read(options.data / name).pixels, factors) for name, factors in files.items()]
     for name, truth, factors in pictures or [("camera", camera()[100:292, 140:332], (2,))]:
@@ -58,11 +61,21 @@ def _measure(name: str, truth: Array, factor: int, presets: list[str]) -> None:
         began = time.perf_counter()
         run = restore(small, task, preset(task, each), axes="YXS" if truth.ndim == 3 else "YX")
         if before is None:
-            before = _psnr(run.image, truth, factor)
-            print(f"{name:28} {factor:6}  {'bicubic':16} {before:6.2f}", flush=True)
-        after = _psnr(run.finish(), truth, factor)
+            before = run.image
+            print(f"{name:24} {factor:6}  {'bicubic':18} {_scores(before, truth, factor)}", flush=True)
+        image = run.finish()
         seconds = time.perf_counter() - began
-        print(f"{name:28} {factor:6}  {each:16} {after:6.2f} {after - before:+6.2f} {seconds:8.1f}", flush=True)
+        gain = _psnr(image, truth, factor) - _psnr(before, truth, factor)
+        # The peak of the whole process so far, in kilobytes on Linux.
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        scores = _scores(image, truth, factor)
+        print(f"{name:24} {factor:6}  {each:18} {scores} {gain:+6.2f} {seconds:8.1f} {peak:6.1f}", flush=True)
+
+
+def _scores(image: Array, truth: Array, border: int) -> str:
+    inside = (slice(border, -border),) * 2
+    ssim = metrics.ssim(_luminance(image)[inside], _luminance(truth)[inside], span=SPAN)
+    return f"{_psnr(image, truth, border):6.2f} {ssim:6.4f}"
 
 
 def _reduced(truth: Array, factor: int) -> Array:
