@@ -87,7 +87,7 @@ def _restoration(picture: io.Picture, options: argparse.Namespace) -> Restoratio
         raise ValueError(f"--volume needs depth, and the axes {picture.axes} have no Z: name them with --axes")
     given = vars(options)
     task = replace_flat(_task(picture, options), given)
-    name = options.preset or _preset_of(options) or default_preset(task, volume=options.volume)
+    name = _preset_of(options) or default_preset(task, volume=options.volume)
     return restore(
         picture.pixels,
         task,
@@ -114,14 +114,21 @@ def _task(picture: io.Picture, options: argparse.Namespace) -> Task:
             raise ValueError("--isotropic makes up planes of one volume: add --volume")
         if "Z" not in picture.spacing:
             raise ValueError("the file does not tell the size of its voxels: give it with --spacing, such as 2,0.5,0.5")
-        return isotropic(picture.spacing)
-    return SuperResolve(blur="estimated") if options.kernel == ESTIMATE else task
+        task = isotropic(picture.spacing)
+    return dataclasses.replace(task, blur="estimated") if options.kernel == ESTIMATE else task
 
 
 def _preset_of(options: argparse.Namespace) -> str:
-    """Return the first preset of the kind of method that was asked for; empty if none was."""
-    presets = PRESETS[options.task].items()
-    return next((name for name, method in presets if options.method and type(method) is METHODS[options.method]), "")
+    """Return the preset that was asked for, or else the first of the kind of method that was; empty if none was."""
+    if not options.method:
+        return options.preset or ""
+    able = [name for name, method in PRESETS[options.task].items() if type(method) is METHODS[options.method]]
+    if options.preset and options.preset not in able:
+        raise ValueError(
+            f"the preset {options.preset!r} is not of the method {options.method!r}: leave out one of them, or choose "
+            f"{' or '.join(map(repr, able))}"
+        )
+    return options.preset or able[0]
 
 
 def _deliver(run: Restoration, picture: io.Picture, reference: Array | None, options: argparse.Namespace) -> None:

@@ -50,6 +50,9 @@ VERSION = importlib.metadata.version("napari-deep-prior")
 OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "could not create a primitive")
 """What the libraries under PyTorch say on the CPU when there is no memory left."""
 
+LEVEL_DIGITS = 3
+"""Decimal places to which grey levels from 0 to 255 survive as canonical values."""
+
 ResultType = Literal["same", "float32"]
 
 
@@ -111,6 +114,7 @@ class Restoration(Iterator[Step]):
         self._chosen: list[int | None] = []
         self._passed: list[str] = []
         self._instead = ""
+        self._asked, self._suited = method, False
         self.noise: Noise | None = None
         self._problem: Problem | None = None
         self._wanted = diagnostics
@@ -237,18 +241,22 @@ class Restoration(Iterator[Step]):
                 self._chosen.append(None)
                 continue
             models = self._estimate(block) if self.noise is None else self.noise.channels
-            if self.slice_number == 1:
+            if all(step is None for step in self._chosen):
+                # The first slice that is not passed through.
                 self._look(measured)
             guide, placed = self._guide(index, measured, weight)
-            jpeg = self._compressed(measured, frame)
+            jpeg = self._compressed(measured, weight, frame)
             problem, self.noise = pose(
                 self.task, measured, weight, frame, models, operator=self._operator, guide=guide, jpeg=jpeg
             )
             self._problem = problem
-            self.method, reason = suited(self.task, self.method, problem)
+            # For each slice anew: what one of them does not allow the next one may.
+            method, reason = suited(self.task, self._asked, problem)
+            self._suited |= not reason
+            self.method = self._asked if self._suited else method
             self._instead = reason or self._instead
-            comparison = Comparison(self.method, guided(self.task, self.method), problem)
-            for step in self.method.fit(problem) if guide is None else comparison.fit():
+            comparison = Comparison(method, guided(self.task, method), problem)
+            for step in method.fit(problem) if guide is None else comparison.fit():
                 self._latest = (index, frame, step)
                 yield step
             self._commit()
@@ -296,10 +304,14 @@ class Restoration(Iterator[Step]):
             self._operator, remarks = learned(self.task, self._operator, plane)
             self._remarks += remarks
 
-    def _compressed(self, measured: Tensor, frame: Frame) -> JpegTables | None:
+    def _compressed(self, measured: Tensor, weight: Tensor, frame: Frame) -> JpegTables | None:
         """Return how a slice was compressed, where that is to be undone and can be told."""
+        if "jpeg" in self.task.takes and bool((weight == 0).any()):
+            self._remarks.append("pixels are missing: what was rounded together with them tells nothing")
+            return None
         factor, shift = (values.reshape(-1, *(1,) * (measured.ndim - 2)) for values in frame.units)
-        levels = np.moveaxis(measured[0].cpu().numpy() * factor + shift, 0, -1)
+        # Float32 has moved grey levels a little, 0 and 255 perhaps beyond what a JPEG can have.
+        levels = np.moveaxis((measured[0].cpu().numpy() * factor + shift).round(LEVEL_DIGITS), 0, -1)
         tables, remark = compressed(self.task, levels[..., 0] if levels.shape[-1] == 1 else levels, self._jpeg)
         self._remarks += filter(None, [remark])
         return tables
@@ -369,6 +381,9 @@ class Restoration(Iterator[Step]):
         problem = Problem(measured=blank, weight=blank, operator=self._operator, misfit=Gaussian(), guide=guide)
         method = suited(self.task, self.method, problem)[0]
         ways = [method] if guide is None else [method, guided(self.task, method)]
+        if "jpeg" in self.task.takes:
+            # Whether it suits is known when the image has been looked at.
+            ways.append(self.method)
         needed = max(way.memory(problem) for way in ways)
         free = free_memory(self.device)
         if needed > free:

@@ -178,7 +178,15 @@ class RemoveArtifacts(Task):
         return False
 
     def operator(self, axes: str, *, kernel: Kernel | None = None) -> Identity:
-        """Return the identity: the loss is in the rounding, and a matter of the misfit."""
+        """Return the identity: the loss is in the rounding, and a matter of the misfit.
+
+        Raises
+        ------
+        ValueError
+            If a volume is to be restored.
+        """
+        if "Z" in axes:
+            raise ValueError("JPEG compresses planes, and no volumes: restore plane by plane")
         return Identity()
 
 
@@ -263,10 +271,10 @@ PRESETS: Mapping[str, Mapping[str, Method]] = {
 def default_preset(task: Task, *, volume: bool) -> str:
     """Return the name of the preset that is taken where none is chosen.
 
-    To denoise a volume, a network that sees all of its depth is better than what works in planes; along Z an image is
-    enlarged by what its planes teach.
+    To denoise a volume, a network that sees all of its depth is better than what works in planes; along Z alone an
+    image is enlarged by what its planes teach.
     """
-    if isinstance(task, SuperResolve) and task.z_factor > 1:
+    if isinstance(task, SuperResolve) and task.z_factor > 1 and task.factor == 1:
         return "zero-shot"
     return "deep-image-prior" if volume and task.removes_noise else DEFAULT_PRESET
 
