@@ -60,7 +60,8 @@ def _run(options: argparse.Namespace) -> int:
         raise ValueError(f"input and output are the same file {options.input!r}: the original would be lost")
     picture = io.read(options.input, axes=options.axes)
     if options.spacing:
-        picture = dataclasses.replace(picture, spacing=_spacing(options.spacing, picture.axes))
+        spacing = _spacing(options.spacing, picture.axes)
+        picture = dataclasses.replace(picture, spacing=spacing, units=dict.fromkeys(spacing, "µm"))
     with _restoration(picture, options) as run:
         dtype = np.dtype(np.float32) if options.dtype == "float32" else picture.pixels.dtype
         io.refuse_picture(options.output, axes=run.axes, shape=run.shape, dtype=dtype)
@@ -114,8 +115,14 @@ def _task(picture: io.Picture, options: argparse.Namespace) -> Task:
             raise ValueError("--isotropic makes up planes of one volume: add --volume")
         if "Z" not in picture.spacing:
             raise ValueError("the file does not tell the size of its voxels: give it with --spacing, such as 2,0.5,0.5")
+        if len({picture.units.get(letter, "") for letter in picture.spacing}) > 1:
+            raise ValueError("the file gives the size of its voxels in several units: give it with --spacing")
         task = isotropic(picture.spacing)
-    return dataclasses.replace(task, blur="estimated") if options.kernel == ESTIMATE else task
+    if options.kernel != ESTIMATE:
+        return task
+    if vars(options).get("blur", "estimated") != "estimated":
+        raise ValueError(f"--kernel {ESTIMATE} and --blur {options.blur} exclude each other: leave out one of them")
+    return dataclasses.replace(task, blur="estimated")
 
 
 def _preset_of(options: argparse.Namespace) -> str:
@@ -333,7 +340,7 @@ def _add_common(command: argparse.ArgumentParser, task: str) -> None:
         help="OME-TIFF (.tif) with axes, pixel size and a record of what was done; or .png",
     )
     add("--axes", help="one letter per axis, such as ZYX, TCYX or YXS (colour); default: as the file says")
-    add("--spacing", metavar="Z,Y,X", help="size of a pixel, where the file does not tell it")
+    add("--spacing", metavar="Z,Y,X", help="size of a pixel in micrometres, where the file does not tell it")
     add("--volume", action="store_true", help="restore Z, Y and X together in 3D, not plane by plane")
     add(
         "--preset",

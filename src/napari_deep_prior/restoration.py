@@ -103,6 +103,7 @@ class Restoration(Iterator[Step]):
         self._operator = task.operator(spatial_axes(self._letters), kernel=inputs.kernel)
         self._kernel = None if inputs.kernel is None else self._picture(inputs.kernel)
         self._remarks: list[str] = []
+        self._agreements: list[float] = []
         self._jpeg = inputs.jpeg
         self._canvas = Canvas(
             image, self._letters, self._slices, axes=self.axes, operator=self._operator,
@@ -189,7 +190,7 @@ class Restoration(Iterator[Step]):
             "dtype": str(self._canvas.dtype),
             "kernel": None if self._kernel is None else self._kernel.tolist(),
             "blur": self._blur(),
-            "remarks": [*filter(None, [self._instead]), *dict.fromkeys(self._remarks)],
+            "remarks": [*filter(None, [self._instead, *dict.fromkeys(self._remarks), _agreement(self._agreements)])],
             "noise": None if self.noise is None else self.noise.record(),
             "chosen step": chosen[0] if len(self._slices) == 1 and chosen else chosen,
             "slices restored": f"{len(chosen)} of {len(self._slices)}",
@@ -298,10 +299,11 @@ class Restoration(Iterator[Step]):
 
     def _look(self, measured: Tensor) -> None:
         """Take in what only the image can tell: its blur if that is asked for, and whether enlarging is worth it."""
-        if isinstance(self._operator, Downsample) and self._kernel is None:
+        if isinstance(self._operator, Downsample):
             plane = measured[0].mean(dim=0).cpu().numpy()
             plane = plane if plane.ndim == 2 else plane[len(plane) // 2]
-            self._operator, remarks = learned(self.task, self._operator, plane)
+            blur_known = self._kernel is not None
+            self._operator, remarks = learned(self.task, self._operator, plane, blur_known=blur_known)
             self._remarks += remarks
 
     def _compressed(self, measured: Tensor, weight: Tensor, frame: Frame) -> JpegTables | None:
@@ -349,8 +351,7 @@ class Restoration(Iterator[Step]):
         self._canvas.put(index, self._canvas.finished(index, frame.to_image(step.image)))
         self._chosen.append(int(step.chosen))
         if self.factors and self._problem is not None:
-            again = consistency(self._operator, step.image, self._problem.measured)
-            self._remarks.append(f"made as coarse again, the result is {again:.0f} dB from the image")
+            self._agreements.append(consistency(self._operator, step.image, self._problem.measured))
         if self._wanted:
             self._check(index, frame, step)
         self._latest = self._problem = None
@@ -497,6 +498,14 @@ def _verdict(comparison: Comparison) -> str:
     if not comparison.helped:
         return f"the guide did not help ({comparison.gain:.1%}): the result is without it"
     return f"the guide helped by {comparison.gain:.1%} (error of held-out pixels)"
+
+
+def _agreement(decibels: Sequence[float]) -> str:
+    """Return a sentence on how well enlarged slices explain what was measured; empty if there is none."""
+    if not decibels:
+        return ""
+    span = " to ".join(dict.fromkeys(f"{limit:.0f}" for limit in (min(decibels), max(decibels))))
+    return f"made as coarse again, the result is {span} dB from the image"
 
 
 def name_of_result(name: str, task: Task) -> str:
