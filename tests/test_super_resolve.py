@@ -689,7 +689,7 @@ def volume(folder: Path) -> np.ndarray:
     units = dict.fromkeys("ZYX", "µm")
     io.write("volume.ome.tif", io.Picture(pixels=voxels, axes="ZYX", spacing=spacing, units=units))
     io.write("mixed.ome.tif", io.Picture(pixels=voxels, axes="ZYX", spacing=spacing, units=units | {"Z": "nm"}))
-    tifffile.imwrite("plain.tif", voxels)
+    tifffile.imwrite("plain.tif", voxels, photometric="minisblack")
     return voxels
 
 
