@@ -1,19 +1,37 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
+from PIL import Image
 
-from napari_deep_prior import Denoise, Guided, Inpaint, NonLocalFilling, NonLocalRidge, SuperResolve, preset, restore
+from napari_deep_prior import (
+    Denoise,
+    Guided,
+    Inpaint,
+    NonLocalFilling,
+    NonLocalRidge,
+    SuperResolve,
+    io,
+    preset,
+    restore,
+)
+from napari_deep_prior.cli import DONE, FAILED, main
 from napari_deep_prior.guides import Guides
 from napari_deep_prior.kernels import Area
 from napari_deep_prior.methods.guidance import Comparison
 from napari_deep_prior.noise import NoiseModel
 from napari_deep_prior.operators import Downsample, Identity
 from napari_deep_prior.presets import guided
+from napari_deep_prior.tasks import from_record
+
+Capture = pytest.CaptureFixture[str]
 
 SHARED = ((18, 18), (20, 50), (48, 20), (75, 75), (72, 45), (45, 70))
 ONLY_IN_TARGET, ONLY_IN_GUIDE = (20, 78), (75, 18)
@@ -235,3 +253,112 @@ def test_a_guide_on_the_pixels_of_an_enlarged_image_is_interpolated() -> None:
 def test_guides_that_do_not_fit_are_refused(task: Any, guide: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         next(restore(NOISY, task, NonLocalRidge(), guide=guide, device="cpu"))
+
+
+# The command line
+
+
+FEW = ["--preset", "deep-image-prior", "--channels", "8,8", "--skip", "2,2", "--code-channels", "4", "--steps", "30"]
+OPTIONS = [*FEW, "--precision", "float32", "--device", "cpu"]
+PLACE = (slice(8, 40), slice(8, 36))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Has in.ome.tif, 32 × 28 pixels of 0.2 µm, guide.tif of the same place, and more; is the current folder."""
+    monkeypatch.chdir(tmp_path)
+    dim = NOISY[PLACE].astype(np.uint16)
+    spacing = {"Y": 0.2, "X": 0.2}
+    io.write("in.ome.tif", io.Picture(pixels=dim, axes="YX", spacing=spacing, units=dict.fromkeys("YX", "µm")))
+    guide = GUIDE[PLACE].astype(np.float32)
+    tifffile.imwrite("guide.tif", guide)
+    tifffile.imwrite("other.tif", guide[::-1, ::-1].copy())
+    tifffile.imwrite("small.tif", guide[:-1])
+    tifffile.imwrite("flat.tif", np.full_like(guide, 3))
+    tifffile.imwrite("scaled.tif", (900 - 2.5 * dim).astype(np.float32))
+    tints = np.stack([dim, dim // 2 + 9, 90 - dim], axis=-1).astype(np.uint8)
+    Image.fromarray(tints).save("colours.png")
+    bright = np.stack([guide, guide.max() - guide, guide / 2], axis=-1).clip(0, 255).astype(np.uint8)
+    Image.fromarray(bright).save("bright.png")
+    return tmp_path
+
+
+def guide_by(*arguments: str) -> int:
+    return main(["guide", *OPTIONS, *arguments])
+
+
+@pytest.mark.parametrize("guides", [["guide.tif"], ["guide.tif", "other.tif"], ["guide.tif", "bright.png"]])
+def test_the_command_takes_one_guide_or_several(folder: Path, capsys: Capture, guides: list[str]) -> None:
+    given = [part for name in guides for part in ("--guide", name)]
+    assert guide_by("in.ome.tif", "out.tif", *given) == DONE
+    before, after = io.read("in.ome.tif"), io.read("out.tif")
+    assert (after.axes, after.pixels.shape, after.pixels.dtype) == ("YX", (32, 28), np.uint16)
+    assert after.spacing == pytest.approx(before.spacing)
+    (remark,) = after.record["remarks"]
+    assert re.search(r"the guide (helped by [\d.]+% \(error|did not help \(-?[\d.]+%\): the result is without)", remark)
+    assert remark in capsys.readouterr().err.splitlines()
+    task, method = from_record(after.record)
+    assert task == Guided()
+    images = [io.read(name).pixels for name in guides]
+    again = restore(before.pixels, task, method, guide=images, device="cpu").finish()
+    np.testing.assert_array_equal(after.pixels, again)
+
+
+@pytest.mark.parametrize(
+    ("image", "guide", "axes"), [("in.ome.tif", "bright.png", "YX"), ("colours.png", "guide.tif", "YXS")]
+)
+def test_a_guide_in_colour_and_one_for_an_image_in_colour(folder: Path, image: str, guide: str, axes: str) -> None:
+    assert guide_by(image, "out.tif", "--guide", guide) == DONE
+    before, after = io.read(image), io.read("out.tif")
+    assert (after.axes, after.pixels.shape, after.pixels.dtype) == (axes, before.pixels.shape, before.pixels.dtype)
+    assert "guide" in after.record["remarks"][-1]
+
+
+def test_a_picture_in_colour_cannot_guide_itself(folder: Path, capsys: Capture) -> None:
+    assert guide_by("colours.png", "out.tif", "--guide", "colours.png") == FAILED
+    assert "the guide is a copy of the image, noise and all" in capsys.readouterr().err
+    assert not Path("out.tif").exists()
+
+
+def test_channels_of_a_guide_may_stand_first(folder: Path) -> None:
+    bright = io.read("bright.png").pixels
+    channels = io.Picture(pixels=np.moveaxis(bright, -1, 0), axes="CYX")
+    io.write("channels.ome.tif", channels)
+    assert guide_by("in.ome.tif", "out.tif", "--guide", "channels.ome.tif") == DONE
+    assert guide_by("in.ome.tif", "again.tif", "--guide", "bright.png") == DONE
+    np.testing.assert_array_equal(io.read("out.tif").pixels, io.read("again.tif").pixels)
+
+
+def test_a_plane_guides_every_frame_and_other_tasks_take_guides_too(folder: Path) -> None:
+    frames = np.random.default_rng(0).poisson(TRUTH[PLACE], (2, 32, 28)).astype(np.uint16)
+    tifffile.imwrite("frames.tif", frames)
+    assert main(["denoise", "frames.tif", "out.tif", "--axes", "TYX", "--guide", "guide.tif", *OPTIONS]) == DONE
+    after = io.read("out.tif")
+    assert (after.axes, after.pixels.shape) == ("TYX", (2, 32, 28))
+    assert after.record["slices restored"] == "2 of 2"
+    assert all("the guide" in remark for remark in after.record["remarks"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "'guide' needs guides, and none were given: give one, or choose 'denoise'$"),
+        (["--guide", "missing.tif"], "there is no file 'missing.tif'$"),
+        (["--guide", "text.tif"], "cannot read 'text.tif' as an image"),
+        (["--guide", "small.tif"], r"the guide has shape \(31, 28\); the image's is \(32, 28\): give a guide of that"),
+        (["--guide", "guide.tif", "--guide", "small.tif"], r"the guide has shape \(31, 28\); the image's is"),
+        (["--guide", "flat.tif"], "the guide shows nothing, all of its pixels are alike: choose another image$"),
+        (["--guide", "in.ome.tif"], "the guide is a copy of the image, noise and all: choose another image of the"),
+        (["--guide", "guide.tif", "--guide", "in.ome.tif"], "the guide is a copy of the image, noise and all"),
+        (["--guide", "scaled.tif"], "the guide is a copy of the image, noise and all: choose another image"),
+        (["--guide", "guide.tif", "--steps", "0"], "steps is 0; it must lie between 1"),
+    ],
+)
+def test_guides_that_do_not_fit_get_one_sentence(
+    folder: Path, capsys: Capture, arguments: list[str], sentence: str
+) -> None:
+    Path("text.tif").write_text("no image")
+    assert guide_by("in.ome.tif", "out.tif", *arguments) == FAILED
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert re.search(f"^deep-prior: {sentence}", said), said
+    assert not Path("out.tif").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -12,14 +13,16 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from scipy.ndimage import correlate
+from scipy.ndimage import correlate, gaussian_filter
 from skimage import data
 
 from napari_deep_prior import DeepImagePrior, Denoise, NonLocalFilling, SuperResolve, io, restore
 from napari_deep_prior.cli import DONE, FAILED, main
 from napari_deep_prior.failures import OutOfMemoryError
+from napari_deep_prior.kernels import parse_kernel
 from napari_deep_prior.metrics import psnr
 from napari_deep_prior.phantom import Camera, cells
+from napari_deep_prior.presets import PRESETS, default_preset
 from napari_deep_prior.restoration import Restoration, name_of_result
 from napari_deep_prior.tasks import from_record
 
@@ -544,7 +547,18 @@ def test_the_reference_is_compared_with_the_interpolated_image_and_the_result(
         (["--kernel", "missing.npy"], "there is no file 'missing.npy'"),
         (["--kernel", "deep.npy"], "the kernel is one for 3 axes"),
         (["--kernel", "text.npy"], "cannot read 'text.npy' as a kernel"),
-        (["--preset", "best"], "there is no preset 'best'; choose one of fast, balanced, patches, zero-shot-fast, "),
+        (["--kernel", "mist"], "'mist' is neither a kernel nor a file: give bicubic, lanczos, area, gaussian:SIGMA"),
+        (["--kernel", "gaussian:wide"], "the kernel 'gaussian:wide' has 'wide' where a number is needed"),
+        (["--kernel", "gaussian:1,2,3,4"], "has 4 numbers; an image of 2 axes needs one standard deviation"),
+        (["--kernel", "gaussian:-1"], "sigma is .*; it must be one finite number per axis, none of them negative"),
+        (["--kernel", "optical:NA=1.3"], "the kernel 'optical:NA=1.3' lacks wavelength, pixel"),
+        (["--kernel", "optical:NA=1.3,colour=3"], "has 'colour=3'; it can have na, wavelength, pixel, step, index"),
+        (["--kernel", "estimate", "--blur", "area"], "--kernel estimate and --blur area exclude each other"),
+        (["--isotropic"], "--isotropic makes up planes of one volume: add --volume"),
+        (["--isotropic", "--volume"], "--volume needs depth, and the axes YX have no Z"),
+        (["--spacing", "1"], "--spacing is '1'; it must be the size of a pixel along Y, X"),
+        (["--preset", "paper", "--method", "zero-shot-sr"], "'paper' is not of the method 'zero-shot-sr': leave out"),
+        (["--preset", "best"], "there is no preset 'best'; choose one of fast, balanced, patches, zero-shot-fast"),
         (["--residual", "residual.tif"], "an enlarged image has no residual to write"),
     ],
 )
@@ -563,3 +577,194 @@ def test_options_of_other_tasks_are_unknown(folder: Path, capsys: Capture, optio
     with pytest.raises(SystemExit):
         enlarge("in.ome.tif", "out.tif", option, "in.ome.tif")
     assert f"unrecognized arguments: {option}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["gaussian:1.2", "optical:NA=1.3,wavelength=0.52,pixel=0.1", "lanczos"])
+def test_a_blur_in_words_gives_the_image_that_python_gives(folder: Path, small: np.ndarray, text: str) -> None:
+    assert enlarge("in.ome.tif", "out.tif", "--kernel", text) == DONE
+    written = io.read("out.tif")
+    run = run_on(small, method=from_record(written.record)[1], kernel=parse_kernel(text))
+    np.testing.assert_array_equal(written.pixels, run.finish())
+    assert not np.array_equal(written.pixels, run_on(small, method=run.method).finish())
+    # The record shows the blur as an image, and does it again by that.
+    kernel = np.asarray(written.record["kernel"])
+    np.testing.assert_allclose(written.record["blur"], kernel, atol=1e-5)
+    assert psnr(run_on(small, method=run.method, kernel=kernel).finish(), written.pixels) > 40
+    assert written.spacing == pytest.approx({"Y": 0.15, "X": 0.1})
+
+
+def test_the_blur_is_estimated_on_request_and_the_record_says_what_it_is(folder: Path, capsys: Capture) -> None:
+    scene = Camera().expected(cells((128, 128), seed=1))
+    soft = correlate(scene, gaussian((2.5, 2.5), 16), mode="reflect")[::2, ::2].astype(np.uint16)
+    tifffile.imwrite("soft.tif", soft)
+    assert enlarge("soft.tif", "out.tif", "--kernel", "estimate") == DONE
+    written = io.read("out.tif")
+    record = written.record
+    assert record["task"]["blur"] == "estimated"
+    # What is done again estimates it again; the blur is there to be looked at.
+    assert record["kernel"] is None
+    blur = np.asarray(record["blur"])
+    assert blur.sum() == pytest.approx(1, abs=0.01)
+    rows, columns = np.indices(blur.shape) - (np.reshape(blur.shape, (2, 1, 1)) - 1) / 2
+    assert np.sqrt((blur * rows**2).sum()) > 1
+    assert np.sqrt((blur * columns**2).sum()) > 1
+    assert record["remarks"][0].startswith("the blur is about ")
+    assert record["remarks"][0] in capsys.readouterr().err.splitlines()
+    np.testing.assert_array_equal(run_on(soft, *from_record(record)).finish(), written.pixels)
+
+
+def test_where_no_blur_can_be_told_bicubic_is_taken_and_it_is_said(folder: Path, small: np.ndarray) -> None:
+    assert enlarge("in.ome.tif", "out.tif", "--kernel", "estimate") == DONE
+    written = io.read("out.tif")
+    reason = "the image has 19 pixels along a side; 48 are needed"
+    assert written.record["remarks"][0] == (
+        f"the blur cannot be told from the image: {reason}; the bicubic kernel is taken"
+    )
+    np.testing.assert_array_equal(written.pixels, run_on(small, method=from_record(written.record)[1]).finish())
+
+
+def test_the_blur_of_a_stack_is_told_from_its_first_plane_with_anything_in_it() -> None:
+    plane = Camera().expected(cells((64, 64), seed=1)).astype(np.uint16)
+    task = SuperResolve(blur="estimated")
+    run = run_on(np.stack([np.full_like(plane, 7), plane]), task, axes="TYX")
+    result, alone = run.finish(), run_on(plane, task)
+    np.testing.assert_array_equal(result[1], alone.finish())
+    assert run.record["blur"] == alone.record["blur"]
+    assert run.record["remarks"] == alone.record["remarks"]
+
+
+def test_the_method_can_be_chosen(folder: Path) -> None:
+    assert main(["super-resolve", "in.ome.tif", "out.tif", *ZERO_SHOT, "--method", "zero-shot-sr"]) == DONE
+    method = from_record(io.read("out.tif").record)[1]
+    assert method == dataclasses.replace(PRESETS["super-resolve"]["balanced"], steps=20)
+    several = ["--method", "zero-shot-sr", "--preset", "zero-shot-fast"]
+    assert main(["super-resolve", "in.ome.tif", "out.tif", *ZERO_SHOT, *several, "--overwrite"]) == DONE
+    method = from_record(io.read("out.tif").record)[1]
+    assert method == dataclasses.replace(PRESETS["super-resolve"]["zero-shot-fast"], steps=20)
+
+
+# Remarks
+
+
+def test_an_image_whose_pixels_are_smaller_than_its_detail_is_remarked_upon(rng: np.random.Generator) -> None:
+    soft = gaussian_filter(rng.normal(size=(96, 96)), 4).astype(np.float32)
+    soft += rng.normal(0, 0.002 * soft.std(), soft.shape).astype(np.float32)
+    for kernel in (None, gaussian((1.2, 1.2), 5)):
+        run = run_on(soft, kernel=kernel)
+        run.finish()
+        assert re.fullmatch(
+            r"the image's detail ends at \d+ % of what its pixels could show: enlarging it adds nothing",
+            run.record["remarks"][0],
+        )
+    sharp = run_on(rng.normal(size=(96, 96)).astype(np.float32))
+    sharp.finish()
+    assert not any("adds nothing" in remark for remark in sharp.record["remarks"])
+
+
+def test_the_agreement_with_what_was_measured_is_told_once_for_all_planes(small: np.ndarray) -> None:
+    one = run_on(small)
+    one.finish()
+    assert re.fullmatch(r"made as coarse again, the result is \d+ dB from the image", one.record["remarks"][-1])
+    noisy = np.random.default_rng(0).integers(0, 999, small.shape).astype(np.uint16)
+    both = run_on(np.stack([small, noisy]), axes="TYX")
+    both.finish()
+    (remark,) = both.record["remarks"]
+    assert re.fullmatch(r"made as coarse again, the result is \d+ to \d+ dB from the image", remark)
+    unfinished = run_on(small)
+    assert unfinished.record["remarks"] == []
+    unfinished.close()
+
+
+# Voxels to cubes
+
+
+ZERO_SHOT = ["--steps", "20", "--device", "cpu"]
+
+
+def cubes(*arguments: str) -> int:
+    return main(["super-resolve", *arguments, "--isotropic", "--volume", *ZERO_SHOT])
+
+
+@pytest.fixture
+def volume(folder: Path) -> np.ndarray:
+    """The folder has volume.ome.tif, 4 × 20 × 22 voxels of 0.6 × 0.2 × 0.2 µm, and plain.tif, which tells no size."""
+    voxels = Camera().expected(cells((4, 20, 22), seed=1)).astype(np.uint16)
+    spacing = {"Z": 0.6, "Y": 0.2, "X": 0.2}
+    units = dict.fromkeys("ZYX", "µm")
+    io.write("volume.ome.tif", io.Picture(pixels=voxels, axes="ZYX", spacing=spacing, units=units))
+    io.write("mixed.ome.tif", io.Picture(pixels=voxels, axes="ZYX", spacing=spacing, units=units | {"Z": "nm"}))
+    tifffile.imwrite("plain.tif", voxels, photometric="minisblack")
+    return voxels
+
+
+@pytest.mark.parametrize(
+    ("arguments", "factor", "side"),
+    [
+        (["volume.ome.tif"], 3, 0.2),
+        (["volume.ome.tif", "--spacing", "0.4,0.2,0.2"], 2, 0.2),
+        (["plain.tif", "--axes", "ZYX", "--spacing", "0.5,0.25,0.25"], 2, 0.25),
+        (["mixed.ome.tif", "--spacing", "0.6,0.3,0.3"], 2, 0.3),
+    ],
+)
+def test_the_voxels_of_a_volume_become_cubes(
+    volume: np.ndarray, capsys: Capture, arguments: list[str], factor: float, side: float
+) -> None:
+    name, *options = arguments
+    assert cubes(name, "out.tif", *options) == DONE
+    written = io.read("out.tif")
+    assert (written.axes, written.pixels.shape) == ("ZYX", (4 * factor, 20, 22))
+    assert written.pixels.dtype == np.uint16
+    assert written.spacing == pytest.approx(dict.fromkeys("ZYX", side))
+    assert written.units == dict.fromkeys("ZYX", "µm")
+    task, method = from_record(written.record)
+    assert (task.factor, task.z_factor) == (1, pytest.approx(factor))
+    # Along depth what the planes show is learned.
+    assert method == dataclasses.replace(PRESETS["super-resolve"]["balanced"], steps=20)
+    remark = "planes were made up by what the others show: right for cells and nuclei, not for layers"
+    assert written.record["remarks"][0] == remark
+    assert remark in capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("kernel", "remark"),
+    [("gaussian:0.8", ""), ("estimate", "the blur of a volume cannot be estimated; the bicubic kernel is taken")],
+)
+def test_a_volume_may_have_a_blur_too(volume: np.ndarray, kernel: str, remark: str) -> None:
+    assert cubes("volume.ome.tif", "out.tif", "--kernel", kernel) == DONE
+    record = io.read("out.tif").record
+    assert record["remarks"][0].startswith("planes were made up")
+    assert record["remarks"][1:-1] == [remark] * bool(remark)
+    assert np.shape(record["blur"])[1:] == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["plain.tif", "--axes", "ZYX"], "the file does not tell the size of its voxels: give it with --spacing"),
+        (["mixed.ome.tif"], "the file gives the size of its voxels in several units: give it with --spacing"),
+        (["volume.ome.tif", "--spacing", "0.2,0.2,0.2"], "planes are 0.2 apart and the pixels 0.2 wide: nothing is"),
+        (["volume.ome.tif", "--spacing", "0.1,0.2,0.2"], "planes are 0.1 apart and the pixels 0.2 wide: nothing is"),
+        (["volume.ome.tif", "--spacing", "0.6,0.2,0.3"], "the pixels are 0.2 × 0.3, no squares: enlarge the planes"),
+        (["volume.ome.tif", "--spacing", "9,0.2,0.2"], "z_factor is 45.*; it must lie between 1 and 16"),
+        (["volume.ome.tif", "--spacing", "0.6,0.2"], "--spacing is '0.6,0.2'; it must be the size of a pixel along Z"),
+        (["volume.ome.tif", "--spacing", "a,b,c"], "--spacing is 'a,b,c'; it must be the size of a pixel along Z, Y"),
+        (["volume.ome.tif", "--spacing", "0.6,0,0.2"], "--spacing is '0.6,0,0.2'; it must be the size of a pixel"),
+        (["volume.ome.tif", "--axes", "TYX"], "--volume needs depth, and the axes TYX have no Z"),
+    ],
+)
+def test_voxels_that_cannot_become_cubes_get_one_sentence(
+    volume: np.ndarray, capsys: Capture, arguments: list[str], sentence: str
+) -> None:
+    name, *options = arguments
+    assert cubes(name, "out.tif", *options) == FAILED
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1
+    assert re.search(f"^deep-prior: .*{sentence}", said[0])
+    assert not Path("out.tif").exists()
+
+
+def test_planes_and_pixels_are_enlarged_together_by_patches(volume: np.ndarray) -> None:
+    # What learns from the planes can make up planes, or enlarge them, and not both.
+    assert default_preset(SuperResolve(z_factor=3), volume=True) == "patches"
+    assert default_preset(SuperResolve(factor=1, z_factor=3), volume=True) == "balanced"
+    assert default_preset(SuperResolve(), volume=True) == "balanced"

@@ -62,7 +62,8 @@ def _run(options: argparse.Namespace) -> int:
         raise ValueError(f"input and output are the same file {options.input!r}: the original would be lost")
     picture = io.read(options.input, axes=options.axes)
     if options.spacing:
-        picture = dataclasses.replace(picture, spacing=_spacing(options.spacing, picture.axes))
+        spacing = _spacing(options.spacing, picture.axes)
+        picture = dataclasses.replace(picture, spacing=spacing, units=dict.fromkeys(spacing, "µm"))
     with _restoration(picture, options) as run:
         dtype = np.dtype(np.float32) if options.dtype == "float32" else picture.pixels.dtype
         io.refuse_picture(options.output, axes=run.axes, shape=run.shape, dtype=dtype)
@@ -89,7 +90,7 @@ def _restoration(picture: io.Picture, options: argparse.Namespace) -> Restoratio
         raise ValueError(f"--volume needs depth, and the axes {picture.axes} have no Z: name them with --axes")
     given = vars(options)
     task = replace_flat(_task(picture, options), given)
-    name = options.preset or _preset_of(options) or default_preset(task, volume=options.volume)
+    name = _preset_of(options) or default_preset(task, volume=options.volume)
     return restore(
         picture.pixels,
         task,
@@ -116,14 +117,27 @@ def _task(picture: io.Picture, options: argparse.Namespace) -> Task:
             raise ValueError("--isotropic makes up planes of one volume: add --volume")
         if "Z" not in picture.spacing:
             raise ValueError("the file does not tell the size of its voxels: give it with --spacing, such as 2,0.5,0.5")
-        return isotropic(picture.spacing)
-    return SuperResolve(blur="estimated") if options.kernel == ESTIMATE else task
+        if len({picture.units.get(letter, "") for letter in picture.spacing}) > 1:
+            raise ValueError("the file gives the size of its voxels in several units: give it with --spacing")
+        task = isotropic(picture.spacing)
+    if options.kernel != ESTIMATE:
+        return task
+    if vars(options).get("blur", "estimated") != "estimated":
+        raise ValueError(f"--kernel {ESTIMATE} and --blur {options.blur} exclude each other: leave out one of them")
+    return dataclasses.replace(task, blur="estimated")
 
 
 def _preset_of(options: argparse.Namespace) -> str:
-    """Return the first preset of the kind of method that was asked for; empty if none was."""
-    presets = PRESETS[options.task].items()
-    return next((name for name, method in presets if options.method and type(method) is METHODS[options.method]), "")
+    """Return the preset that was asked for, or else the first of the kind of method that was; empty if none was."""
+    if not options.method:
+        return options.preset or ""
+    able = [name for name, method in PRESETS[options.task].items() if type(method) is METHODS[options.method]]
+    if options.preset and options.preset not in able:
+        raise ValueError(
+            f"the preset {options.preset!r} is not of the method {options.method!r}: leave out one of them, or choose "
+            f"{' or '.join(map(repr, able))}"
+        )
+    return options.preset or able[0]
 
 
 def _deliver(run: Restoration, picture: io.Picture, reference: Array | None, options: argparse.Namespace) -> None:
@@ -328,7 +342,7 @@ def _add_common(command: argparse.ArgumentParser, task: str) -> None:
         help="OME-TIFF (.tif) with axes, pixel size and a record of what was done; or .png",
     )
     add("--axes", help="one letter per axis, such as ZYX, TCYX or YXS (colour); default: as the file says")
-    add("--spacing", metavar="Z,Y,X", help="size of a pixel, where the file does not tell it")
+    add("--spacing", metavar="Z,Y,X", help="size of a pixel in micrometres, where the file does not tell it")
     add("--volume", action="store_true", help="restore Z, Y and X together in 3D, not plane by plane")
     add(
         "--preset",

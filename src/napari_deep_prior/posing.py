@@ -41,6 +41,8 @@ class Noise:
 
     def in_words(self) -> str:
         """Return a sentence for people; channels of the same noise are named once."""
+        if self.misfit == "quantised":
+            return "what a JPEG's rounding took"
         words = list(dict.fromkeys(model.in_words() for model in self.channels))
         return "; ".join(words) if words else "noise not estimated"
 

@@ -48,6 +48,9 @@ from .traces import compressed, learned
 
 VERSION = importlib.metadata.version("napari-deep-prior")
 
+LEVEL_DIGITS = 3
+"""Decimal places to which grey levels from 0 to 255 survive as canonical values."""
+
 ResultType = Literal["same", "float32"]
 
 
@@ -90,6 +93,7 @@ class Restoration(Iterator[Step]):
         self._operator = task.operator(spatial_axes(self._letters), kernel=inputs.kernel)
         self._kernel = None if inputs.kernel is None else self._picture(inputs.kernel)
         self._remarks: list[str] = []
+        self._agreements: list[float] = []
         self._jpeg = inputs.jpeg
         self._canvas = Canvas(
             image, self._letters, self._slices, axes=self.axes, operator=self._operator,
@@ -104,9 +108,11 @@ class Restoration(Iterator[Step]):
         self._chosen: list[int | None] = []
         self._passed: list[str] = []
         self._instead = ""
+        self._asked, self._suited = method, False
         self.noise: Noise | None = None
         self._problem: Problem | None = None
         self._comparison: Comparison | None = None
+        self._placed = ""
         self._wanted = diagnostics
         self._checks: dict[str, Array] = {}
         self._verdicts: list[str] = []
@@ -179,7 +185,7 @@ class Restoration(Iterator[Step]):
             "dtype": str(self._canvas.dtype),
             "kernel": None if self._kernel is None else self._kernel.tolist(),
             "blur": self._blur(),
-            "remarks": [*filter(None, [self._instead]), *dict.fromkeys(self._remarks)],
+            "remarks": [*filter(None, [self._instead, *dict.fromkeys(self._remarks), _agreement(self._agreements)])],
             "noise": None if self.noise is None else self.noise.record(),
             "chosen step": chosen[0] if len(self._slices) == 1 and chosen else chosen,
             "slices restored": f"{len(chosen)} of {len(self._slices)}",
@@ -233,19 +239,21 @@ class Restoration(Iterator[Step]):
             models = self._estimate(block) if self.noise is None else self.noise.channels
             if self.noise is None:
                 self._look(measured)
-            guide, placed = self._guide(index, measured, weight)
-            jpeg = self._compressed(measured, frame)
+            guide, self._placed = self._guide(index, measured, weight)
+            jpeg = self._compressed(measured, weight, frame)
             problem, self.noise = pose(
                 self.task, measured, weight, frame, models, operator=self._operator, guide=guide, jpeg=jpeg
             )
             self._problem = problem
-            self.method, reason = suited(self.task, self.method, problem)
+            # For each slice anew: what one of them does not allow the next one may.
+            method, reason = suited(self.task, self._asked, problem)
+            self._suited |= not reason
+            self.method = self._asked if self._suited else method
             self._instead = reason or self._instead
             self._comparison = None
             if guide is not None:
-                self._comparison = Comparison(self.method, guided(self.task, self.method))
-                self._remarks += filter(None, [placed])
-            for step in (self._comparison or self.method).fit(problem):
+                self._comparison = Comparison(method, guided(self.task, method))
+            for step in (self._comparison or method).fit(problem):
                 self._latest = (index, frame, step)
                 yield step
             self._commit()
@@ -285,18 +293,23 @@ class Restoration(Iterator[Step]):
 
     def _look(self, measured: Tensor) -> None:
         """Take in what only the image can tell: its blur if that is asked for, and whether enlarging is worth it."""
-        if isinstance(self._operator, Downsample) and self._kernel is None:
+        if isinstance(self._operator, Downsample):
             plane = measured[0].mean(dim=0).cpu().numpy()
             plane = plane if plane.ndim == 2 else plane[len(plane) // 2]
-            self._operator, remarks = learned(self.task, self._operator, plane)
+            blur_known = self._kernel is not None
+            self._operator, remarks = learned(self.task, self._operator, plane, blur_known=blur_known)
             self._remarks += remarks
 
-    def _compressed(self, measured: Tensor, frame: Frame) -> JpegTables | None:
+    def _compressed(self, measured: Tensor, weight: Tensor, frame: Frame) -> JpegTables | None:
         """Return how a slice was compressed, where that is to be undone and can be told."""
         if "jpeg" not in self.task.takes:
             return None
+        if bool((weight == 0).any()):
+            self._remarks.append("pixels are missing: what was rounded together with them tells nothing")
+            return None
         factor, shift = (values.reshape(-1, *(1,) * (measured.ndim - 2)) for values in frame.units)
-        levels = np.moveaxis(measured[0].cpu().numpy() * factor + shift, 0, -1)
+        # Float32 has moved grey levels a little, 0 and 255 perhaps beyond what a JPEG can have.
+        levels = np.moveaxis((measured[0].cpu().numpy() * factor + shift).round(LEVEL_DIGITS), 0, -1)
         tables, remark = compressed(self.task, levels[..., 0] if levels.shape[-1] == 1 else levels, self._jpeg)
         self._remarks += filter(None, [remark])
         return tables
@@ -334,10 +347,9 @@ class Restoration(Iterator[Step]):
         self._canvas.put(index, self._canvas.finished(index, frame.to_image(step.image)))
         self._chosen.append(int(step.chosen))
         if self._comparison is not None:
-            self._remarks.append(_verdict(self._comparison))
+            self._remarks.append("; ".join(filter(None, (self._placed, _verdict(self._comparison)))))
         if self.factors and self._problem is not None:
-            again = consistency(self._operator, step.image, self._problem.measured)
-            self._remarks.append(f"made as coarse again, the result is {again:.0f} dB from the image")
+            self._agreements.append(consistency(self._operator, step.image, self._problem.measured))
         if self._wanted:
             self._check(index, frame, step)
         self._latest = self._problem = None
@@ -368,6 +380,9 @@ class Restoration(Iterator[Step]):
         problem = Problem(measured=blank, weight=blank, operator=self._operator, misfit=Gaussian(), guide=guide)
         method = suited(self.task, self.method, problem)[0]
         ways = [method] if guide is None else [method, guided(self.task, method)]
+        if "jpeg" in self.task.takes:
+            # Whether it suits is known when the image has been looked at.
+            ways.append(self.method)
         needed = max(way.memory(problem) for way in ways)
         refuse_without_memory(self.device, needed)
 
@@ -479,6 +494,14 @@ def _verdict(comparison: Comparison) -> str:
     if not comparison.helped:
         return f"the guide did not help ({comparison.gain:.1%}): the result is without it"
     return f"the guide helped by {comparison.gain:.1%} (error of held-out pixels)"
+
+
+def _agreement(decibels: Sequence[float]) -> str:
+    """Return a sentence on how well enlarged slices explain what was measured; empty if there is none."""
+    if not decibels:
+        return ""
+    span = " to ".join(dict.fromkeys(f"{limit:.0f}" for limit in (min(decibels), max(decibels))))
+    return f"made as coarse again, the result is {span} dB from the image"
 
 
 def name_of_result(name: str, task: Task) -> str:

@@ -166,7 +166,15 @@ class RemoveArtifacts(Task):
         return False
 
     def operator(self, axes: str, *, kernel: Kernel | None = None) -> Identity:
-        """Return the identity: the loss is in the rounding, and a matter of the misfit."""
+        """Return the identity: the loss is in the rounding, and a matter of the misfit.
+
+        Raises
+        ------
+        ValueError
+            If a volume is to be restored.
+        """
+        if "Z" in axes:
+            raise ValueError("JPEG compresses planes, and no volumes: restore plane by plane")
         return Identity()
 
 

@@ -12,13 +12,15 @@ from .resolution import oversampling
 from .tasks import RemoveArtifacts, SuperResolve
 
 
-def learned(task: Task, operator: Operator, plane: Array) -> tuple[Operator, list[str]]:
+def learned(task: Task, operator: Operator, plane: Array, *, blur_known: bool = False) -> tuple[Operator, list[str]]:
     """Return the operator with what only the image can tell, and sentences for people.
 
     Parameters
     ----------
     plane : ndarray, (rows, columns)
         A plane of what is to be enlarged, its channels averaged.
+    blur_known : bool
+        Whether the operator has its blur from elsewhere, whatever the task says.
     """
     if not isinstance(operator, Downsample) or not isinstance(task, SuperResolve):
         return operator, []
@@ -26,7 +28,7 @@ def learned(task: Task, operator: Operator, plane: Array) -> tuple[Operator, lis
     remarks = [found.sentence] if found.oversampled and max(operator.factors[-2:]) > 1 else []
     if len(operator.factors) == 3 and operator.factors[0] > 1:
         remarks.append("planes were made up by what the others show: right for cells and nuclei, not for layers")
-    if task.blur != "estimated":
+    if task.blur != "estimated" or blur_known:
         return operator, remarks
     if len(operator.factors) != 2:
         return operator, [*remarks, "the blur of a volume cannot be estimated; the bicubic kernel is taken"]

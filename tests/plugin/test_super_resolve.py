@@ -6,10 +6,12 @@ import itertools
 
 import numpy as np
 import pytest
+from napari.layers import Image
 from qtpy.QtCore import Qt
 
-from napari_deep_prior import NonLocalFilling, SuperResolve, restore
+from napari_deep_prior import NonLocalFilling, SuperResolve, ZeroShotSR, restore
 from napari_deep_prior.phantom import Camera, cells
+from napari_deep_prior.plugin.layers import voxels_as_cubes
 from napari_deep_prior.presets import PRESETS
 
 QUICK = NonLocalFilling(passes=2, reach=3, alike=10)
@@ -208,3 +210,118 @@ def test_each_preset_fills_the_form(open_dock, preset):
     dock.preset.value = preset
     assert dock.method_form.read() == PRESETS["super-resolve"][preset]
     assert dock.preset.value == preset
+
+
+# Voxels to cubes
+
+
+@pytest.fixture
+def cubes_dock(viewer, qtbot):
+    """Open the Super-resolve dock on a layer and press "Make voxels cubes"."""
+
+    def cubes_dock():
+        _, dock = viewer.window.add_plugin_dock_widget("napari-deep-prior", "Super-resolve")
+        before = (dock.task_form.read(), dock.preset.value)
+        click(qtbot, dock.isotropic_button)
+        return dock, (dock.task_form.read(), dock.preset.value) == before
+
+    return cubes_dock
+
+
+def test_voxels_of_a_layer_become_cubes(viewer, cubes_dock, press_run, stack):
+    image = viewer.add_image(stack, name="cells", scale=(1, 0.25, 0.25), translate=(10, 1, 1), units=("um",) * 3)
+    dock, unchanged = cubes_dock()
+    assert not unchanged
+    assert dock.task_form.read() == SuperResolve(factor=1, z_factor=4)
+    assert dock.extent.value == "as one volume (3D)"
+    assert dock.preset.value == "balanced"
+    assert "4 planes for one, learned from the planes themselves" in dock.status.text()
+    dock.show_method(ZeroShotSR(steps=20))
+    layer = press_run(dock)
+    assert layer.data.shape == (12, 16, 19)
+    np.testing.assert_allclose(layer.scale, (0.25, 0.25, 0.25))
+    np.testing.assert_allclose(corners(layer), corners(image), atol=1e-9)
+    remarks = layer.metadata["deep-prior"]["remarks"]
+    assert remarks[0].startswith("planes were made up by what the others show")
+    assert "Planes were made up by what the others show" in dock.status.text()
+    # The blur is one along Z alone: what is shown is its middle plane, a point.
+    assert np.shape(layer.metadata["deep-prior"]["blur"])[1:] == (1, 1)
+    assert dock.blur.isVisibleTo(dock)
+
+
+def test_what_was_set_besides_the_factors_is_kept(viewer, qtbot, open_dock, stack):
+    viewer.add_image(stack, scale=(0.75, 0.25, -0.25))
+    dock = open_dock(factor=3, blur="area", blur_width=0.7)
+    click(qtbot, dock.isotropic_button)
+    assert dock.task_form.read() == SuperResolve(factor=1, z_factor=3, blur="area", blur_width=0.7)
+
+
+@pytest.mark.parametrize(
+    ("shape", "place", "words"),
+    [
+        (
+            (3, 16, 19),
+            {},
+            "The planes are 1 apart and the pixels 1 wide: nothing is to be enlarged. That is what the s",
+        ),
+        ((16, 19), {"scale": (2, 1)}, "The axes YX have no Z, only a volume has voxels: correct them if it is one"),
+        (None, {}, "There is no image layer: open an image first"),
+    ],
+)
+def test_voxels_that_cannot_become_cubes_are_told(viewer, cubes_dock, shape, place, words):
+    if shape:
+        viewer.add_image(np.random.default_rng(0).integers(0, 99, shape, dtype=np.uint8), **place)
+    dock, unchanged = cubes_dock()
+    assert words in dock.status.text()
+    assert unchanged
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ({"scale": (2, 1, 0.5)}, "the pixels are 1 × 0.5, no squares: enlarge the planes first"),
+        ({"scale": (20, 1, 1)}, "z_factor is 20.0; it must lie between 1 and 16"),
+        ({"scale": (2, 1, 1), "units": ("nm", "um", "um")}, "the voxels are measured in several units"),
+    ],
+)
+def test_voxels_of_other_shapes_are_refused(place, words):
+    with pytest.raises(ValueError, match=words):
+        voxels_as_cubes(Image(np.zeros((3, 16, 19)), **place), "ZYX")
+
+
+def test_a_setting_that_is_no_number_is_told(viewer, qtbot, open_dock, stack):
+    viewer.add_image(stack, scale=(2, 1, 1))
+    dock = open_dock()
+    dock.task_form.widgets["blur_width"].value = "wide"
+    click(qtbot, dock.isotropic_button)
+    assert "Blur width is 'wide'; it must be a number" in dock.status.text()
+
+
+# What a run reckoned with
+
+
+def test_the_blur_that_was_undone_is_shown(viewer, open_dock, press_run, picture):
+    viewer.add_image(picture)
+    dock = open_dock(blur="gaussian", blur_width=1.2)
+    assert not dock.blur.isVisibleTo(dock)
+    blur = press_run(dock).metadata["deep-prior"]["blur"]
+    rows, columns = np.shape(blur)
+    assert dock.blur.isVisibleTo(dock)
+    assert dock.blur.toolTip() == f"The blur that was undone, {rows} × {columns} pixels of the result"
+    shown = dock.blur.pixmap().toImage()
+    assert (shown.height(), shown.width()) == (64, 64)
+    middle, corner = shown.pixelColor(32, 32).value(), shown.pixelColor(0, 0).value()
+    assert middle == 255
+    assert corner < 20
+
+
+def test_the_blur_is_found_in_the_image_and_told(viewer, open_dock, press_run):
+    viewer.add_image(Camera().expected(cells((64, 64), seed=1)).astype(np.uint16))
+    dock = open_dock(blur="estimated")
+    layer = press_run(dock)
+    record = layer.metadata["deep-prior"]
+    assert record["kernel"] is None
+    assert record["task"]["blur"] == "estimated"
+    assert record["remarks"][0].startswith("the blur is about ")
+    assert "The blur is about " in dock.status.text()
+    assert "Made as coarse again, the result is " in dock.status.text()

@@ -76,6 +76,11 @@ class Form:
             return parse_numbers(value)
         if field.optional and not value.strip():
             return None
+        if field.kind is int and isinstance(value, str):
+            try:
+                return int(value)
+            except ValueError:
+                raise ValueError(f"{field.about.label} is {value!r}; it must be a whole number, such as 10") from None
         if field.kind is float:
             try:
                 return float(value)
@@ -112,9 +117,10 @@ def _widget(field: Field) -> ValueWidget[Any]:
         return ComboBox(choices=field.choices, **about)
     if field.kind is bool:
         return CheckBox(**about)
-    if field.kind is int:
+    if field.kind is int and not field.optional:
         return SpinBox(min=int(field.about.low), max=int(field.about.high), **about)
-    # A line of text for floats: a spin box would round what it shows, and the result would be another one.
+    # A line of text for floats: a spin box would round what it shows, and the result would be another one. And for what
+    # may be left out: a spin box is never empty.
     line = LineEdit(**about)
     if field.optional:
         line.native.setPlaceholderText("estimated")

@@ -17,6 +17,7 @@ from ..canvas import ArrayLike
 from ..jpeg import JpegTables, read_tables
 from ..posing import Noise, estimate_channels
 from ..problem import Task
+from ..tasks import SuperResolve, isotropic
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -201,6 +202,20 @@ def guide_of(guide: Image, layer: Image, source: Source, factors: Mapping[str, f
         refuse_no_overlap(covered, f"the guide {guide.name!r}")
         parts.append(np.where(covered, values, np.nan))
     return np.stack(parts, axis=-1) if guide.rgb else parts[0]
+
+
+def voxels_as_cubes(layer: Image, axes: str) -> SuperResolve:
+    """Return the task that makes the voxels of a layer cubes, as its scale tells them.
+
+    Raises
+    ------
+    ValueError
+        If the scale tells no voxels that are deeper than they are wide, or is in several units.
+    """
+    units = dict(zip(axes, map(str, layer.units), strict=False))
+    if len({units[letter] for letter in "ZYX" if letter in units}) > 1:
+        raise ValueError("the voxels are measured in several units")
+    return isotropic(dict(zip(axes, np.abs(layer.scale).tolist(), strict=False)))
 
 
 def tables_of(layer: Image) -> JpegTables | None:

@@ -32,11 +32,11 @@ from ..io import RECORD
 from ..presets import DEFAULT_PRESET, PRESETS, default_preset
 from ..problem import Method, Task
 from ..restoration import Restoration, name_of_result, restore
-from ..tasks import Denoise, Guided, Inpaint, RemoveArtifacts, SuperResolve, from_record, isotropic, task_name
+from ..tasks import Denoise, Guided, Inpaint, RemoveArtifacts, SuperResolve, from_record, task_name
 from .curve import Curve
 from .form import Form, add_row, show_row
 from .inputs import GuideInput, KernelInput, MaskInput
-from .layers import Extent, Source, appearance, axes_of, noise_in_words, tables_of, take
+from .layers import Extent, Source, appearance, axes_of, noise_in_words, tables_of, take, voxels_as_cubes
 from .run import Run
 from .worker import Outcome, Update
 
@@ -349,12 +349,19 @@ class TaskWidget(QWidget):
             self.tell("there is no image layer: open an image first", error=True)
             return
         letters = self.axes.value.upper()
+        if "Z" not in letters:
+            self.tell(f"the axes {letters} have no Z, only a volume has voxels: correct them if it is one", error=True)
+            return
         try:
-            task = isotropic(dict(zip(letters, layer.scale, strict=False)))
+            task = voxels_as_cubes(layer, letters)
         except ValueError as error:
             self.tell(f"{error}. That is what the scale of the layer says: set it, or the factor in Z", error=True)
             return
-        form = self.task_form.read()
+        try:
+            form = self.task_form.read()
+        except ValueError as error:
+            self.tell(str(error), error=True)
+            return
         self.task_form.show(dataclasses.replace(form, factor=task.factor, z_factor=task.z_factor))
         self.extent.value = next(text for text, extent in EXTENTS.items() if extent == "volume")
         self.preset.value = default_preset(task, volume=True)
