@@ -325,3 +325,14 @@ def test_the_blur_is_found_in_the_image_and_told(viewer, open_dock, press_run):
     assert record["remarks"][0].startswith("the blur is about ")
     assert "The blur is about " in dock.status.text()
     assert "Made as coarse again, the result is " in dock.status.text()
+
+
+def test_the_factor_can_be_given_as_the_size_of_new_pixels(viewer, open_dock, picture):
+    viewer.add_image(picture, scale=(0.5, 0.5))
+    dock = open_dock()
+    dock.pixel_size.value = "0.2"
+    assert dock.task_form.read().factor == 2.5
+    for wrong in ("0", "wide", "3", "0.001"):
+        dock.pixel_size.value = wrong
+        assert "it must be a number from 0.0312 to 0.5" in dock.status.text()
+        assert dock.task_form.read().factor == 2.5

@@ -87,6 +87,10 @@ class TaskWidget(QWidget):
         self.mask_input = MaskInput(self._viewer) if "mask" in self.task.takes else None
         self.kernel_input = KernelInput() if "kernel" in self.task.takes else None
         self.isotropic_button = QPushButton("Make voxels cubes")
+        self.pixel_size = LineEdit(
+            label="New pixel size",
+            tooltip="How wide the pixels of the result are to be, in the layer's unit: sets the factor",
+        )
         self.isotropic_button.setToolTip("As many planes as make the voxels of the layer as deep as they are wide")
         self.guide_input = GuideInput(self._viewer)
         self.extent: Any = ComboBox(label="Restore", choices=list(EXTENTS), tooltip="What of the layer is restored")
@@ -178,6 +182,7 @@ class TaskWidget(QWidget):
         if self.kernel_input is not None:
             self.kernel_input.lay_out(self.rows)
             self.rows.addRow("", self.isotropic_button)
+            add_row(self.rows, self.pixel_size)
         for widget in (self.axes, self.extent, self.preset):
             add_row(self.rows, widget)
         self.task_form.lay_out(self.rows, advanced=False)
@@ -200,6 +205,7 @@ class TaskWidget(QWidget):
         self.stop_button.clicked.connect(self.stop)
         self.fill_button.clicked.connect(self._fill_and_start)
         self.isotropic_button.clicked.connect(self._make_isotropic)
+        self.pixel_size.changed.connect(self._choose_factor)
         if self.mask_input is not None:
             self.mask_input.new_button.clicked.connect(self._begin_mask)
         events = self._viewer.layers.events
@@ -342,6 +348,23 @@ class TaskWidget(QWidget):
         self.task_form.show(dataclasses.replace(self.task_form.read(), missing="fill"))
         self.start()
 
+    def _choose_factor(self, text: str) -> None:
+        """Set the factor by the pixel size that is wanted."""
+        layer: Image | None = self.image.value
+        if layer is None or not text.strip():
+            return
+        try:
+            factor = float(layer.scale[-1]) / float(text)
+            self.task_form.show(dataclasses.replace(self.task_form.read(), factor=factor))
+        except (ValueError, ZeroDivisionError):
+            self.tell(
+                f"the pixel size is {text!r}; it must be a number from {layer.scale[-1] / 16:.3g} to "
+                f"{layer.scale[-1]:.3g}, the layer's own",
+                error=True,
+            )
+            return
+        self.tell(f"Pixels of {text.strip()} are the layer's, {layer.scale[-1]:.3g}, by a factor of {factor:.3g}.")
+
     def _make_isotropic(self) -> None:
         """Set the factors by the voxels of the layer; what is wrong with them is said."""
         layer: Image | None = self.image.value
@@ -461,7 +484,10 @@ class TaskWidget(QWidget):
             self.tell(str(error), error=True)
             return
         self._name_preset()
-        self.tell(f"Settings of {self.image.value.name!r} taken over.")
+        blur = (
+            " The blur image that it was made with is to be chosen again." if record.get("kernel") is not None else ""
+        )
+        self.tell(f"Settings of {self.image.value.name!r} taken over.{blur}")
 
 
 @final
