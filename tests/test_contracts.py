@@ -269,6 +269,10 @@ def test_presets_can_be_done_again_from_their_record(task: str, name: str) -> No
 def test_presets_restore_any_image(task: str, name: str, shape: tuple[int, ...], axes: str, volume: bool) -> None:
     image = (random(*shape).numpy() * 250).astype(np.uint8)
     kind = TASKS[task]
+    if volume and "jpeg" in kind.takes:
+        with pytest.raises(ValueError, match="JPEG compresses planes, and no volumes: restore plane by plane"):
+            restore(image, kind(), axes=axes, volume=True, device="cpu")
+        return
     mask, guide = None, None
     if "mask" in kind.takes:
         # What is left must not be constant, also of two pixels.

@@ -579,7 +579,7 @@ def test_options_of_other_tasks_are_unknown(folder: Path, capsys: Capture, optio
     assert f"unrecognized arguments: {option}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", ["gaussian:1.2", "optical:NA=1.3,wavelength=0.52,pixel=0.1", "lanczos"])
+@pytest.mark.parametrize("text", ["gaussian:1.2", "optical:NA=1.3,wavelength=0.52,pixel=0.1"])
 def test_a_blur_in_words_gives_the_image_that_python_gives(folder: Path, small: np.ndarray, text: str) -> None:
     assert enlarge("in.ome.tif", "out.tif", "--kernel", text) == DONE
     written = io.read("out.tif")
