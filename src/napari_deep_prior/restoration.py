@@ -299,7 +299,8 @@ class Restoration(Iterator[Step]):
     def _compressed(self, measured: Tensor, frame: Frame) -> JpegTables | None:
         """Return how a slice was compressed, where that is to be undone and can be told."""
         factor, shift = (values.reshape(-1, *(1,) * (measured.ndim - 2)) for values in frame.units)
-        levels = np.moveaxis(measured[0].cpu().numpy() * factor + shift, 0, -1)
+        # What was cut off at 0 and 255 must be told, and the way there and back leaves it a little off.
+        levels = np.moveaxis(measured[0].cpu().numpy() * factor + shift, 0, -1).round(3)
         tables, remark = compressed(self.task, levels[..., 0] if levels.shape[-1] == 1 else levels, self._jpeg)
         self._remarks += filter(None, [remark])
         return tables
