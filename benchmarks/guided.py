@@ -13,8 +13,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,25 +68,36 @@ def main() -> None:
 def _measure(name: str, scene: Scene, way: str) -> None:
     truth = SENSOR.expected(scene.photons)
     dim = SENSOR.expose(scene.photons, np.random.default_rng(0))
+    # Another stain of the same: other contrast, three pixels off.
+    stain = np.roll(np.sqrt(scene.photons), (3, 0), axis=(0, 1))
+    guides = {"bright field": scene.guide, "other stain, 3 px off": stain, "other field": scene.elsewhere}
     _row(name, "-", "", dim, truth)
-    for kind, images in _filtered(dim, scene.guide).items():
-        image, parameters = max(images, key=lambda one: metrics.psnr(one[0], truth))
-        _row(
-            name, kind, "bright field" if kind == "guided filter" else "", image, truth, remark=f"best of {parameters}"
-        )
+    _filter(name, dim, guides, truth)
     began = time.perf_counter()
     alone = restore(dim, Denoise(), preset(Denoise(), way)).finish()
     _row(name, way, "", alone, truth, time.perf_counter() - began)
-    # Another stain of the same: other contrast, three pixels off.
-    stain = np.roll(np.sqrt(scene.photons), (3, 0), axis=(0, 1))
-    for about, guide in (
-        ("bright field", scene.guide),
-        ("other stain, 3 px off", stain),
-        ("other field", scene.elsewhere),
-    ):
+    for about, guide in guides.items():
         began = time.perf_counter()
         run = restore(dim, Guided(), preset(Guided(), way), guide=guide)
         _row(name, way, about, run.finish(), truth, time.perf_counter() - began, run.record["remarks"][-1])
+
+
+def _filter(name: str, dim: Array, guides: dict[str, Array], truth: Array) -> None:
+    """Print what other filters make of an image, with the parameters that the truth says are best."""
+    lowest, span = float(dim.min()), metrics.data_range(dim)
+    levels = (dim - lowest) / span
+
+    def best(kind: str, about: str, filtered: Callable[..., Array], **choices: tuple[float, ...]) -> None:
+        parameters = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
+        images = [filtered(levels, **given) * span + lowest for given in parameters]
+        image, given = max(zip(images, parameters, strict=True), key=lambda one: metrics.psnr(one[0], truth))
+        words = ", ".join(f"{key} {value:g}" for key, value in given.items())
+        _row(name, kind, about, image, truth, remark=f"best of {words}")
+
+    best("bilateral", "", denoise_bilateral, sigma_spatial=DISTANCES, sigma_color=CONTRASTS)
+    best("non-local means", "", denoise_nl_means, h=STRENGTHS)
+    for about, guide in guides.items():
+        best("guided filter", about, partial(guided_filter, guide), radius=RADII, softness=SOFTNESSES)
 
 
 def _row(name: str, kind: str, guide: str, image: Array, truth: Array, seconds: float = 0.0, remark: str = "") -> None:
@@ -93,29 +105,7 @@ def _row(name: str, kind: str, guide: str, image: Array, truth: Array, seconds: 
     print(f"{name:10} {kind:16} {guide:22} {psnr:6.2f} {seconds:8.1f}  {remark}", flush=True)
 
 
-def _filtered(dim: Array, guide: Array) -> dict[str, Iterable[tuple[Array, str]]]:
-    """Return what other filters make of an image, with each of their parameters."""
-    lowest, span = float(dim.min()), metrics.data_range(dim)
-    levels = (dim - lowest) / span
-
-    def tried(filtered: Callable[..., Array], **choices: tuple[float, ...]) -> Iterable[tuple[Array, str]]:
-        for values in itertools.product(*choices.values()):
-            given = dict(zip(choices, values, strict=True))
-            words = ", ".join(f"{key} {value:g}" for key, value in given.items())
-            yield filtered(levels, **given) * span + lowest, words
-
-    return {
-        "bilateral": tried(denoise_bilateral, sigma_spatial=DISTANCES, sigma_color=CONTRASTS),
-        "non-local means": tried(denoise_nl_means, h=STRENGTHS),
-        "guided filter": tried(
-            lambda image, radius, softness: guided_filter(image, guide, radius, softness),
-            radius=RADII,
-            softness=SOFTNESSES,
-        ),
-    }
-
-
-def guided_filter(image: Array, guide: Array, radius: int, softness: float) -> Array:
+def guided_filter(guide: Array, image: Array, *, radius: int, softness: float) -> Array:
     """Return an image that is linear in a guide within every square (He, Sun & Tang 2013, doi 10.1109/TPAMI.2012.213).
 
     Parameters
