@@ -359,3 +359,13 @@ def test_bad_input_gets_one_sentence(folder: Path, capsys: Capture, arguments: l
     before = {path: path.read_bytes() for path in folder.iterdir()}
     assert re.search(sentence, refused(capsys, *arguments))
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("picture", [MAN, WOMAN], ids=["grey", "colour"])
+def test_an_image_whose_levels_were_cut_off_tells_what_its_file_would_have_told(picture: np.ndarray) -> None:
+    # Black and white, and a little too much of both.
+    truth = np.clip(1.6 * picture.astype(float) - 70, 0, 255).astype(np.uint8)
+    jpeg = decoded(truth, 10)
+    told, blind = (run_on(jpeg, jpeg=tables) for tables in (tables_of_quality(10, colour=truth.ndim == 3), None))
+    np.testing.assert_array_equal(told.finish(), blind.finish())
+    assert blind.record["remarks"] == [BY_IMAGE]

@@ -1,10 +1,12 @@
-"""Sample data: images with noise of a known camera, each with its truth. Nothing is downloaded."""
+"""Sample data for every task: images that lack something, each with its truth. Nothing is downloaded."""
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from skimage import data
 
 from ..axes import Array
@@ -16,16 +18,27 @@ LayerData = tuple[Array, dict[str, Any], str]
 SIGMA = 25.0
 """Noise of the cameraman, in grey levels of 255: the strength that denoising papers report."""
 
+BRIGHT, DIM = 20.0, 0.2
+"""Light beside that of the noisy cells: enough for hardly any noise, and far too little."""
+
+QUALITY = 10
+"""Of the JPEG: blocks and rings are seen at once."""
+
+FACTOR = 2
+"""Pixels of the truth in one large pixel, along rows and columns."""
+
+PIXEL = 0.1
+"""Micrometres."""
+
 
 def cells() -> list[LayerData]:
     """Return a noisy picture of fluorescent cells, 256 × 256, and its truth."""
-    scale = {"scale": (0.1, 0.1), "units": ("um", "um"), "axis_labels": ("y", "x")}
-    return _exposed((256, 256), scale, "cells")
+    return _exposed((256, 256), _plane(PIXEL), "cells")
 
 
 def cells_3d() -> list[LayerData]:
     """Return a noisy stack of fluorescent cells, 24 × 128 × 128, and its truth."""
-    scale = {"scale": (0.2, 0.1, 0.1), "units": ("um", "um", "um"), "axis_labels": ("z", "y", "x")}
+    scale = {"scale": (2 * PIXEL, PIXEL, PIXEL), "units": ("um", "um", "um"), "axis_labels": ("z", "y", "x")}
     return _exposed((24, 128, 128), scale, "cells 3D")
 
 
@@ -36,6 +49,54 @@ def camera() -> list[LayerData]:
     return _pair(noisy, truth, {"axis_labels": ("y", "x")}, "camera")
 
 
+def damaged() -> list[LayerData]:
+    """Return cells, 192 × 192, with dead rows and scratches (label 1) and dead pixels (label 2), mask and truth."""
+    generator = np.random.default_rng(0)
+    truth = Camera().expose(BRIGHT * phantom_cells((192, 192)), generator)
+    mask = (2 * (generator.random(truth.shape) < 0.05)).astype(np.uint8)
+    mask[60:63] = mask[:, 120:122] = 1
+    rows = np.arange(20, 150)
+    mask[rows, rows + 15] = mask[rows, rows + 16] = 1
+    image = np.where(mask > 0, 0, truth).astype(truth.dtype)
+    place = _plane(PIXEL)
+    first, last = _pair(image, truth, place, "cells", "damaged")
+    return [first, last, (mask, {**place, "name": "cells (mask)"}, "labels")]
+
+
+def two_stains() -> list[LayerData]:
+    """Return dim cells, 192 × 192, a bright stain of the same cells for a guide, three pixels off, and the truth."""
+    generator = np.random.default_rng(0)
+    photons, sensor = phantom_cells((192, 192)), Camera()
+    dim, truth = sensor.expose(DIM * photons, generator), sensor.expected(DIM * photons)
+    bright = sensor.expose(BRIGHT * np.roll(np.sqrt(photons), (3, -2), axis=(0, 1)), generator)
+    place = _plane(PIXEL)
+    first, last = _pair(dim, truth, place, "stain", "dim")
+    return [(bright, {**place, "name": "other stain (guide)", "visible": False}, "image"), first, last]
+
+
+def jpeg() -> list[LayerData]:
+    """Return a part of scikit-image's astronaut, 256 × 256, after JPEG compression of quality 10, and its truth."""
+    truth = np.ascontiguousarray(data.astronaut()[:256, 96:352])
+    file = io.BytesIO()
+    Image.fromarray(truth).save(file, "JPEG", quality=QUALITY)
+    return _pair(np.asarray(Image.open(file)), truth, {"rgb": True, "axis_labels": ("y", "x")}, "astronaut", "JPEG")
+
+
+def large_pixels() -> list[LayerData]:
+    """Return cells on a camera with pixels of twice the width, 96 × 96, and the truth, 192 × 192, where it lies."""
+    photons, sensor = BRIGHT * phantom_cells((192, 192)), Camera()
+    side = 192 // FACTOR
+    gathered = photons.reshape(side, FACTOR, side, FACTOR).sum(axis=(1, 3))
+    small, truth = (sensor.expose(gathered, np.random.default_rng(0)), sensor.expected(FACTOR**2 * photons))
+    first, last = _pair(small, truth, _plane(PIXEL), "cells", "large pixels")
+    first[1].update(scale=(FACTOR * PIXEL,) * 2, translate=((FACTOR - 1) * PIXEL / 2,) * 2)
+    return [first, last]
+
+
+def _plane(pixel: float) -> dict[str, Any]:
+    return {"scale": (pixel, pixel), "units": ("um", "um"), "axis_labels": ("y", "x")}
+
+
 def _exposed(shape: tuple[int, ...], placement: dict[str, Any], name: str) -> list[LayerData]:
     sensor = Camera()
     photons = phantom_cells(shape)
@@ -43,11 +104,11 @@ def _exposed(shape: tuple[int, ...], placement: dict[str, Any], name: str) -> li
     return _pair(noisy, sensor.expected(photons), placement, name)
 
 
-def _pair(noisy: Array, truth: Array, placement: dict[str, Any], name: str) -> list[LayerData]:
-    """Return the noisy image and the truth, hidden; both have the limits in which the truth fits."""
+def _pair(image: Array, truth: Array, placement: dict[str, Any], name: str, state: str = "noisy") -> list[LayerData]:
+    """Return an image and its truth, hidden; both have the limits in which the truth fits."""
     limits = (float(truth.min()), float(truth.max()))
     common = {**placement, "contrast_limits": limits}
     return [
-        (noisy, {**common, "name": f"{name} (noisy)"}, "image"),
+        (image, {**common, "name": f"{name} ({state})"}, "image"),
         (truth, {**common, "name": f"{name} (truth)", "visible": False}, "image"),
     ]
