@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from denoising import DEFAULT_DATA
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import gaussian_gradient_magnitude, uniform_filter
 from skimage.restoration import denoise_bilateral, denoise_nl_means
 
 from napari_deep_prior import Denoise, Guided, io, metrics, preset, restore
@@ -139,7 +139,9 @@ def _scenes(folder: Path) -> dict[str, Scene]:
     if found:
         return found
     photons, elsewhere = (0.2 * cells((SIDE, SIDE), seed=seed) for seed in (0, 1))
-    return {"cells": Scene(photons, -np.sqrt(photons), -np.sqrt(elsewhere))}
+    # Like bright field they show edges, and not how bright something is.
+    edges = [gaussian_gradient_magnitude(scene, 1.0) for scene in (photons, elsewhere)]
+    return {"cells": Scene(photons, *edges)}
 
 
 if __name__ == "__main__":
