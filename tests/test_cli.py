@@ -241,10 +241,10 @@ def another_value(field: object) -> str:
         return next(choice for choice in field.choices if choice != field.default)
     if field.kind is tuple:
         return ",".join(str(int(number) + 1) for number in field.default)
+    if field.default is None:
+        return "3" if field.kind is int else "1.5"
     if field.kind is int:
         return str(field.default + 1)
-    if field.default is None:
-        return "1.5"
     half = field.default / 2 or 0.5
     return str(half if half >= field.about.low else 2 * field.default)
 
