@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self, final
 
 import numpy as np
@@ -55,6 +56,23 @@ ResultType = Literal["same", "float32"]
 
 
 @final
+@dataclass
+class _Notes:
+    """What a run takes down for people: of every slice, or of the last one that it was true of."""
+
+    remarks: list[str] = field(default_factory=list)
+    agreements: list[float] = field(default_factory=list)
+    passed: list[str] = field(default_factory=list)
+    verdicts: list[str] = field(default_factory=list)
+    instead: str = ""
+    placed: str = ""
+
+    def for_people(self) -> list[str]:
+        """Return all remarks, those that are alike once."""
+        return [*filter(None, [self.instead, *dict.fromkeys(self.remarks), _agreement(self.agreements)])]
+
+
+@final
 class Restoration(Iterator[Step]):
     """A run: iterate it, stop when you like, and read the answer so far from :attr:`image`.
 
@@ -78,11 +96,7 @@ class Restoration(Iterator[Step]):
         dtype: ResultType,
         diagnostics: bool,
     ) -> None:
-        kind = np.dtype(image.dtype)
-        if kind.kind not in "iuf":
-            raise ValueError(f"the image has pixels of type {kind}: real numbers are needed; convert it first")
-        if 0 in image.shape:
-            raise ValueError(f"the image is empty: its shape is {tuple(image.shape)}")
+        kind = _real_type(image)
         self.axes = parse_axes(axes, tuple(image.shape))
         self.task, self.method, self.volume = task, method, volume
         self.device = resolve_device(device)
@@ -92,34 +106,23 @@ class Restoration(Iterator[Step]):
         _refuse_strangers(inputs, task)
         self._operator = task.operator(spatial_axes(self._letters), kernel=inputs.kernel)
         self._kernel = None if inputs.kernel is None else self._picture(inputs.kernel)
-        self._remarks: list[str] = []
-        self._agreements: list[float] = []
         self._jpeg = inputs.jpeg
         self._canvas = Canvas(
             image, self._letters, self._slices, axes=self.axes, operator=self._operator,
             dtype=np.dtype(np.float32) if dtype == "float32" else kind,
             mask=_mask(inputs.mask, task, image, self.axes), keep_known=task.keeps_known,
         )  # fmt: skip
-        if isinstance(self._operator, Downsample):
-            lengths = dict(zip(self.axes, self.shape, strict=True))
-            self._operator.refuse_kernel(tuple(lengths[letter] for letter in spatial_axes(self._letters)))
         self._guides = Guides(inputs.guides, axes=self.axes, shape=tuple(image.shape), enlarged=self.shape)
         self._latest: tuple[Index, Frame, Step] | None = None
         self._chosen: list[int | None] = []
-        self._passed: list[str] = []
-        self._instead = ""
+        self._notes = _Notes()
         self._asked, self._suited = method, False
         self.noise: Noise | None = None
         self._problem: Problem | None = None
         self._comparison: Comparison | None = None
-        self._placed = ""
         self._wanted = diagnostics
         self._checks: dict[str, Array] = {}
-        self._verdicts: list[str] = []
-        self._refuse_without_memory()
-        if isinstance(image, np.ndarray) and kind.kind == "f":
-            parts = (image[index] for index in self._slices)
-            refuse_missing(sum(int((~np.isfinite(part)).sum()) for part in parts), image.size, missing=task.missing)
+        self._refuse()
         self._steps = self._run()
 
     @property
@@ -172,25 +175,30 @@ class Restoration(Iterator[Step]):
     def record(self) -> dict[str, Any]:
         """What was done, as JSON types: enough to do it again."""
         latest = [] if self._latest is None else [int(self._latest[2].chosen)]
-        chosen = [*self._chosen, *latest]
+        chosen, verdicts = [*self._chosen, *latest], self._notes.verdicts
         return {
             "version": VERSION,
             "torch": torch.__version__,
             "device": describe_device(self.device),
             "task": self.task.to_json(),
             "method": self.method.to_json(),
-            "instead": self._instead,
+            "instead": self._notes.instead,
             "axes": self.axes,
             "volume": self.volume,
             "dtype": str(self._canvas.dtype),
             "kernel": None if self._kernel is None else self._kernel.tolist(),
             "blur": self._blur(),
-            "remarks": [*filter(None, [self._instead, *dict.fromkeys(self._remarks), _agreement(self._agreements)])],
+            "guided by": guided(self.task, self.method).to_json() if self._guides.channels else None,
+            "remarks": [
+                *filter(
+                    None, [self._notes.instead, *dict.fromkeys(self._notes.remarks), _agreement(self._notes.agreements)]
+                )
+            ],
             "noise": None if self.noise is None else self.noise.record(),
             "chosen step": chosen[0] if len(self._slices) == 1 and chosen else chosen,
             "slices restored": f"{len(chosen)} of {len(self._slices)}",
-            "passed through": list(self._passed),
-            "residual": self._verdicts[0] if len(self._slices) == 1 and self._verdicts else list(self._verdicts),
+            "passed through": list(self._notes.passed),
+            "residual": verdicts[0] if len(self._slices) == 1 and verdicts else list(verdicts),
         }
 
     def __next__(self) -> Step:
@@ -239,7 +247,7 @@ class Restoration(Iterator[Step]):
             models = self._estimate(block) if self.noise is None else self.noise.channels
             if self.noise is None:
                 self._look(measured)
-            guide, self._placed = self._guide(index, measured, weight)
+            guide, self._notes.placed = self._guide(index, measured, weight)
             jpeg = self._compressed(measured, weight, frame)
             problem, self.noise = pose(
                 self.task, measured, weight, frame, models, operator=self._operator, guide=guide, jpeg=jpeg
@@ -249,7 +257,7 @@ class Restoration(Iterator[Step]):
             method, reason = suited(self.task, self._asked, problem)
             self._suited |= not reason
             self.method = self._asked if self._suited else method
-            self._instead = reason or self._instead
+            self._notes.instead = reason or self._notes.instead
             self._comparison = None
             if guide is not None:
                 self._comparison = Comparison(method, guided(self.task, method))
@@ -298,20 +306,20 @@ class Restoration(Iterator[Step]):
             plane = plane if plane.ndim == 2 else plane[len(plane) // 2]
             blur_known = self._kernel is not None
             self._operator, remarks = learned(self.task, self._operator, plane, blur_known=blur_known)
-            self._remarks += remarks
+            self._notes.remarks += remarks
 
     def _compressed(self, measured: Tensor, weight: Tensor, frame: Frame) -> JpegTables | None:
         """Return how a slice was compressed, where that is to be undone and can be told."""
         if "jpeg" not in self.task.takes:
             return None
         if bool((weight == 0).any()):
-            self._remarks.append("pixels are missing: what was rounded together with them tells nothing")
+            self._notes.remarks.append("pixels are missing: what was rounded together with them tells nothing")
             return None
         factor, shift = (values.reshape(-1, *(1,) * (measured.ndim - 2)) for values in frame.units)
         # Float32 has moved grey levels a little, 0 and 255 perhaps beyond what a JPEG can have.
         levels = np.moveaxis((measured[0].cpu().numpy() * factor + shift).round(LEVEL_DIGITS), 0, -1)
         tables, remark = compressed(self.task, levels[..., 0] if levels.shape[-1] == 1 else levels, self._jpeg)
-        self._remarks += filter(None, [remark])
+        self._notes.remarks += filter(None, [remark])
         return tables
 
     def _guide(self, index: Index, measured: Tensor, weight: Tensor) -> tuple[Tensor | None, str]:
@@ -329,7 +337,7 @@ class Restoration(Iterator[Step]):
         first = self.slice_number == 1 and isinstance(error, MissingPixelsError)
         if len(self._slices) == 1 or first:
             return False
-        self._passed.append(f"slice {self.slice_number}: {error}")
+        self._notes.passed.append(f"slice {self.slice_number}: {error}")
         return True
 
     def _estimate(self, block: Array) -> tuple[NoiseModel, ...]:
@@ -347,9 +355,9 @@ class Restoration(Iterator[Step]):
         self._canvas.put(index, self._canvas.finished(index, frame.to_image(step.image)))
         self._chosen.append(int(step.chosen))
         if self._comparison is not None:
-            self._remarks.append("; ".join(filter(None, (self._placed, _verdict(self._comparison)))))
+            self._notes.remarks.append("; ".join(filter(None, (self._notes.placed, _verdict(self._comparison)))))
         if self.factors and self._problem is not None:
-            self._agreements.append(consistency(self._operator, step.image, self._problem.measured))
+            self._notes.agreements.append(consistency(self._operator, step.image, self._problem.measured))
         if self._wanted:
             self._check(index, frame, step)
         self._latest = self._problem = None
@@ -359,7 +367,7 @@ class Restoration(Iterator[Step]):
         assert self._problem is not None  # noqa: S101  (for mypy: a step has been made)
         assert self.noise is not None  # noqa: S101
         residual = checks.residual(self._problem, step.image)
-        self._verdicts.append(checks.in_words(residual.cpu().numpy(), self.noise.channels))
+        self._notes.verdicts.append(checks.in_words(residual.cpu().numpy(), self.noise.channels))
         # Of an enlarged image the residual has other pixels, and stays a sentence.
         found = {} if self.factors else {"residual": frame.to_plain(residual)}
         if step.deviation is not None:
@@ -368,8 +376,20 @@ class Restoration(Iterator[Step]):
             whole = self._checks.setdefault(name, np.zeros(self.shape, np.float32))
             whole[index] = to_dtype(values, np.dtype(np.float32))
 
+    def _refuse(self) -> None:
+        """Raise before the first heavy byte where the run cannot be made."""
+        if isinstance(self._operator, Downsample):
+            lengths = dict(zip(self.axes, self.shape, strict=True))
+            self._operator.refuse_kernel(tuple(lengths[letter] for letter in spatial_axes(self._letters)))
+        self._refuse_without_memory()
+        image = self._canvas.source
+        if isinstance(image, np.ndarray) and image.dtype.kind == "f":
+            parts = (image[index] for index in self._slices)
+            missing = sum(int((~np.isfinite(part)).sum()) for part in parts)
+            refuse_missing(missing, image.size, missing=self.task.missing)
+
     def _refuse_without_memory(self) -> None:
-        """Raise before the first heavy byte when the run cannot fit; the problem is posed without data for that."""
+        """Raise when the run cannot fit into the memory; the problem is posed without data for that."""
         lengths = dict(zip(self.axes, self._canvas.source.shape, strict=True))
         spatial = [lengths[letter] for letter in spatial_axes(self._letters)]
         channels = lengths.get("C", sample_count(lengths.get("S", 1)))
@@ -465,6 +485,16 @@ def restore(
         dtype=dtype,
         diagnostics=diagnostics,
     )
+
+
+def _real_type(image: ArrayLike) -> np.dtype[Any]:
+    """Return the type of the pixels, which must be real numbers, and there must be some."""
+    kind: np.dtype[Any] = np.dtype(image.dtype)
+    if kind.kind not in "iuf":
+        raise ValueError(f"the image has pixels of type {kind}: real numbers are needed; convert it first")
+    if 0 in image.shape:
+        raise ValueError(f"the image is empty: its shape is {tuple(image.shape)}")
+    return kind
 
 
 def _mask(mask: Array | None, task: Task, image: ArrayLike, axes: str) -> Array | None:

@@ -22,8 +22,8 @@ WORTH = 0.005
 class Comparison:
     """Solves a guided problem twice, without the guide and with it, and mixes the answers.
 
-    A twentieth of the pixels is kept from both and decides how much of either goes into the answer. Where patches can
-    help they bring those pixels back in the end.
+    A twentieth of the pixels is kept from both and decides how much of either goes into the answer. What goes in of the
+    answer without the guide has seen all pixels.
 
     Parameters
     ----------
@@ -49,10 +49,7 @@ class Comparison:
         return self.gain is None or self.gain >= WORTH
 
     def fit(self, problem: Problem) -> Iterator[Step]:
-        """Yield the steps without the guide, then those with it; the image is the best mixture so far.
-
-        If the guide is not worth it, those without it and with all pixels follow: that is the answer then.
-        """
+        """Yield the steps without the guide, those with it, and those without it and with all pixels."""
         hidden, judged = _judges(problem, torch.Generator().manual_seed(self._guided.seed))
         seen = dataclasses.replace(problem, weight=problem.weight * (1 - hidden))
         unguided = dataclasses.replace(seen, guide=None)
@@ -64,17 +61,16 @@ class Comparison:
         first = step
         without = _error(problem, first.image, judged)
         for step in self._guided.fit(seen):
-            mixed = torch.lerp(first.image, step.image, refinement.share(problem, step.image, first.image, judged))
+            with_guide, part = step.image, refinement.share(problem, step.image, first.image, judged)
+            mixed = torch.lerp(first.image, with_guide, part)
             error = _error(problem, mixed, judged)
             self._errors = without, error
             last = _after(first, step, mixed, error)
             yield last
-        if not self.helped:
-            for step in self._alone.fit(dataclasses.replace(problem, guide=None)):
-                yield _after(last, step, mixed, error)
-            yield _after(last, step, step.image, error)
-        elif not refinement.limits(problem) and problem.grain == 1:
-            yield dataclasses.replace(last, image=refinement.polish(problem, mixed, judged))
+        for step in self._alone.fit(dataclasses.replace(problem, guide=None)):
+            yield _after(last, step, mixed, error)
+        # What the hidden pixels have decided holds for all of them, and for what has seen them.
+        yield _after(last, step, torch.lerp(step.image, with_guide, part) if self.helped else step.image, error)
 
 
 def _error(problem: Problem, image: Tensor, judged: Tensor) -> Tensor:

@@ -135,22 +135,6 @@ def refine(problem: Problem, estimate: Estimate, patches: Tensor, hidden: Tensor
     return misfit.unstabilise((pilot + on_planes(_thoroughly, noisy, pilot, variance)) / 2)
 
 
-@torch.no_grad()
-def polish(problem: Problem, image: Tensor, hidden: Tensor) -> Tensor:
-    """Return an image (1, C, *S) refined by patches of the measurement, as far as ``hidden`` pixels speak for it.
-
-    The image must not have seen the measurement where ``hidden`` is 1; the result has.
-    """
-    misfit = problem.misfit
-    means, variance = misfit.expected(image), misfit.spread(image)
-    noisy = torch.where(problem.weight > 0, misfit.stabilise(problem.measured), means)
-    unseen, seen = (
-        on_planes(_thoroughly, values, means, variance) for values in (torch.where(hidden > 0, means, noisy), noisy)
-    )
-    part = _part(means, unseen, noisy, hidden * problem.weight)
-    return misfit.unstabilise(torch.lerp(seen, means, part))
-
-
 def _passes(noisy: Tensor, misfit: Misfit, share: Tensor | float = 1.0, *, thorough: bool = False) -> Iterator[Tensor]:
     """Yield ever better estimates of the means of stabilised pixels; ``share`` scales the variance of their noise."""
     refine_plane = _thoroughly if thorough else collaborative.refine
