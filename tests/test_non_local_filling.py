@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from napari_deep_prior.methods.stopping import JUDGES, hide_like
 from napari_deep_prior.misfit import Gaussian
 from napari_deep_prior.operators import Identity
 from napari_deep_prior.phantom import Camera, cells
-from napari_deep_prior.presets import preset
+from napari_deep_prior.presets import preset, suited
 from napari_deep_prior.problem import Problem
 from napari_deep_prior.restoration import restore
 from napari_deep_prior.tasks import Denoise, Inpaint
@@ -409,3 +411,25 @@ def test_missing_pixels_that_are_not_masked_can_be_refused(
     image[3, 5:8] = np.nan
     with pytest.raises(MissingPixelsError, match="3 of 256 pixels are NaN or infinite: set 'missing' to 'fill'"):
         restore(wrap(image), strict, TINY, mask=PART, device="cpu").finish()
+
+
+def holes(name: str) -> np.ndarray:
+    mask = np.zeros((80, 90), bool)
+    if name == "paper":
+        return np.random.default_rng(0).random(mask.shape) < 0.5
+    if name == "paper-sparse":
+        return np.random.default_rng(0).random(mask.shape) < 0.98
+    if name == "paper-large":
+        mask[20:60, 20:60] = True
+    else:
+        mask[30:33] = mask[:, 40:44] = True
+    return mask
+
+
+@pytest.mark.parametrize("name", ["paper", "paper-text", "paper-large", "paper-sparse"])
+def test_the_papers_network_is_chosen_by_the_size_of_the_holes(pose: Any, name: str) -> None:
+    image = np.random.default_rng(0).random((80, 90))
+    problem = pose(np.where(holes(name), np.nan, image), missing="fill")
+    method, remark = suited(Inpaint(), dataclasses.replace(preset(Inpaint(), "paper"), seed=3), problem)
+    assert method == dataclasses.replace(preset(Inpaint(), name), seed=3)
+    assert remark == ("" if name == "paper" else f"the network was chosen by the size of the holes: {name}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from scipy.ndimage import distance_transform_edt
+
 from .methods import (
     DeepImagePrior,
     Distillation,
@@ -13,9 +15,10 @@ from .methods import (
     NonLocalRidge,
     ZeroShotSR,
 )
+from .methods.stopping import SCATTERED
 from .networks.hourglass import Hourglass
 from .problem import Method, Problem, Task
-from .tasks import SuperResolve, task_name
+from .tasks import Inpaint, SuperResolve, task_name
 
 DEFAULT_PRESET = "balanced"
 
@@ -32,6 +35,9 @@ _PAPER = DeepImagePrior(
     precision="float32",
     network=Hourglass(channels=(128,) * 5, skip=(4,) * 5, normalise_joined=True, pointwise="all", padding="reflection"),
 )
+
+SPARSE, LARGE = 0.9, 32
+"""Share of missing pixels from which only single ones are known, and pixels from which on a hole is a large one."""
 
 _PAPER_HOLES: Mapping[str, Method] = {
     "paper-text": dataclasses.replace(
@@ -158,12 +164,28 @@ def suited(task: Task, method: Method, problem: Problem) -> tuple[Method, str]:
     ValueError
         If it is the deep image prior itself that cannot solve it.
     """
+    if isinstance(task, Inpaint) and method == dataclasses.replace(PRESETS["inpaint"]["paper"], seed=method.seed):
+        name = paper_for_holes(problem)
+        remark = "" if name == "paper" else f"the network was chosen by the size of the holes: {name}"
+        return dataclasses.replace(PRESETS["inpaint"][name], seed=method.seed), remark
     reason = method.limits(problem)
     if not reason:
         return method, ""
     if isinstance(method, DeepImagePrior):
         raise ValueError(reason)
     return guided(task, method), f"{reason}: the deep image prior was used instead"
+
+
+def paper_for_holes(problem: Problem) -> str:
+    """Return the name of the paper's settings for the holes of a problem."""
+    missing = (problem.weight == 0).any(dim=1)[0].cpu().numpy()
+    if missing.all() or missing.mean() > SPARSE:
+        return "paper" if missing.all() else "paper-sparse"
+    planes = missing.reshape(-1, *missing.shape[-2:])
+    widest = max(2 * float(distance_transform_edt(plane).max()) for plane in planes)
+    if widest > LARGE:
+        return "paper-large"
+    return "paper" if missing.mean() > SCATTERED else "paper-text"
 
 
 def guided(task: Task, method: Method) -> Method:
