@@ -12,9 +12,10 @@ from torch import Tensor
 from ..misfit import weighted_mean
 from ..problem import Method, Problem, Step
 from . import refinement
+from .refinement import Estimate
 from .stopping import JUDGES, HeldOut, hide_like, hold_out
 
-WORTH = 0.005
+WORTH = 0.002
 """Share of the error of held-out pixels that a guide must save: two methods mixed save a little without any guide."""
 
 
@@ -33,15 +34,8 @@ class Comparison:
 
     def __init__(self, alone: Method, guided: Method) -> None:
         self._alone, self._guided = alone, guided
-        self._errors: tuple[Tensor, Tensor] | None = None
-
-    @property
-    def gain(self) -> float | None:
-        """By which share the guide makes the error of the pixels smaller that decide; None if nothing was compared."""
-        if self._errors is None:
-            return None
-        without, mixed = (float(error) for error in self._errors)
-        return 1 - mixed / without if without > 0 else 0.0
+        self.gain: float | None = None
+        """By which share of the error of held-out pixels the guide makes the answer better; None: not compared."""
 
     @property
     def helped(self) -> bool:
@@ -59,18 +53,18 @@ class Comparison:
         for step in self._alone.fit(unguided):
             yield dataclasses.replace(step, total=2 * step.total)
         first = step
-        without = _error(problem, first.image, judged)
+        error = _error(problem, first.image, judged)
         for step in self._guided.fit(seen):
-            with_guide, part = step.image, refinement.share(problem, step.image, first.image, judged)
-            mixed = torch.lerp(first.image, with_guide, part)
-            error = _error(problem, mixed, judged)
-            self._errors = without, error
-            last = _after(first, step, mixed, error)
+            mixed = torch.lerp(first.image, step.image, refinement.share(problem, step.image, first.image, judged))
+            last, with_guide = _after(first, step, mixed, _error(problem, mixed, judged)), step.image
             yield last
         for step in self._alone.fit(dataclasses.replace(problem, guide=None)):
             yield _after(last, step, mixed, error)
-        # What the hidden pixels have decided holds for all of them, and for what has seen them.
-        yield _after(last, step, torch.lerp(step.image, with_guide, part) if self.helped else step.image, error)
+        alone = Estimate(unseen=first.image, seen=step.image)
+        part, saved = refinement.share_beside(problem, with_guide, alone, judged)
+        self.gain = float(saved.mean() / error)
+        image = torch.lerp(step.image, with_guide, part) if self.helped else step.image
+        yield _after(last, step, image, error)
 
 
 def _error(problem: Problem, image: Tensor, judged: Tensor) -> Tensor:

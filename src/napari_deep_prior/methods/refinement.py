@@ -106,6 +106,35 @@ def share(problem: Problem, first: Tensor, second: Tensor, hidden: Tensor) -> Te
 
 
 @torch.no_grad()
+def share_beside(problem: Problem, first: Tensor, second: Estimate, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the part (0 to 1, per channel) of an image beside one that has seen the hidden measurements.
+
+    Where a pixel's own measurement was seen, less is left to be added to it than the hidden ones suggest: what seeing
+    them has changed was part of the error before, if the estimates are conditional means.
+
+    Parameters
+    ----------
+    first : Tensor, (1, C, *S)
+        An image that has not seen the hidden measurements.
+    second : Estimate
+        Images, not stabilised means, that have not and that have.
+
+    Returns
+    -------
+    part : Tensor, (1, C, 1, ...)
+    saved : Tensor, (1, C, 1, ...)
+        By how much the mixture makes the squared error smaller, in units of the noise, mean over the hidden ones.
+    """
+    misfit = problem.misfit
+    one, unseen, seen = (misfit.expected(problem.operator(image)) for image in (first, second.unseen, second.seen))
+    weight = hidden * problem.weight
+    noisy = misfit.stabilise(problem.measured)
+    apart = _sum((one - seen).square() * weight)
+    part = (_sum((one - unseen) * (noisy - seen) * weight) / apart.clamp(min=1e-12)).clamp(0, 1)
+    return part, part.square() * apart / _sum(weight.expand_as(one)).clamp(min=1)
+
+
+@torch.no_grad()
 def refine(problem: Problem, estimate: Estimate, patches: Tensor, hidden: Tensor) -> Tensor:
     """Return the image of an estimate mixed with what patches give, and refined by all pixels of the measurement.
 
