@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import torch
 from napari_deep_prior import metrics
 from napari_deep_prior.axes import canonical
 from napari_deep_prior.methods import DeepImagePrior
-from napari_deep_prior.methods.deep_image_prior import AVERAGING_GROWTH, _Backtracking, _Code, _Member
+from napari_deep_prior.methods.deep_image_prior import AVERAGING_GROWTH, GUIDE_STRENGTH, _Backtracking, _Code, _Member
 from napari_deep_prior.methods.optimizers import Optimizer
 from napari_deep_prior.methods.precision import working_dtype
 from napari_deep_prior.networks import Hourglass
@@ -195,10 +197,11 @@ def test_without_averaging_the_answer_is_a_single_output(problem: Problem, tiny:
 
 @pytest.mark.parametrize(("source", "shape"), [("pooled", (9, 8)), ("fresh", (9, 8)), ("pooled", (3, 5, 4))])
 def test_the_jitter_has_the_strength_asked_for_and_is_new_in_every_step(
-    tiny: Make, source: str, shape: tuple[int, ...]
+    tiny: Make, pose: Any, source: str, shape: tuple[int, ...]
 ) -> None:
     method = tiny(jitter=0.5, jitter_source=source, code_range=0.2)
-    code = _Code(method, shape, CPU, torch.Generator().manual_seed(0))
+    problem = pose(np.random.default_rng(0).random(shape), "ZYX"[-len(shape) :])
+    code = _Code(method, problem, torch.Generator().manual_seed(0))
     draws = torch.stack([code.draw(number) - code.fixed for number in range(100, 160)])
     assert draws.shape[1:] == (1, 4, *shape)
     assert float(draws.std()) == pytest.approx(0.5, rel=0.1)
@@ -206,9 +209,21 @@ def test_the_jitter_has_the_strength_asked_for_and_is_new_in_every_step(
     assert 0 <= float(code.fixed.min()) < 0.1 < float(code.fixed.max()) <= 0.2
 
 
-def test_without_jitter_the_code_stays_the_same(tiny: Make) -> None:
-    code = _Code(tiny(jitter=0.0), (9, 8), CPU, torch.Generator().manual_seed(0))
+def test_without_jitter_the_code_stays_the_same(tiny: Make, pose: Any) -> None:
+    problem = pose(np.random.default_rng(0).random((9, 8)))
+    code = _Code(tiny(jitter=0.0), problem, torch.Generator().manual_seed(0))
     assert torch.equal(code.draw(1), code.draw(200))
+
+
+def test_a_guide_is_part_of_the_code_in_all_but_some_steps(tiny: Make, pose: Any) -> None:
+    guide = torch.randn((1, 2, 9, 8), generator=torch.Generator().manual_seed(0))
+    problem = dataclasses.replace(pose(np.random.default_rng(0).random((9, 8))), guide=guide)
+    code = _Code(tiny(jitter=0.0, guide_dropout=0.3), problem, torch.Generator().manual_seed(0))
+    draws = [code.draw(number) for number in range(200)]
+    assert all(draw.shape == (1, 6, 9, 8) for draw in draws)
+    seen = [draw[:, 4:] for draw in draws if draw[:, 4:].any()]
+    assert 0.6 < len(seen) / len(draws) < 0.8
+    assert all(torch.equal(part, GUIDE_STRENGTH * guide) for part in seen)
 
 
 @pytest.fixture
