@@ -74,6 +74,12 @@ def spatial_axes(axes: str) -> str:
     return "".join(letter for letter in axes if letter not in CHANNEL_AXES)
 
 
+def inner_axes(axes: str) -> tuple[str, str, str]:
+    """Return the letters of an image without its channels, of its volumes, and of its planes."""
+    spatial = spatial_axes(axes)
+    return spatial, "".join(filter("ZYX".__contains__, spatial)), "".join(filter("YX".__contains__, spatial))
+
+
 def sample_count(count: int) -> int:
     """Return how many of ``count`` colour samples were measured: the last of 2 or 4 is opacity."""
     return count - (count in (2, 4))

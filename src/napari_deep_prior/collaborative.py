@@ -32,6 +32,11 @@ CHUNK = 2048
 SMALLEST_SIDE = PATCH + 1
 
 
+SMALLEST_STRENGTH = 5e-4
+"""Least standard deviation of the noise, in canonical units: the ridge of patches that are all alike has no solution
+below."""
+
+
 @torch.no_grad()
 def first(noisy: Tensor, variance: Tensor) -> Tensor:
     """Return a plane (rows, columns) denoised from itself alone; ``variance`` is that of the noise of each pixel."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .alignment import Registration, registration_shift, shifted
-from .axes import Array, sample_count, spatial_axes
+from .axes import Array, inner_axes, sample_count
 from .operators import Operator
 from .stacks import Index
 
@@ -127,19 +127,18 @@ def _matched(guide: Array, axes: str, shape: tuple[int, ...], enlarged: tuple[in
     """Return a guide with its channels first, and what its other axes are."""
     if guide.dtype.kind not in "iuf":
         raise ValueError(f"the guide has pixels of type {guide.dtype}: real numbers are needed; convert it first")
-    letters = spatial_axes(axes)
-    volume, plane = ("".join(letter for letter in letters if letter in some) for some in ("ZYX", "YX"))
+    letters = inner_axes(axes)
     for lengths in (shape, enlarged):
         own = dict(zip(axes, lengths, strict=True))
         coarse = shape != enlarged and lengths == shape
-        for candidate in dict.fromkeys((letters, volume, plane)):
+        for candidate in dict.fromkeys(letters):
             wanted = tuple(own[letter] for letter in candidate)
             if guide.shape == wanted:
                 return _Guide(guide[None], candidate, coarse)
             if guide.shape[:-1] == wanted and guide.shape[-1] <= MOST_COLOURS:
                 colours = np.moveaxis(guide, -1, 0)
                 return _Guide(colours[: sample_count(len(colours))], candidate, coarse)
-    plain = tuple(length for length, letter in zip(shape, axes, strict=True) if letter in letters)
+    plain = tuple(length for length, letter in zip(shape, axes, strict=True) if letter in letters[0])
     raise ValueError(
         f"the guide has shape {guide.shape}; the image's is {plain}: give a guide of that shape, or of its planes; "
         "in the viewer, one of another size is resampled"
@@ -148,17 +147,17 @@ def _matched(guide: Array, axes: str, shape: tuple[int, ...], enlarged: tuple[in
 
 def _refuse_copy(values: Array, target: Array) -> None:
     """Raise a ValueError if a guide is a slice itself: what is held out would be seen, and the noise come back."""
-    own = [channel[np.isfinite(channel)] for channel in target]
-    for channel in values:
-        for known, where in zip(own, np.isfinite(target), strict=True):
-            ours = channel[where]
-            if (
-                known.size >= ENOUGH
-                and known.std() > 0
-                and ours.std() > 0
-                and abs(np.corrcoef(known, ours)[0, 1]) > SAME
-            ):
-                raise ValueError("the guide is a copy of the image, noise and all: choose another image of the place")
+    if any(_same(channel, own) for channel in values for own in target):
+        raise ValueError("the guide is a copy of the image, noise and all: choose another image of the place")
+
+
+def _same(first: Array, second: Array) -> bool:
+    """Return whether two images show the same where the second has values, but for a factor and a shift."""
+    known = np.isfinite(second)
+    one, other = first[known], second[known]
+    if one.size < ENOUGH or not (one.std() > 0 and other.std() > 0):
+        return False
+    return bool(abs(np.corrcoef(one, other)[0, 1]) > SAME)
 
 
 def _normal(channel: Array) -> Array:

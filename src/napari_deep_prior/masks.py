@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .axes import Array, channel_position, sample_count, spatial_axes
+from .axes import Array, channel_position, inner_axes, sample_count
 
 
 def spread_mask(mask: Array, shape: tuple[int, ...], axes: str) -> Array:
@@ -23,17 +23,15 @@ def spread_mask(mask: Array, shape: tuple[int, ...], axes: str) -> Array:
     ValueError
         If the mask fits none of them, is empty, or leaves nothing known.
     """
-    without_channels = spatial_axes(axes)
-    volume = "".join(letter for letter in axes if letter in "ZYX")
-    plane = "".join(letter for letter in axes if letter in "YX")
+    inner = inner_axes(axes)
     lengths = dict(zip(axes, shape, strict=True))
-    for letters in (axes, without_channels, volume, plane):
+    for letters in (axes, *inner):
         if mask.shape == tuple(lengths[letter] for letter in letters):
             break
     else:
         raise ValueError(
             f"the mask has shape {mask.shape}; the image's is {shape} (axes {axes}): give a mask of that shape, or of "
-            f"its planes, {tuple(lengths[letter] for letter in plane)}"
+            f"its planes, {tuple(lengths[letter] for letter in inner[-1])}"
         )
     marked = mask != 0
     if not marked.any():

@@ -67,6 +67,11 @@ _PAPER_HOLES: Mapping[str, Method] = {
 _NARROW = Hourglass(channels=(8, 16, 32, 64, 128), skip=(0, 0, 0, 4, 4))
 """The paper's network for what repeats itself from block to block: it has hardly any fine features to show it with."""
 
+_ZERO_SHOT_PAPER = ZeroShotSR(
+    steps=3000, rate=0.001, rate_policy="slope", crop=128, gradual=0, denoising="no", patches=False
+)
+"""Shocher et al. 2018: the learning, the network and the median; no patches."""
+
 _DENOISING: Mapping[str, Method] = {
     "fast": NonLocalRidge(),
     "balanced": Distillation(),
@@ -90,22 +95,9 @@ PRESETS: Mapping[str, Mapping[str, Method]] = {
         "balanced": ZeroShotSR(),
         "patches": NonLocalFilling(passes=12),
         "zero-shot-fast": ZeroShotSR(steps=400, gradual=0),
-        # Shocher et al. 2018: the learning, the network and the median; no patches.
-        "zero-shot-paper": ZeroShotSR(
-            steps=3000, rate=0.001, rate_policy="slope", crop=128, gradual=0, denoising="no", patches=False
-        ),
+        "zero-shot-paper": _ZERO_SHOT_PAPER,
         # The same, for photographs of poor quality: noise on the examples, and no agreement with what is noisy itself.
-        "zero-shot-real-image": ZeroShotSR(
-            steps=3000,
-            rate=0.001,
-            rate_policy="slope",
-            crop=128,
-            gradual=0,
-            denoising="no",
-            patches=False,
-            example_noise=0.0125,
-            back_project=False,
-        ),
+        "zero-shot-real-image": dataclasses.replace(_ZERO_SHOT_PAPER, example_noise=0.0125, back_project=False),
         "deep-image-prior": DeepImagePrior(steps=1500, patience=300, held_out=0.02),
         # Ulyanov et al. 2018, for a factor of 4.
         "paper": dataclasses.replace(_PAPER, steps=2000, jitter=0.03),
@@ -179,8 +171,11 @@ def suited(task: Task, method: Method, problem: Problem) -> tuple[Method, str]:
 def paper_for_holes(problem: Problem) -> str:
     """Return the name of the paper's settings for the holes of a problem."""
     missing = (problem.weight == 0).any(dim=1)[0].cpu().numpy()
-    if missing.all() or missing.mean() > SPARSE:
-        return "paper" if missing.all() else "paper-sparse"
+    if missing.all():
+        # A problem without data, posed to tell the memory.
+        return "paper"
+    if missing.mean() > SPARSE:
+        return "paper-sparse"
     planes = missing.reshape(-1, *missing.shape[-2:])
     widest = max(2 * float(distance_transform_edt(plane).max()) for plane in planes)
     if widest > LARGE:

@@ -44,7 +44,7 @@ from .presets import default_preset, guided, preset, suited
 from .problem import Method, Problem, Step, Task
 from .resolution import consistency
 from .stacks import Index, sample, slice_axes, slices
-from .tasks import TASKS, task_name
+from .tasks import TASKS, RemoveArtifacts, SuperResolve, task_name
 from .traces import compressed, learned
 
 VERSION = importlib.metadata.version("napari-deep-prior")
@@ -189,11 +189,7 @@ class Restoration(Iterator[Step]):
             "kernel": None if self._kernel is None else self._kernel.tolist(),
             "blur": self._blur(),
             "guided by": guided(self.task, self.method).to_json() if self._guides.channels else None,
-            "remarks": [
-                *filter(
-                    None, [self._notes.instead, *dict.fromkeys(self._notes.remarks), _agreement(self._notes.agreements)]
-                )
-            ],
+            "remarks": self._notes.for_people(),
             "noise": None if self.noise is None else self.noise.record(),
             "chosen step": chosen[0] if len(self._slices) == 1 and chosen else chosen,
             "slices restored": f"{len(chosen)} of {len(self._slices)}",
@@ -301,7 +297,7 @@ class Restoration(Iterator[Step]):
 
     def _look(self, measured: Tensor) -> None:
         """Take in what only the image can tell: its blur if that is asked for, and whether enlarging is worth it."""
-        if isinstance(self._operator, Downsample):
+        if isinstance(self._operator, Downsample) and isinstance(self.task, SuperResolve):
             plane = measured[0].mean(dim=0).cpu().numpy()
             plane = plane if plane.ndim == 2 else plane[len(plane) // 2]
             blur_known = self._kernel is not None
@@ -310,16 +306,15 @@ class Restoration(Iterator[Step]):
 
     def _compressed(self, measured: Tensor, weight: Tensor, frame: Frame) -> JpegTables | None:
         """Return how a slice was compressed, where that is to be undone and can be told."""
-        if "jpeg" not in self.task.takes:
+        if not isinstance(self.task, RemoveArtifacts):
             return None
         if bool((weight == 0).any()):
             self._notes.remarks.append("pixels are missing: what was rounded together with them tells nothing")
             return None
-        factor, shift = (values.reshape(-1, *(1,) * (measured.ndim - 2)) for values in frame.units)
+        levels = Frame("YXS" if len(frame.low) > 1 else "YX", frame.low, frame.span).to_image(measured)
         # Float32 has moved grey levels a little, 0 and 255 perhaps beyond what a JPEG can have.
-        levels = np.moveaxis((measured[0].cpu().numpy() * factor + shift).round(LEVEL_DIGITS), 0, -1)
-        tables, remark = compressed(self.task, levels[..., 0] if levels.shape[-1] == 1 else levels, self._jpeg)
-        self._notes.remarks += filter(None, [remark])
+        tables, remark = compressed(self.task, levels.round(LEVEL_DIGITS), self._jpeg)
+        self._notes.remarks.append(remark)
         return tables
 
     def _guide(self, index: Index, measured: Tensor, weight: Tensor) -> tuple[Tensor | None, str]:

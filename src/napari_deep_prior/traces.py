@@ -6,13 +6,14 @@ from .axes import Array
 from .blur_estimation import estimate_blur
 from .jpeg import JpegTables, tables_of_quality
 from .jpeg_traces import estimate_tables
-from .operators import Downsample, Operator
-from .problem import Task
+from .operators import Downsample
 from .resolution import oversampling
 from .tasks import RemoveArtifacts, SuperResolve
 
 
-def learned(task: Task, operator: Operator, plane: Array, *, blur_known: bool = False) -> tuple[Operator, list[str]]:
+def learned(
+    task: SuperResolve, operator: Downsample, plane: Array, *, blur_known: bool = False
+) -> tuple[Downsample, list[str]]:
     """Return the operator with what only the image can tell, and sentences for people.
 
     Parameters
@@ -22,8 +23,6 @@ def learned(task: Task, operator: Operator, plane: Array, *, blur_known: bool = 
     blur_known : bool
         Whether the operator has its blur from elsewhere, whatever the task says.
     """
-    if not isinstance(operator, Downsample) or not isinstance(task, SuperResolve):
-        return operator, []
     found = oversampling(plane)
     remarks = [found.sentence] if found.oversampled and max(operator.factors[-2:]) > 1 else []
     if len(operator.factors) == 3 and operator.factors[0] > 1:
@@ -36,8 +35,8 @@ def learned(task: Task, operator: Operator, plane: Array, *, blur_known: bool = 
     return Downsample(operator.factors, blur.kernel), [*remarks, blur.sentence]
 
 
-def compressed(task: Task, image: Array, given: JpegTables | None) -> tuple[JpegTables | None, str]:
-    """Return how an image was compressed, if the task is to undo that and it can be told, and a sentence for people.
+def compressed(task: RemoveArtifacts, image: Array, given: JpegTables | None) -> tuple[JpegTables | None, str]:
+    """Return how an image was compressed, if it can be told, and a sentence for people.
 
     Parameters
     ----------
@@ -46,8 +45,6 @@ def compressed(task: Task, image: Array, given: JpegTables | None) -> tuple[Jpeg
     given : JpegTables or None
         What its file tells.
     """
-    if not isinstance(task, RemoveArtifacts):
-        return None, ""
     if task.quality is not None:
         return tables_of_quality(task.quality, colour=image.ndim == 3), f"taken for a JPEG of quality {task.quality}"
     if given is not None:

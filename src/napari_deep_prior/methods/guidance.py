@@ -56,11 +56,12 @@ class Comparison:
         error = _error(problem, first.image, judged)
         for step in self._guided.fit(seen):
             mixed = torch.lerp(first.image, step.image, refinement.share(problem, step.image, first.image, judged))
-            last, with_guide = _after(first, step, mixed, _error(problem, mixed, judged)), step.image
+            left, with_guide = _error(problem, mixed, judged), step.image
+            last = _after(first, step, mixed, left)
             yield last
         if self._alone.takes_guide:
             # A network hardly uses a pixel's own measurement, and two fits differ by chance: the mixture is the answer.
-            self.gain = float(1 - _error(problem, mixed, judged) / error)
+            self.gain = float(1 - left / error)
             if self.helped:
                 return
         for step in self._alone.fit(dataclasses.replace(problem, guide=None)):

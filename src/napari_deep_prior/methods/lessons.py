@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..kernels import Bicubic
 from ..operators import Downsample
-from .student import TURNS, draw_parts, turned
+from .student import TURNS, draw_below, draw_parts, turned
 
 SCALES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6)
 """Sizes of the truths in the image's own: patterns recur at other scales, and sampling differently at each."""
@@ -75,8 +75,8 @@ class Lessons:
     def draw(self, *, crop: int, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Return ``count`` parts (count, C, rows, columns): what is seen, the truth, and how much each pixel counts."""
         versions = self.kept[int(torch.multinomial(torch.tensor(self.often), 1, generator=generator))]
-        lesson = versions[_draw(len(versions), generator)]
-        plane = _draw(len(lesson.truth), generator)
+        lesson = versions[draw_below(len(versions), generator)]
+        plane = draw_below(len(lesson.truth), generator)
         images = tuple(image[plane : plane + 1] for image in (lesson.seen, lesson.truth, lesson.weight))
         seen, truth, weight = draw_parts(images, crop=crop, count=count, turns=self.turns, generator=generator)
         return seen, truth, weight
@@ -135,7 +135,3 @@ def spread_out(planes: Tensor) -> Tensor:
 
 def _reduced(planes: Tensor, scales: tuple[float, ...]) -> Tensor:
     return Downsample(tuple(1 / scale for scale in scales), Bicubic())(planes)
-
-
-def _draw(end: int, generator: torch.Generator) -> int:
-    return int(torch.randint(end, (), generator=generator))

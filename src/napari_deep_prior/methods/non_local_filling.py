@@ -28,9 +28,6 @@ from .stopping import hide_like
 FIRST, LAST = 3.0, 0.08
 """Strength of the first and the last pass, in units of the error that the smooth filling is found to have."""
 
-SMALLEST_STRENGTH = 5e-4
-"""Least strength of a pass, in canonical units: the ridge of patches that are all alike has no solution below."""
-
 BIHARMONIC = 600
 """Bytes per pixel that the equations of the smooth filling take where half of the pixels is missing (measured)."""
 
@@ -105,7 +102,10 @@ class NonLocalFilling(Method):
         squares = (problem.measured - problem.operator(smooth)).square() * hidden
         count = hidden.expand_as(squares).sum(dim=spatial, keepdim=True).clamp(min=1)
         error = (squares.sum(dim=spatial, keepdim=True) / count).sqrt()
-        return [(error * float(part)).clamp(min=SMALLEST_STRENGTH) for part in np.geomspace(FIRST, LAST, self.passes)]
+        return [
+            (error * float(part)).clamp(min=collaborative.SMALLEST_STRENGTH)
+            for part in np.geomspace(FIRST, LAST, self.passes)
+        ]
 
     @torch.no_grad()
     def _fill(self, problem: Problem, start: Tensor, known: Tensor, strength: list[Tensor]) -> Iterator[Tensor]:

@@ -128,10 +128,10 @@ def draw_parts(
     sides = part_shape(tuple(shape), crop)
     parts = []
     for _ in range(count):
-        starts = [_draw(length - side + 1, generator) for length, side in zip(shape, sides, strict=True)]
+        starts = [draw_below(length - side + 1, generator) for length, side in zip(shape, sides, strict=True)]
         ends = [start + side for start, side in zip(starts, sides, strict=True)]
         place: tuple[Any, ...] = (..., *map(slice, starts, ends))
-        turn = turns[_draw(len(turns), generator)]
+        turn = turns[draw_below(len(turns), generator)]
         parts.append([turned(image[place], turn) for image in images])
     return [torch.cat(same) for same in zip(*parts, strict=True)]
 
@@ -174,5 +174,6 @@ def turned_back(image: Tensor, turn: int) -> Tensor:
     return straight.flip(-1) if turn & 4 else straight
 
 
-def _draw(end: int, generator: torch.Generator) -> int:
+def draw_below(end: int, generator: torch.Generator) -> int:
+    """Return a whole number from 0 to below ``end``, each as likely."""
     return int(torch.randint(end, (), generator=generator))

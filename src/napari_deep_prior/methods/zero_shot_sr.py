@@ -22,7 +22,7 @@ from . import lessons, quieting, sections, student
 from .back_projection import agreeing
 from .precision import Precision
 from .rates import TEST_EVERY, SlopeRate
-from .refinement import filled, on_planes
+from .refinement import filled, on_planes, too_small
 from .sections import Sections, cut, joined
 from .student import Student, turned, turned_back
 
@@ -40,9 +40,6 @@ CHUNK = 1 << 20
 
 STRENGTHS = (2.0, 1.0)
 """Strength of the passes that bring patches together, in units of the error that the network makes in its lessons."""
-
-FAINTEST = 5e-4
-"""Least such strength, in canonical units: patches that are all alike need more than the rounding of float32."""
 
 ALIKE, REACH = 40, 10
 """Patches in a group, and pixels around in which they are looked for."""
@@ -164,8 +161,8 @@ class _Pupil:
         self.lessons = lessons.of_image(planes, weight, self.sections.operator, self.sections.turns)
         # Where planes are learned from, but others are enlarged, the answer is no example.
         self.in_planes = self.sections.orders == sections.PLANES
-        wide = min(self.interpolated.shape[-2:]) >= collaborative.SMALLEST_SIDE
-        self.patches = settings.patches and self.in_planes and wide
+        small = too_small(tuple(self.interpolated.shape[2:]))
+        self.patches = settings.patches and self.in_planes and not small
         self.student = Student(
             settings.network, inputs=measured.shape[1], outputs=measured.shape[1], shape=tuple(planes.shape[2:]),
             steps=settings.steps, rate=settings.rate, precision=settings.precision, device=measured.device,
@@ -228,9 +225,9 @@ class _Pupil:
         if not self.patches:
             return image
         together = image
+        refined = partial(collaborative.refine, alike=ALIKE, reach=REACH)
         for strength in STRENGTHS:
-            deviation = (strength * self.error).clamp(min=FAINTEST)
-            refined = partial(collaborative.refine, alike=ALIKE, reach=REACH)
+            deviation = (strength * self.error).clamp(min=collaborative.SMALLEST_STRENGTH)
             planes = on_planes(refined, together, together, deviation.square().expand_as(together))
             together = self._agreeing(planes)
         return (image + together) / 2

@@ -11,9 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..settings import Setting, Settings
-
-GENTLE = 0.1
-"""Strength of what the untrained network gives, which is to be a small correction."""
+from .convolution import GENTLE, Convolution
 
 
 @final
@@ -50,7 +48,7 @@ class Plain(Settings):
 class _Network(nn.Module):
     def __init__(self, channels: tuple[int, ...]) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(_Convolution(seen, made) for seen, made in itertools.pairwise(channels))
+        self.layers = nn.ModuleList(Convolution(seen, made) for seen, made in itertools.pairwise(channels))
 
     def forward(self, image: Tensor) -> Tensor:
         volume = image.ndim == 5
@@ -62,15 +60,3 @@ class _Network(nn.Module):
         # What is added to an image is small: bfloat16 has digits enough for it.
         improved = GENTLE * features.float()
         return improved.unflatten(0, (len(image), -1)).movedim(1, 2) if volume else improved
-
-
-class _Convolution(nn.Module):
-    """In the precision of what comes in; the weights stay float32, so that small updates are not lost."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(outputs, inputs, 3, 3))
-        self.bias = nn.Parameter(torch.empty(outputs))
-
-    def forward(self, image: Tensor) -> Tensor:
-        return functional.conv2d(image, self.weight.to(image.dtype), self.bias.to(image.dtype), padding=1)

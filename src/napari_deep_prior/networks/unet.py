@@ -11,15 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..settings import Setting, Settings
+from .convolution import GENTLE, Convolution
 
 LEAK = 0.1
 """Slope of the activation below zero."""
 
 BLOCK = 2
 """Pixels along a side that become channels at the entrance: all work is done at half resolution."""
-
-GENTLE = 0.1
-"""Strength of what the untrained network gives, which is to be a small correction."""
 
 
 @final
@@ -97,13 +95,11 @@ def _with_neighbours(volume: Tensor) -> Tensor:
 
 
 class _Layer(nn.Module):
-    """Convolution and leaky rectifier, in the precision of what comes in; the weights stay float32."""
+    """Convolution and leaky rectifier."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.convolution = Convolution(inputs, outputs)
 
     def forward(self, image: Tensor) -> Tensor:
-        weight, bias = self.convolution.weight.to(image.dtype), self.convolution.bias
-        features = functional.conv2d(image, weight, None if bias is None else bias.to(image.dtype), padding=1)
-        return functional.leaky_relu(features, LEAK, inplace=True)
+        return functional.leaky_relu(self.convolution(image), LEAK, inplace=True)
