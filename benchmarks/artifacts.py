@@ -19,10 +19,12 @@ from denoising import DEFAULT_DATA
 from PIL import Image
 from skimage import data
 
-from napari_deep_prior import RemoveArtifacts, io, metrics, preset, restore
-from napari_deep_prior.axes import Array
-from napari_deep_prior.jpeg import BLOCK, tables_of_quality
-from napari_deep_prior.jpeg_traces import estimate_tables
+from napari_deep_prior import RemoveArtifacts, preset, restore
+from napari_deep_prior.arrays import metrics
+from napari_deep_prior.arrays.axes import Array
+from napari_deep_prior.estimation.jpeg_tables import estimate_tables
+from napari_deep_prior.files import images as io
+from napari_deep_prior.physics.jpeg import BLOCK, tables_of_quality
 
 PICTURES = {
     "mice": "denoise/confocal_mice_gt.tif",

@@ -22,11 +22,14 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_deep_prior import Denoise, io, metrics, preset, restore
-from napari_deep_prior.axes import Array
-from napari_deep_prior.noise import NoiseModel, anscombe, inverse_anscombe
-from napari_deep_prior.phantom import Camera, cells
-from napari_deep_prior.posing import estimate_channels
+from napari_deep_prior import Denoise, preset, restore
+from napari_deep_prior.arrays import metrics
+from napari_deep_prior.arrays.axes import Array
+from napari_deep_prior.arrays.phantom import Camera, cells
+from napari_deep_prior.files import images as io
+from napari_deep_prior.physics.anscombe import anscombe, inverse_anscombe
+from napari_deep_prior.physics.noise_model import NoiseModel
+from napari_deep_prior.runs.posing import estimate_channels
 
 RESULTS = Path(__file__).parent / "results"
 DEFAULT_DATA = Path(__file__).parents[2] / "shared" / "data" / "dev"

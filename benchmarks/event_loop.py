@@ -13,7 +13,7 @@ import napari
 import numpy as np
 from qtpy.QtCore import QEventLoop, QTimer
 
-from napari_deep_prior.phantom import Camera, cells
+from napari_deep_prior.arrays.phantom import Camera, cells
 
 PERIOD = 5
 """Milliseconds between two ticks of the timer."""

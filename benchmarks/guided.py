@@ -23,9 +23,11 @@ from denoising import DEFAULT_DATA
 from scipy.ndimage import gaussian_gradient_magnitude, uniform_filter
 from skimage.restoration import denoise_bilateral, denoise_nl_means
 
-from napari_deep_prior import Denoise, Guided, io, metrics, preset, restore
-from napari_deep_prior.axes import Array
-from napari_deep_prior.phantom import Camera, cells
+from napari_deep_prior import Denoise, Guided, preset, restore
+from napari_deep_prior.arrays import metrics
+from napari_deep_prior.arrays.axes import Array
+from napari_deep_prior.arrays.phantom import Camera, cells
+from napari_deep_prior.files import images as io
 
 FIELDS = {"E. coli 1": ("00001", 80, 228), "E. coli 2": ("00002", 30, 110)}
 """Name in the files, and the first row and column that are used, so that some bacteria are seen."""

@@ -17,8 +17,10 @@ from denoising import DEFAULT_DATA
 from skimage.data import brick, camera
 from skimage.restoration import inpaint_biharmonic
 
-from napari_deep_prior import Inpaint, io, metrics, preset, restore
-from napari_deep_prior.axes import Array
+from napari_deep_prior import Inpaint, preset, restore
+from napari_deep_prior.arrays import metrics
+from napari_deep_prior.arrays.axes import Array
+from napari_deep_prior.files import images as io
 
 PICTURES = {
     "barbara, half of the pixels": ("inpaint/barbara.png", "inpaint/barbara_bernoulli50_mask.png"),

@@ -21,12 +21,13 @@ import torch
 from denoising import DEFAULT_DATA, _load, _matched, _pairs
 from torch import Tensor
 
-from napari_deep_prior import DeepImagePrior, Denoise, metrics, preset
-from napari_deep_prior.axes import Array, canonical
-from napari_deep_prior.methods.stopping import CHECK_EVERY, PATIENCE_FACTOR
-from napari_deep_prior.misfit import Misfit
-from napari_deep_prior.posing import estimate_channels, pose
+from napari_deep_prior import DeepImagePrior, Denoise, preset
+from napari_deep_prior.arrays import metrics
+from napari_deep_prior.arrays.axes import Array, canonical
+from napari_deep_prior.physics.misfit import Misfit
 from napari_deep_prior.problem import Method, Problem, Step
+from napari_deep_prior.runs.posing import estimate_channels, pose
+from napari_deep_prior.training.held_out import CHECK_EVERY, PATIENCE_FACTOR
 
 PRIOR = DeepImagePrior()
 

@@ -19,8 +19,10 @@ from denoising import DEFAULT_DATA
 from PIL import Image
 from skimage.data import camera
 
-from napari_deep_prior import SuperResolve, io, metrics, preset, restore
-from napari_deep_prior.axes import Array
+from napari_deep_prior import SuperResolve, preset, restore
+from napari_deep_prior.arrays import metrics
+from napari_deep_prior.arrays.axes import Array
+from napari_deep_prior.files import images as io
 
 FACTORS = {
     "denoise/confocal_mice_gt.tif": (2, 4),

@@ -17,7 +17,7 @@ from qtpy.QtCore import QEventLoop, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QMenu
 
-from napari_deep_prior import metrics
+from napari_deep_prior.arrays import metrics
 
 OUTPUT = Path("demo")
 TIMEOUT = 600

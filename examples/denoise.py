@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_deep_prior import Denoise, metrics, preset, restore
-from napari_deep_prior.phantom import Camera, cells
+from napari_deep_prior import Denoise, preset, restore
+from napari_deep_prior.arrays import metrics
+from napari_deep_prior.arrays.phantom import Camera, cells
 
 camera = Camera()
 photons = cells((128, 128))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_deep_prior import Denoise, Guided, metrics, preset, restore
-from napari_deep_prior.phantom import Camera, cells
+from napari_deep_prior import Denoise, Guided, preset, restore
+from napari_deep_prior.arrays import metrics
+from napari_deep_prior.arrays.phantom import Camera, cells
 
 photons = 0.2 * cells((192, 192))
 camera = Camera()

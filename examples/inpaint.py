@@ -6,7 +6,8 @@ import numpy as np
 from skimage.data import camera
 from skimage.restoration import inpaint_biharmonic
 
-from napari_deep_prior import Inpaint, metrics, restore
+from napari_deep_prior import Inpaint, restore
+from napari_deep_prior.arrays import metrics
 
 truth = camera()[100:292, 140:332]
 rng = np.random.default_rng(0)

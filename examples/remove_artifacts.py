@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 from skimage.data import astronaut
 
-from napari_deep_prior import RemoveArtifacts, metrics, restore
-from napari_deep_prior.jpeg import read_tables
+from napari_deep_prior import RemoveArtifacts, restore
+from napari_deep_prior.arrays import metrics
+from napari_deep_prior.physics.jpeg import read_tables
 
 truth = astronaut()[:192, 128:320]
 with TemporaryDirectory() as folder:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from skimage.data import camera
 
-from napari_deep_prior import SuperResolve, metrics, restore
+from napari_deep_prior import SuperResolve, restore
+from napari_deep_prior.arrays import metrics
 
 truth = camera()[100:292, 140:332]
 # A detector with pixels of twice the width: each is the mean of 2 × 2.

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from napari_deep_prior import posing
-from napari_deep_prior.axes import canonical
+from napari_deep_prior.arrays.axes import canonical
+from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.methods import DeepImagePrior
 from napari_deep_prior.networks import Hourglass
-from napari_deep_prior.noise import NoiseModel
-from napari_deep_prior.phantom import Camera, cells
+from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.problem import Problem
+from napari_deep_prior.runs import posing
 from napari_deep_prior.tasks import Denoise
 
 # The problems here are so small that threads only wait for each other, the more so beside other work.

@@ -16,17 +16,17 @@ import pytest
 import torch
 
 import napari_deep_prior
-from napari_deep_prior.axes import Frame
-from napari_deep_prior.kernels import Bicubic
+from napari_deep_prior.arrays.axes import Frame
 from napari_deep_prior.methods import METHODS
-from napari_deep_prior.misfit import weighted_mean
 from napari_deep_prior.networks import NETWORKS
 from napari_deep_prior.networks.hourglass import initialise
-from napari_deep_prior.operators import OPERATORS, Downsample, Identity, Operator
-from napari_deep_prior.posing import pose
-from napari_deep_prior.presets import DEFAULT_PRESET, PRESETS, preset
+from napari_deep_prior.physics.kernels import Bicubic
+from napari_deep_prior.physics.misfit import weighted_mean
+from napari_deep_prior.physics.operators import OPERATORS, Downsample, Identity, Operator
 from napari_deep_prior.problem import Method, Problem
-from napari_deep_prior.restoration import restore
+from napari_deep_prior.runs.posing import pose
+from napari_deep_prior.runs.presets import DEFAULT_PRESET, PRESETS, preset
+from napari_deep_prior.runs.restoration import restore
 from napari_deep_prior.settings import Settings, fields, flat_fields, replace_flat
 from napari_deep_prior.tasks import TASKS, from_record, task_name
 
@@ -420,7 +420,7 @@ def test_the_parser_of_imports_finds_them() -> None:
 VIEWERS = ("napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "magicgui", "superqt", "pyqtgraph", "vispy")
 
 
-@pytest.mark.parametrize("module", ["napari_deep_prior", "napari_deep_prior.cli", "napari_deep_prior.restoration"])
+@pytest.mark.parametrize("module", ["napari_deep_prior", "napari_deep_prior.cli", "napari_deep_prior.runs.restoration"])
 def test_the_core_loads_neither_viewer_nor_qt(
     module: str, run_python: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

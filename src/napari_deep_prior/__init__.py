@@ -9,12 +9,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .failures import OutOfMemoryError, RestorationError
     from .methods import DeepImagePrior, Distillation, NonLocalDeblocking, NonLocalFilling, NonLocalRidge, ZeroShotSR
     from .networks import Hourglass, Plain, UNet
-    from .presets import preset
     from .problem import Problem, Step
-    from .restoration import Restoration, restore
+    from .runs.errors import OutOfMemoryError, RestorationError
+    from .runs.presets import preset
+    from .runs.restoration import Restoration, restore
     from .tasks import Denoise, Guided, Inpaint, RemoveArtifacts, SuperResolve
 
 _HOMES = {
@@ -27,18 +27,18 @@ _HOMES = {
     "NonLocalDeblocking": ".methods",
     "NonLocalFilling": ".methods",
     "NonLocalRidge": ".methods",
-    "OutOfMemoryError": ".failures",
+    "OutOfMemoryError": ".runs.errors",
     "Plain": ".networks",
     "Problem": ".problem",
     "RemoveArtifacts": ".tasks",
-    "Restoration": ".restoration",
-    "RestorationError": ".failures",
+    "Restoration": ".runs.restoration",
+    "RestorationError": ".runs.errors",
     "Step": ".problem",
     "SuperResolve": ".tasks",
     "UNet": ".networks",
     "ZeroShotSR": ".methods",
-    "preset": ".presets",
-    "restore": ".restoration",
+    "preset": ".runs.presets",
+    "restore": ".runs.restoration",
 }
 
 __all__ = [

@@ -9,10 +9,10 @@ from typing import Annotated, ClassVar, Literal, final
 
 from torch import Tensor
 
-from .axes import MissingPixels
-from .kernels import Kernel
-from .misfit import Misfit
-from .operators import Operator
+from .arrays.axes import MissingPixels
+from .physics.kernels import Kernel
+from .physics.misfit import Misfit
+from .physics.operators import Operator
 from .settings import Setting, Settings
 
 
@@ -23,7 +23,7 @@ class Problem:
     Parameters
     ----------
     measured : Tensor, (1, C, *S)
-        The measurement, canonical (see :mod:`napari_deep_prior.axes`).
+        The measurement, canonical (see :mod:`napari_deep_prior.arrays.axes`).
     weight : Tensor, (1, C, *S)
         How much each measured value counts: 1, or 0 where it is missing.
     operator : Operator
@@ -145,7 +145,7 @@ class Task(Settings):
     """Whether it is the noise that the result differs by from the measurement."""
 
     takes: ClassVar[frozenset[str]] = frozenset({"guides"})
-    """What can be given besides the image: names of :class:`~napari_deep_prior.inputs.Inputs`."""
+    """What can be given besides the image: names of :class:`~napari_deep_prior.tasks.inputs.Inputs`."""
 
     needs: ClassVar[str] = ""
     """What must be given besides the image."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_deep_prior import DeepImagePrior, Hourglass
-from napari_deep_prior.phantom import Camera, cells
+from napari_deep_prior.arrays.phantom import Camera, cells
 
 QUICK = DeepImagePrior(steps=30, code_channels=4, network=Hourglass(channels=(8, 8), skip=(2, 2)))
 LONG = DeepImagePrior(steps=100_000, stop="none", code_channels=4, network=Hourglass(channels=(8, 8), skip=(2, 2)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from napari_deep_prior.plugin.form import Form
-from napari_deep_prior.presets import PRESETS
+from napari_deep_prior.runs.presets import PRESETS
 from napari_deep_prior.settings import flat_fields
 from napari_deep_prior.tasks import TASKS
 

@@ -9,9 +9,9 @@ from napari.layers import Image
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
-from napari_deep_prior.io import RECORD
+from napari_deep_prior.files.images import RECORD
+from napari_deep_prior.plugin.dock import DenoiseWidget, GuidedWidget
 from napari_deep_prior.plugin.layers import Source, guide_of
-from napari_deep_prior.plugin.widget import DenoiseWidget, GuidedWidget
 
 SIDE = 40
 

@@ -7,7 +7,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_deep_prior import Inpaint, NonLocalFilling, restore
-from napari_deep_prior.presets import PRESETS
+from napari_deep_prior.runs.presets import PRESETS
 
 QUICK = NonLocalFilling(passes=2, reach=3, alike=10)
 LONG = NonLocalFilling(passes=1000)

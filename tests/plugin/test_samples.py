@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_deep_prior.jpeg import tables_of_quality
-from napari_deep_prior.jpeg_traces import estimate_tables
-from napari_deep_prior.metrics import psnr
+from napari_deep_prior.arrays.metrics import psnr
+from napari_deep_prior.estimation.jpeg_tables import estimate_tables
+from napari_deep_prior.physics.jpeg import tables_of_quality
 
 PLUGIN = "napari-deep-prior"
 KEYS = ["cells", "cells-3d", "camera", "damaged", "two-stains", "jpeg", "large-pixels"]

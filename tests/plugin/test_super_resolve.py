@@ -10,9 +10,9 @@ from napari.layers import Image
 from qtpy.QtCore import Qt
 
 from napari_deep_prior import NonLocalFilling, SuperResolve, ZeroShotSR, restore
-from napari_deep_prior.phantom import Camera, cells
+from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.plugin.layers import voxels_as_cubes
-from napari_deep_prior.presets import PRESETS
+from napari_deep_prior.runs.presets import PRESETS
 
 QUICK = NonLocalFilling(passes=2, reach=3, alike=10)
 LONG = NonLocalFilling(passes=1000)

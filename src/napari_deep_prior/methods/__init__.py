@@ -2,10 +2,10 @@
 
 from ..problem import Method
 from .deep_image_prior import DeepImagePrior
-from .distillation import Distillation
-from .non_local_deblocking import NonLocalDeblocking
-from .non_local_filling import NonLocalFilling
-from .non_local_ridge import NonLocalRidge
+from .nl_deblocking import NonLocalDeblocking
+from .nl_ridge import NonLocalRidge
+from .plug_and_play import NonLocalFilling
+from .self_distillation import Distillation
 from .zero_shot_sr import ZeroShotSR
 
 METHODS: dict[str, type[Method]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..operators import Identity
+from ..physics.operators import Identity
 from ..problem import Problem
 
 BACK_PROJECTIONS = 3

@@ -10,14 +10,14 @@ from typing import Annotated, Any, Literal, final
 import torch
 from torch import Tensor, nn
 
-from ..misfit import weighted_mean
 from ..networks.hourglass import SMALLEST_SIDE, Hourglass, initialise
 from ..networks.memory import training_memory
+from ..physics.misfit import weighted_mean
 from ..problem import Method, Problem, Step
 from ..settings import Setting
-from .optimizers import Optimizer, OptimizerName
-from .precision import Precision, working_dtype
-from .stopping import StoppingRuleName, WindowedVariance, choose_rule
+from ..training.held_out import StoppingRuleName, WindowedVariance, choose_rule
+from ..training.optimizers import Optimizer, OptimizerName
+from ..training.precision import Precision, working_dtype
 
 AVERAGING_GROWTH = 0.15
 """The running average remembers a share of the iterations made so far, 1 / 0.15 of them, until it is at its longest."""

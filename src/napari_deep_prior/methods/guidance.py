@@ -9,11 +9,11 @@ from typing import final
 import torch
 from torch import Tensor
 
-from ..misfit import weighted_mean
+from ..patches import patch_denoising as refinement
+from ..patches.patch_denoising import Estimate
+from ..physics.misfit import weighted_mean
 from ..problem import Method, Problem, Step
-from . import refinement
-from .refinement import Estimate
-from .stopping import JUDGES, HeldOut, hide_like, hold_out
+from ..training.held_out import JUDGES, HeldOut, hide_like, hold_out
 
 WORTH = 0.002
 """Share of the error of held-out pixels that a guide must save: two methods mixed save a little without any guide."""

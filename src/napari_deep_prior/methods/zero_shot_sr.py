@@ -12,19 +12,22 @@ from typing import Annotated, Literal, final
 import torch
 from torch import Tensor
 
-from .. import collaborative
-from ..misfit import weighted_mean
 from ..networks.plain import Plain
-from ..operators import Downsample
+from ..patches import nl_ridge as collaborative
+from ..patches.patch_denoising import filled, on_planes, too_small
+from ..physics.misfit import weighted_mean
+from ..physics.operators import Downsample
 from ..problem import Method, Problem, Step
 from ..settings import Setting
-from . import lessons, quieting, sections, student
+from ..training import cross_scale_pairs as lessons
+from ..training import trainer as student
+from ..training.precision import Precision
+from ..training.schedules import TEST_EVERY, SlopeRate
+from ..training.trainer import Student, turned, turned_back
+from . import pre_denoising as quieting
+from . import reslicing as sections
 from .back_projection import agreeing
-from .precision import Precision
-from .rates import TEST_EVERY, SlopeRate
-from .refinement import filled, on_planes, too_small
-from .sections import Sections, cut, joined
-from .student import Student, turned, turned_back
+from .reslicing import Sections, cut, joined
 
 RECTIFIED = math.sqrt(6)
 """Gain of the weights with which rectified features stay of one size (He et al. 2015, doi 10.1109/ICCV.2015.123)."""

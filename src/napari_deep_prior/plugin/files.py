@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import io
+from ..files import images as io
 from .layers import axes_of_metadata
 
 LayerData = tuple[Any, dict[str, Any], str]

@@ -10,7 +10,7 @@ from magicgui.widgets import Select, SpinBox, create_widget
 from napari.layers import Image, Labels
 from qtpy.QtWidgets import QFormLayout, QPushButton
 
-from ..axes import Array
+from ..arrays.axes import Array
 from .form import add_row
 from .layers import PLACE, Source, guide_of, mask_of, pixels_of
 

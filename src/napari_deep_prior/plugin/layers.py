@@ -11,12 +11,12 @@ import imageio.v3 as imageio
 import numpy as np
 from napari.utils.transforms import Affine
 
-from ..alignment import refuse_no_overlap, resample
-from ..axes import Array, parse_axes, stack_axes
-from ..canvas import ArrayLike
-from ..jpeg import JpegTables, read_tables
-from ..posing import Noise, estimate_channels
+from ..arrays.axes import Array, parse_axes, stack_axes
+from ..arrays.registration import refuse_no_overlap, resample
+from ..physics.jpeg import JpegTables, read_tables
 from ..problem import Task
+from ..runs.output import ArrayLike
+from ..runs.posing import Noise, estimate_channels
 from ..tasks import SuperResolve, isotropic
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from napari.utils import progress
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]  # qtpy renames it at run time
 from qtpy.QtWidgets import QWidget
 
-from ..axes import Array
-from ..io import RECORD
-from ..restoration import Restoration
+from ..arrays.axes import Array
+from ..files.images import RECORD
+from ..runs.restoration import Restoration
 from .layers import PLACE
 from .worker import Outcome, Pace, Update, drive
 

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-from ..axes import Array
-from ..phantom import Camera
-from ..phantom import cells as phantom_cells
+from ..arrays.axes import Array
+from ..arrays.phantom import Camera
+from ..arrays.phantom import cells as phantom_cells
 
 LayerData = tuple[Array, dict[str, Any], str]
 

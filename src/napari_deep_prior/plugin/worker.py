@@ -10,10 +10,10 @@ from typing import Any, final
 
 import torch
 
-from ..axes import Array
+from ..arrays.axes import Array
+from ..arrays.pieces import Index
 from ..problem import Step
-from ..restoration import Restoration
-from ..stacks import Index
+from ..runs.restoration import Restoration
 
 INTERVAL = 0.25
 """Seconds between two updates of the viewer; also how soon a worker notices that napari quits."""

@@ -1,0 +1,1 @@
+"""Arrays: axes, pieces, masks, registration, metrics, generated images."""

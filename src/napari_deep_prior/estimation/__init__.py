@@ -1,0 +1,1 @@
+"""What nobody told and the image shows: noise, blur, oversampling, JPEG tables."""

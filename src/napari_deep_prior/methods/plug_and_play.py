@@ -1,0 +1,151 @@
+"""Non-local filling: what is missing, or lies between large pixels, grows out of patches that look alike."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, final
+
+import numpy as np
+import torch
+from skimage.restoration import inpaint_biharmonic
+from torch import Tensor
+
+from ..patches import nl_ridge as collaborative
+from ..patches.patch_denoising import on_planes, share, too_small
+from ..physics.misfit import weighted_mean
+from ..physics.operators import Downsample, Identity
+from ..problem import Method, Problem, Step
+from ..settings import Setting
+from ..training.best import Best
+from ..training.held_out import hide_like
+from . import pre_denoising as quieting
+from .back_projection import agreeing
+from .reslicing import sections
+
+FIRST, LAST = 3.0, 0.08
+"""Strength of the first and the last pass, in units of the error that the smooth filling is found to have."""
+
+BIHARMONIC = 600
+"""Bytes per pixel that the equations of the smooth filling take where half of the pixels is missing (measured)."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class NonLocalFilling(Method):
+    """Fill by patches that look alike, again and again, each time with less smoothing.
+
+    Begins with a smooth (biharmonic) filling, or the interpolation of large pixels. Every pass takes the image for
+    noisy, denoises it by non-local ridge regression (Herbreteau & Kervrann 2022, doi 10.1109/ICIP46576.2022.9897992)
+    and lets it agree with what was measured: by putting the known pixels back, or by back-projection (Irani & Peleg
+    1991, doi 10.1016/1049-9652(91)90045-L). The noise that it reckons with falls from pass to pass (cf. plug-and-play
+    priors, Venkatakrishnan et al. 2013, doi 10.1109/GlobalSIP.2013.6737048). Pixels that were hidden like the missing
+    ones decide when to stop, and how much of the smooth filling stays.
+
+    Fails inside of holes that are larger than a patch and its surroundings: what grows there is smooth. Large pixels
+    that are noisy are denoised first. Planes of a volume, and channels, are filled one by one.
+    """
+
+    passes: Annotated[int, Setting("Passes", "the most passes; the last ones are the finest", 1, 1000, False)] = 24
+    alike: Annotated[int, Setting("Patches", "patches in a group of similar ones", 2, 1000)] = 40
+    reach: Annotated[int, Setting("Reach", "pixels around a patch in which others like it are looked for", 1, 100)] = 10
+
+    def limits(self, problem: Problem) -> str:
+        """Return why this method cannot solve a problem; empty if it can."""
+        return too_small(problem.operator.image_shape(tuple(problem.measured.shape[2:])))
+
+    def fit(self, problem: Problem) -> Iterator[Step]:
+        """Yield one step per pass: first without the pixels that judge, then, up to the best pass, with them.
+
+        Raises
+        ------
+        ValueError
+            If the problem is none that it can solve.
+        """
+        self.refuse(problem)
+        if isinstance(problem.operator, Downsample):
+            # Back-projection would bring the noise back.
+            problem = quieting.without_noise(problem, sections(problem.operator))
+        known = (problem.weight > 0).to(problem.measured.dtype)
+        hidden = hide_like(known, torch.Generator().manual_seed(self.seed))
+        starts = [_smooth(problem, part) for part in (known * (1 - hidden), known)]
+        best = Best(problem, hidden, starts[0])
+        strength = self._strengths(problem, starts[0], hidden)
+        unseen, chosen = starts[0], 1
+        for number, image in enumerate(self._fill(problem, starts[0], known * (1 - hidden), strength), start=1):
+            best.offer(number, image)
+            if int(best.chosen) == number:
+                unseen, chosen = image, number
+            yield self._step(problem, number, best)
+        seen = starts[1]
+        for number, image in enumerate(self._fill(problem, starts[1], known, strength[:chosen]), start=1):
+            seen = image
+            step = self._step(problem, self.passes + number, best)
+            if number < chosen:
+                yield step
+        part = share(problem, unseen, starts[0], hidden)
+        yield dataclasses.replace(step, image=torch.lerp(starts[1], seen, part))
+
+    def memory(self, problem: Problem) -> int:
+        """Return about how many bytes the fit will need."""
+        shape = problem.operator.image_shape(tuple(problem.measured.shape[2:]))
+        rows, columns = shape[-2:]
+        patches = collaborative.memory(rows, columns, alike=self.alike, reach=self.reach)
+        filling = BIHARMONIC * math.prod(problem.measured.shape[-2:])
+        return patches + filling + 10 * 4 * math.prod(shape) * problem.measured.shape[1]
+
+    def _strengths(self, problem: Problem, smooth: Tensor, hidden: Tensor) -> list[Tensor]:
+        """Return the standard deviation that each pass reckons with, per channel."""
+        spatial = tuple(range(2, smooth.ndim))
+        squares = (problem.measured - problem.operator(smooth)).square() * hidden
+        count = hidden.expand_as(squares).sum(dim=spatial, keepdim=True).clamp(min=1)
+        error = (squares.sum(dim=spatial, keepdim=True) / count).sqrt()
+        return [
+            (error * float(part)).clamp(min=collaborative.SMALLEST_STRENGTH)
+            for part in np.geomspace(FIRST, LAST, self.passes)
+        ]
+
+    @torch.no_grad()
+    def _fill(self, problem: Problem, start: Tensor, known: Tensor, strength: list[Tensor]) -> Iterator[Tensor]:
+        """Yield the image (1, C, *S) after each pass."""
+
+        def refined(plane: Tensor, variance: Tensor) -> Tensor:
+            return collaborative.refine(plane, plane, variance, alike=self.alike, reach=self.reach)
+
+        measured_itself = isinstance(problem.operator, Identity)
+        image = agreeing(problem, start, known)
+        for deviation in strength:
+            means = on_planes(refined, image, deviation.square().expand_as(image))
+            image = agreeing(problem, means, known)
+            # Known pixels keep their noise in what the next pass begins with, not in what is shown.
+            yield means if measured_itself else image
+
+    def _step(self, problem: Problem, number: int, best: Best) -> Step:
+        misfit = problem.misfit.pointwise(problem.operator(best.image), problem.measured)
+        return Step(
+            number=number,
+            total=2 * self.passes,
+            loss=weighted_mean(misfit, problem.weight),
+            criterion=best.error,
+            criterion_name="held-out error",
+            chosen=best.chosen,
+            image=best.image,
+        )
+
+
+def _smooth(problem: Problem, known: Tensor) -> Tensor:
+    """Return the image (1, C, *S) of a measurement with a smooth filling where nothing is known, plane by plane."""
+    measured = problem.measured
+    planes = zip(measured.flatten(0, -3).cpu().numpy(), known.flatten(0, -3).cpu().numpy(), strict=True)
+    filled = np.stack([_biharmonic(plane, weight == 0) for plane, weight in planes]).astype(np.float32)
+    return problem.operator.guess(torch.from_numpy(filled).reshape(measured.shape).to(measured.device))
+
+
+def _biharmonic(plane: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    if not missing.any() or missing.all():
+        return plane
+    # Within the range of what is known, which the equations leave in the middle of large holes.
+    filled = inpaint_biharmonic(plane, missing)
+    return np.asarray(np.clip(filled, plane[~missing].min(), plane[~missing].max()))

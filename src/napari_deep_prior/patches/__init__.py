@@ -1,0 +1,1 @@
+"""Similar patches denoised together."""

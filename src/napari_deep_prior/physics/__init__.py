@@ -1,0 +1,1 @@
+"""What happened to the light: operators, kernels, noise, misfits, JPEG."""

@@ -1,0 +1,1 @@
+"""From an array to its restored version: restoration, output, recommendation, record, report."""

@@ -1,0 +1,170 @@
+"""Guides: other images of the same place, brought onto the image that they are to guide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..arrays.axes import Array, inner_axes, sample_count
+from ..arrays.pieces import Index
+from ..arrays.registration import Registration, registration_shift, shifted
+from ..physics.operators import Operator
+
+SAME = 0.9999
+"""Correlation from which two images are the same one."""
+
+ENOUGH = 16
+"""Pixels from which a correlation tells that."""
+
+MOST_COLOURS = 4
+"""Length of a guide's last axis up to which it is taken for colours."""
+
+
+@final
+@dataclass(frozen=True)
+class _Guide:
+    """Channels first; ``letters`` name the other axes. ``coarse``: on the measurement's pixels, not on the image's."""
+
+    channels: Array
+    letters: str
+    coarse: bool
+
+
+@final
+class Guides:
+    """The guides of all slices of an image.
+
+    Parameters
+    ----------
+    guides : sequence of ndarray
+        Each of the image's shape without its channels, of its volumes (ZYX) or of its planes (YX); what it has not, it
+        is the same along. For an image that is enlarged, either in its pixels or in those of the result. Colours are
+        the last axis.
+    axes : str
+        A letter for each axis of the image.
+    shape, enlarged : tuple of int
+        Lengths of these axes in the image and in the result.
+
+    Raises
+    ------
+    ValueError
+        If a guide has another shape, or shows nothing.
+    """
+
+    def __init__(
+        self, guides: Sequence[Array], *, axes: str, shape: tuple[int, ...], enlarged: tuple[int, ...]
+    ) -> None:
+        self._axes = axes
+        self._guides = [_matched(np.asarray(guide), axes, shape, enlarged) for guide in guides]
+        for guide in self._guides:
+            finite = guide.channels[np.isfinite(guide.channels)]
+            if finite.size == 0 or finite.min() == finite.max():
+                raise ValueError("the guide shows nothing, all of its pixels are alike: choose another image")
+
+    @property
+    def channels(self) -> int:
+        """Return how many channels the guides have in all."""
+        return sum(len(guide.channels) for guide in self._guides)
+
+    def of_slice(
+        self, index: Index, measured: Tensor, weight: Tensor, operator: Operator, *, register: bool
+    ) -> tuple[Tensor, tuple[Registration, ...]]:
+        """Return the guides of a slice, and where they lay if they were looked for.
+
+        Parameters
+        ----------
+        measured, weight : Tensor, (1, C, *S)
+            The canonical slice at ``index``.
+        register : bool
+            Whether each guide is moved to where its edges lie on those of the slice.
+
+        Returns
+        -------
+        guide : Tensor, (1, G, *S)
+            On the image's pixels; each channel of mean 0 and standard deviation 1, 0 where it has no value.
+        registrations : tuple of Registration
+        """
+        target = operator.guess(measured)[0].cpu().numpy()
+        known = operator.guess(weight)[0].cpu().numpy() > 0.5
+        target = np.where(known, target, np.nan)
+        parts, registrations = [], []
+        for guide in self._guides:
+            values = self._part(guide, index, target.ndim - 1)
+            if guide.coarse:
+                values = operator.guess(torch.from_numpy(values.astype(np.float32))[None])[0].numpy()
+            values = np.broadcast_to(values, (len(values), *target.shape[1:]))
+            _refuse_copy(values, target)
+            if register:
+                found = registration_shift(target, values, spatial=target.ndim - 1)
+                registrations.append(found)
+                values = shifted(values, found.shift) if found.trusted else values
+            parts.append(values)
+        guides = np.stack([_normal(channel) for values in parts for channel in values])
+        return torch.from_numpy(guides)[None].to(measured.device), tuple(registrations)
+
+    def _part(self, guide: _Guide, index: Index, dimensions: int) -> Array:
+        """Return the channels of a guide at a slice, (G, *S); of length 1 along depth that the guide has not."""
+        place = dict(zip(self._axes, index, strict=True))
+        values = guide.channels[:, *(place[letter] for letter in guide.letters)]
+        return values[:, None] if values.ndim - 1 < dimensions else values
+
+
+def in_words(registrations: Sequence[Registration]) -> str:
+    """Return a sentence for people on where the guides lay; empty if nobody looked."""
+    words = []
+    for found in registrations:
+        moved = ", ".join(f"{step:+.1f}" for step in found.shift)
+        words.append(f"guide moved by ({moved}) pixels" if found.trusted else "guide taken as it lies, no shift found")
+    return "; ".join(dict.fromkeys(words))
+
+
+def _matched(guide: Array, axes: str, shape: tuple[int, ...], enlarged: tuple[int, ...]) -> _Guide:
+    """Return a guide with its channels first, and what its other axes are."""
+    if guide.dtype.kind not in "iuf":
+        raise ValueError(f"the guide has pixels of type {guide.dtype}: real numbers are needed; convert it first")
+    letters = inner_axes(axes)
+    for lengths in (shape, enlarged):
+        own = dict(zip(axes, lengths, strict=True))
+        coarse = shape != enlarged and lengths == shape
+        for candidate in dict.fromkeys(letters):
+            wanted = tuple(own[letter] for letter in candidate)
+            if guide.shape == wanted:
+                return _Guide(guide[None], candidate, coarse)
+            if guide.shape[:-1] == wanted and guide.shape[-1] <= MOST_COLOURS:
+                colours = np.moveaxis(guide, -1, 0)
+                return _Guide(colours[: sample_count(len(colours))], candidate, coarse)
+    plain = tuple(length for length, letter in zip(shape, axes, strict=True) if letter in letters[0])
+    raise ValueError(
+        f"the guide has shape {guide.shape}; the image's is {plain}: give a guide of that shape, or of its planes; "
+        "in the viewer, one of another size is resampled"
+    )
+
+
+def _refuse_copy(values: Array, target: Array) -> None:
+    """Raise a ValueError if a guide is a slice itself: what is held out would be seen, and the noise come back."""
+    if any(_same(channel, own) for channel in values for own in target):
+        raise ValueError("the guide is a copy of the image, noise and all: choose another image of the place")
+
+
+def _same(first: Array, second: Array) -> bool:
+    """Return whether two images show the same where the second has values, but for a factor and a shift."""
+    known = np.isfinite(second)
+    one, other = first[known], second[known]
+    if one.size < ENOUGH or not (one.std() > 0 and other.std() > 0):
+        return False
+    return bool(abs(np.corrcoef(one, other)[0, 1]) > SAME)
+
+
+def _normal(channel: Array) -> Array:
+    """Return values of mean 0 and standard deviation 1, float32; 0 where there are none."""
+    finite = np.isfinite(channel)
+    if not finite.any():
+        return np.zeros(channel.shape, np.float32)
+    known = channel[finite].astype(np.float64)
+    values = (channel - known.mean()) / (known.std() or 1.0)
+    return np.where(finite, values, 0.0).astype(np.float32)

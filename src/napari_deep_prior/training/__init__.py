@@ -1,0 +1,1 @@
+"""How networks are trained: trainer, optimizers, schedules, precision, held-out pixels."""

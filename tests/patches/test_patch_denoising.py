@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from napari_deep_prior.arrays.phantom import Camera, cells
+from napari_deep_prior.patches.nl_ridge import SMALLEST_SIDE
+from napari_deep_prior.patches.patch_denoising import Estimate, denoise, denoise_unseen, limits, mix, refine
+from napari_deep_prior.physics.noise_model import NoiseModel
+from napari_deep_prior.physics.operators import Operator
+from napari_deep_prior.problem import Problem
+
+CAMERA = Camera(gain=4.0, offset=100.0, read_noise=6.0)
+MODEL = NoiseModel(gain=4.0, offset=100.0, read_noise=6.0)
+
+Pose = Callable[..., Problem]
+
+
+class Scene:
+    """A measured phantom with its truth and a blurred pilot, canonical."""
+
+    def __init__(self, pose: Pose, shape: tuple[int, ...] = (64, 64), axes: str = "YX", **changes: object) -> None:
+        photons = 2 * cells(shape)
+        rng = np.random.default_rng(0)
+        self.measured = CAMERA.expose(photons, rng).astype(np.float32)
+        channels = shape[0] if "C" in axes else 1
+        measured = changes.pop("measured", self.measured)
+        self.problem = dataclasses.replace(pose(measured, axes, "fill", [MODEL] * channels), **changes)
+        blurred = gaussian_filter(photons, [0] * (len(shape) - 2) + [1.5, 1.5])
+        self.truth, self.pilot = (self.canonical(CAMERA.expected(image), axes) for image in (photons, blurred))
+        self.hidden = torch.zeros_like(self.problem.weight[:, :1])
+
+    def canonical(self, image: np.ndarray, axes: str) -> Tensor:
+        """Return grey levels as canonical values, by the line through the measured ones."""
+        grey = torch.from_numpy(self.measured)
+        out = torch.from_numpy(image)
+        if "C" in axes:
+            low, high = grey.amin((1, 2), keepdim=True), grey.amax((1, 2), keepdim=True)
+            return ((out - low) / (high - low) * 0.9 + 0.05)[None]
+        return ((out - grey.min()) / (grey.max() - grey.min()) * 0.9 + 0.05)[None, None]
+
+    def error(self, image: Tensor) -> float:
+        return float((image - self.truth).square().mean())
+
+
+def refined_by(problem: Problem, pilot: Tensor, hidden: Tensor) -> Tensor:
+    means = problem.misfit.expected(pilot)
+    return refine(problem, both(means), denoise_unseen(problem, hidden), hidden)
+
+
+def both(means: Tensor) -> Estimate:
+    return Estimate(unseen=means, seen=means)
+
+
+@pytest.fixture
+def scene(pose: Pose) -> Scene:
+    return Scene(pose)
+
+
+def some_hidden(scene: Scene) -> Tensor:
+    return (torch.rand(scene.hidden.shape, generator=torch.Generator().manual_seed(0)) < 0.05).float()
+
+
+def test_a_phantom_is_refined_with_the_help_of_a_blurred_pilot(scene: Scene) -> None:
+    refined = refined_by(scene.problem, scene.pilot, some_hidden(scene))
+    assert refined.shape == scene.problem.measured.shape
+    assert scene.error(refined) < 0.5 * min(scene.error(scene.pilot), scene.error(scene.problem.measured))
+
+
+def test_with_nothing_hidden_the_fit_alone_is_the_pilot(scene: Scene) -> None:
+    refined = refined_by(scene.problem, scene.pilot, scene.hidden)
+    assert scene.error(refined) < min(scene.error(scene.pilot), scene.error(scene.problem.measured))
+
+
+def test_a_perfect_fit_stays_about_as_good(scene: Scene) -> None:
+    refined = refined_by(scene.problem, scene.truth, some_hidden(scene))
+    assert scene.error(refined) < 0.1 * scene.error(scene.problem.measured)
+
+
+def test_refining_changes_neither_the_problem_nor_the_fit(scene: Scene) -> None:
+    hidden = some_hidden(scene)
+    tensors = (scene.problem.measured, scene.problem.weight, scene.pilot, hidden)
+    before = [tensor.clone() for tensor in tensors]
+    first, second = (refined_by(scene.problem, scene.pilot, hidden) for _ in range(2))
+    assert all(torch.equal(tensor, copied) for tensor, copied in zip(tensors, before, strict=True))
+    assert torch.equal(first, second)
+    assert not first.requires_grad
+
+
+@pytest.mark.parametrize("value", [0.1, 0.9])
+def test_missing_pixels_are_filled_and_their_values_leave_no_trace(pose: Pose, scene: Scene, value: float) -> None:
+    holed = scene.measured.copy()
+    holed[10:14, 20:23] = np.nan
+    holes = Scene(pose, measured=holed)
+    missing = holes.problem.weight == 0
+    assert int(missing.sum()) == 12
+    spoiled = dataclasses.replace(holes.problem, measured=torch.where(missing, value, holes.problem.measured))
+    refined = refined_by(spoiled, holes.pilot, some_hidden(holes))
+    assert torch.equal(refined, refined_by(holes.problem, holes.pilot, some_hidden(holes)))
+    inside = {"refined": refined, "pilot": holes.pilot, "mean": holes.problem.measured[~missing].mean()}
+    alone = inside["alone"] = list(denoise(spoiled))[-1]
+    error = {name: float((image - holes.truth)[missing].square().mean()) for name, image in inside.items()}
+    assert error["refined"] < 1.1 * error["pilot"] < error["mean"]
+    assert error["alone"] < error["mean"]
+    assert holes.error(refined) < holes.error(holes.pilot)
+    assert torch.equal(alone, list(denoise(holes.problem))[-1])
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((3, 40, 36), "ZYX"), ((2, 40, 36), "CYX")])
+def test_planes_and_channels_are_refined(pose: Pose, shape: tuple[int, ...], axes: str) -> None:
+    scene = Scene(pose, shape, axes)
+    assert not limits(scene.problem)
+    for hidden in (scene.hidden, some_hidden(scene)):
+        refined = refined_by(scene.problem, scene.pilot, hidden)
+        assert refined.shape == scene.problem.measured.shape
+        assert scene.error(refined) < scene.error(scene.pilot)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_patches_alone_remove_noise_pass_by_pass(pose: Pose, channels: int) -> None:
+    scene = Scene(pose, (channels, 48, 44), "CYX")
+    errors = [scene.error(image) for image in denoise(scene.problem)]
+    assert errors[-1] < 0.5 * scene.error(scene.problem.measured)
+    assert errors[-1] < errors[0]
+
+
+@pytest.mark.parametrize("side", [SMALLEST_SIDE, SMALLEST_SIDE + 1, 13])
+def test_the_smallest_planes_can_be_refined(pose: Pose, side: int) -> None:
+    scene = Scene(pose, (side, 17))
+    assert not limits(scene.problem)
+    assert torch.isfinite(refined_by(scene.problem, scene.pilot, some_hidden(scene))).all()
+    assert torch.isfinite(list(denoise(scene.problem))[-1]).all()
+
+
+class Halving(Operator):
+    """Half of the image is measured."""
+
+    def __call__(self, image: Tensor) -> Tensor:
+        return 0.5 * image
+
+    def guess(self, measured: Tensor) -> Tensor:
+        return 2 * measured
+
+    def image_shape(self, measured_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return measured_shape
+
+
+def test_what_patches_cannot_help_with_is_said(pose: Pose) -> None:
+    assert "can only denoise" in limits(Scene(pose, (24, 24), operator=Halving()).problem)
+    assert f"only {SMALLEST_SIDE - 1} pixels wide" in limits(Scene(pose, (SMALLEST_SIDE - 1, 20)).problem)
+    assert "pixels wide" in limits(Scene(pose, (3, 20, SMALLEST_SIDE - 1), "ZYX").problem)
+
+
+def test_a_mixture_is_no_worse_than_either_on_the_pixels_that_decide(scene: Scene) -> None:
+    hidden = some_hidden(scene)
+    problem, misfit = scene.problem, scene.problem.misfit
+    first, second = misfit.expected(scene.pilot), denoise_unseen(problem, hidden)
+    noisy = misfit.stabilise(problem.measured)
+    errors = [
+        float(((means - noisy).square() * hidden).sum())
+        for means in (misfit.expected(mix(problem, both(first), both(second), hidden)), first, second)
+    ]
+    assert errors[0] < min(errors[1:])
+
+
+def test_where_nothing_decides_a_mixture_is_half_of_each(scene: Scene) -> None:
+    misfit = scene.problem.misfit
+    first, second = misfit.expected(scene.pilot), misfit.expected(scene.truth)
+    mixed = misfit.expected(mix(scene.problem, both(first), both(second), scene.hidden))
+    torch.testing.assert_close(mixed, (first + second) / 2, atol=1e-4, rtol=1e-4)
