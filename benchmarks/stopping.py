@@ -24,8 +24,9 @@ from torch import Tensor
 from napari_deep_prior import DeepImagePrior, Denoise, preset
 from napari_deep_prior.arrays import metrics
 from napari_deep_prior.arrays.axes import Array, canonical
+from napari_deep_prior.methods import Method
 from napari_deep_prior.physics.misfit import Misfit
-from napari_deep_prior.problem import Method, Problem, Step
+from napari_deep_prior.problem import Problem, Step
 from napari_deep_prior.runs.posing import estimate_channels, pose
 from napari_deep_prior.training.held_out import CHECK_EVERY, PATIENCE_FACTOR
 
@@ -169,7 +170,7 @@ class _Watched(Misfit):
         return self.misfit.expected(image)
 
     def spread(self, image: Tensor) -> Tensor:
-        return self.misfit.spread(image)
+        return self.misfit.stabilised_variance(image)
 
     def unstabilise(self, means: Tensor) -> Tensor:
         return self.misfit.unstabilise(means)

@@ -17,13 +17,13 @@ import torch
 
 import napari_deep_prior
 from napari_deep_prior.arrays.axes import Frame
-from napari_deep_prior.methods import METHODS
+from napari_deep_prior.methods import METHODS, Method
 from napari_deep_prior.networks import NETWORKS
 from napari_deep_prior.networks.hourglass import initialise
 from napari_deep_prior.physics.kernels import Bicubic
 from napari_deep_prior.physics.misfit import weighted_mean
 from napari_deep_prior.physics.operators import OPERATORS, Downsample, Identity, Operator
-from napari_deep_prior.problem import Method, Problem
+from napari_deep_prior.problem import Problem
 from napari_deep_prior.runs.posing import pose
 from napari_deep_prior.runs.presets import DEFAULT_PRESET, PRESETS, preset
 from napari_deep_prior.runs.restoration import restore
@@ -60,7 +60,7 @@ ALL_PRESETS = [(task, name) for task in PRESETS for name in PRESETS[task]]
 def quick(method: Method) -> Method:
     """Return the method with settings, as far as it has them, that take milliseconds."""
     small = {"steps": 3, "channels": (8, 8), "skip": (2, 2), "code_channels": 4, "precision": "float32"}
-    return replace_flat(method, small | {"examples": 2, "crop": 16, "passes": 2, "alike": 8, "reach": 4})
+    return replace_flat(method, small | {"examples": 2, "crop": 16, "passes": 2, "group_size": 8, "search_radius": 4})
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

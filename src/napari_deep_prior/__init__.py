@@ -9,68 +9,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .methods import DeepImagePrior, Distillation, NonLocalDeblocking, NonLocalFilling, NonLocalRidge, ZeroShotSR
-    from .networks import Hourglass, Plain, UNet
-    from .problem import Problem, Step
-    from .runs.errors import OutOfMemoryError, RestorationError
-    from .runs.presets import preset
-    from .runs.restoration import Restoration, restore
-    from .tasks import Denoise, Guided, Inpaint, RemoveArtifacts, SuperResolve
+    from .methods import *
+    from .networks import *
+    from .problem import *
+    from .runs import *
+    from .tasks import *
 
-_HOMES = {
-    "DeepImagePrior": ".methods",
-    "Denoise": ".tasks",
-    "Distillation": ".methods",
-    "Guided": ".tasks",
-    "Hourglass": ".networks",
-    "Inpaint": ".tasks",
-    "NonLocalDeblocking": ".methods",
-    "NonLocalFilling": ".methods",
-    "NonLocalRidge": ".methods",
-    "OutOfMemoryError": ".runs.errors",
-    "Plain": ".networks",
-    "Problem": ".problem",
-    "RemoveArtifacts": ".tasks",
-    "Restoration": ".runs.restoration",
-    "RestorationError": ".runs.errors",
-    "Step": ".problem",
-    "SuperResolve": ".tasks",
-    "UNet": ".networks",
-    "ZeroShotSR": ".methods",
-    "preset": ".runs.presets",
-    "restore": ".runs.restoration",
-}
-
-__all__ = [
-    "DeepImagePrior",
-    "Denoise",
-    "Distillation",
-    "Guided",
-    "Hourglass",
-    "Inpaint",
-    "NonLocalDeblocking",
-    "NonLocalFilling",
-    "NonLocalRidge",
-    "OutOfMemoryError",
-    "Plain",
-    "Problem",
-    "RemoveArtifacts",
-    "Restoration",
-    "RestorationError",
-    "Step",
-    "SuperResolve",
-    "UNet",
-    "ZeroShotSR",
-    "preset",
-    "restore",
-]
+_ROOMS = (".runs", ".tasks", ".methods", ".networks", ".problem")
+"""Where public names live; each room lists its own in ``__all__``, so that a new one is named in one place."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name], __name__), name)
+    if name == "__all__":
+        return __dir__()
+    if not name.startswith("_"):
+        for room in _ROOMS:
+            module = importlib.import_module(room, __name__)
+            if name in module.__all__:
+                return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(name for room in _ROOMS for name in importlib.import_module(room, __name__).__all__)

@@ -39,9 +39,9 @@ def by_areas(*scale: float) -> np.ndarray:
     return affine(scale=scale, shift=tuple((factor - 1) / 2 for factor in scale))
 
 
-def structures(*shape: int, grain: float = 2.0, seed: int = 0) -> np.ndarray:
+def structures(*shape: int, correlation_length: float = 2.0, seed: int = 0) -> np.ndarray:
     """Return smooth blobs of some pixels, of mean 0 and deviation 1."""
-    blobs = gaussian_filter(np.random.default_rng(seed).normal(size=shape), grain, mode="wrap")
+    blobs = gaussian_filter(np.random.default_rng(seed).normal(size=shape), correlation_length, mode="wrap")
     return blobs / blobs.std()
 
 
@@ -223,8 +223,8 @@ def test_a_pixel_is_covered_when_its_centre_is_within_the_area_of_the_source() -
         _, covered = resample(source, transform=moved_by(start, 0), shape=(6, 1), order=1)
         assert covered[:, 0].tolist() == wanted
     # A square of 17 pixels that stands on its corner, in the middle of a target.
-    turned = affine(scale=(1, 1), shift=(8, 8 - 12 * np.sqrt(2)), degrees=45)
-    _, covered = resample(np.ones((17, 17)), transform=turned, shape=(25, 25), order=0)
+    oriented = affine(scale=(1, 1), shift=(8, 8 - 12 * np.sqrt(2)), degrees=45)
+    _, covered = resample(np.ones((17, 17)), transform=oriented, shape=(25, 25), order=0)
     np.testing.assert_array_equal(covered, np.abs(np.indices((25, 25)) - 12).sum(axis=0) <= 12)
 
 
@@ -316,7 +316,7 @@ def test_a_guide_of_the_opposite_contrast_is_found_in_noise(name: str, shift: tu
 @pytest.mark.parametrize("quarters", [(0, 0), (1, 3), (-14, 2), (18, -33)])
 def test_shifts_by_parts_of_pixels_are_found(quarters: tuple[int, int]) -> None:
     # Every fourth pixel of an image four times as fine: the guide starts some of the fine pixels later.
-    fine = structures(520, 520, grain=8)
+    fine = structures(520, 520, correlation_length=8)
     row, column = quarters
     target, guide = fine[40:480:4, 40:480:4], fine[40 + row : 480 + row : 4, 40 + column : 480 + column : 4]
     found = registration_shift(noisy(target, 0.1), -(guide**3))

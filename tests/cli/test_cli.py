@@ -38,7 +38,7 @@ def folder(tmp_path: Path, noisy: np.ndarray, truth: np.ndarray, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     spacing = {"Y": 0.2, "X": 0.2}
     io.write(
-        "in.ome.tif", io.Picture(pixels=noisy[:21, :17], axes="YX", spacing=spacing, units=dict.fromkeys("YX", "µm"))
+        "in.ome.tif", io.ImageFile(pixels=noisy[:21, :17], axes="YX", spacing=spacing, units=dict.fromkeys("YX", "µm"))
     )
     tifffile.imwrite("truth.tif", truth[:21, :17])
     return tmp_path
@@ -508,7 +508,7 @@ sys.exit(main())
 
 # Masks
 
-FILL = ["--preset", "fast", "--passes", "2", "--alike", "8", "--reach", "3", "--device", "cpu"]
+FILL = ["--preset", "fast", "--passes", "2", "--group-size", "8", "--search-radius", "3", "--device", "cpu"]
 
 
 def inpaint(*arguments: str) -> int:

@@ -10,7 +10,7 @@ from skimage import data
 
 from napari_deep_prior.arrays.metrics import psnr
 from napari_deep_prior.estimation.blur import BlurEstimate, across_scales, estimate_blur
-from napari_deep_prior.physics.kernels import Bicubic, Gaussian, Kernel, Sampled, turned_gaussian
+from napari_deep_prior.physics.kernels import Bicubic, Gaussian, Kernel, SampledKernel, turned_gaussian
 from napari_deep_prior.physics.operators import Downsample
 
 TWO = (2.0, 2.0)
@@ -25,9 +25,9 @@ def restored(small: np.ndarray, kernel: Kernel, rounds: int = 30) -> np.ndarray:
     """Back-projection: the simplest way to use a kernel."""
     operator = Downsample(TWO, kernel)
     measured = torch.from_numpy(small)[None, None]
-    image = operator.guess(measured)
+    image = operator.interpolate(measured)
     for _ in range(rounds):
-        image = image + operator.guess(measured - operator(image))
+        image = image + operator.interpolate(measured - operator(image))
     return image[0, 0].numpy()
 
 
@@ -40,7 +40,7 @@ def picture(request: pytest.FixtureRequest) -> np.ndarray:
 def test_a_known_blur_is_found_from_the_image_alone(picture: np.ndarray, sigma: float) -> None:
     found = estimate_blur(reduced(picture, Gaussian((sigma, sigma))), TWO)
     assert found.reliable
-    assert isinstance(found.kernel, Sampled)
+    assert isinstance(found.kernel, SampledKernel)
     assert math.sqrt(math.prod(found.sigma)) == pytest.approx(sigma, rel=0.3)
 
 

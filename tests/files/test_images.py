@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_deep_prior.files.images import Picture, read, refuse_output, refuse_picture, write
+from napari_deep_prior.files.images import ImageFile, read, refuse_output, refuse_picture, write
 
 RECORD = {
     "version": "1",
@@ -45,7 +45,7 @@ def test_an_ome_tiff_keeps_pixels_axes_spacing_units_and_record(
 ) -> None:
     spacing = {letter: 0.1 * (number + 1) for number, letter in enumerate("ZYX") if letter in axes}
     units = dict.fromkeys(spacing, "nm")
-    before = Picture(pixels=some_pixels(shape), axes=axes, spacing=spacing, units=units, record=RECORD)
+    before = ImageFile(pixels=some_pixels(shape), axes=axes, spacing=spacing, units=units, record=RECORD)
     write(tmp_path / "a.ome.tif", before)
     after = read(tmp_path / "a.ome.tif")
     np.testing.assert_array_equal(after.pixels, before.pixels)
@@ -58,7 +58,7 @@ def test_an_ome_tiff_keeps_pixels_axes_spacing_units_and_record(
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"])
 def test_an_ome_tiff_keeps_the_type(tmp_path: Path, dtype: str) -> None:
     pixels = some_pixels((5, 7), dtype)
-    write(tmp_path / "a.tif", Picture(pixels=pixels, axes="YX"))
+    write(tmp_path / "a.tif", ImageFile(pixels=pixels, axes="YX"))
     after = read(tmp_path / "a.tif")
     assert after.pixels.dtype == pixels.dtype
     np.testing.assert_array_equal(after.pixels, pixels)
@@ -66,7 +66,7 @@ def test_an_ome_tiff_keeps_the_type(tmp_path: Path, dtype: str) -> None:
 
 def test_half_precision_is_written_as_single(tmp_path: Path) -> None:
     pixels = some_pixels((5, 7), "float16")
-    write(tmp_path / "a.tif", Picture(pixels=pixels, axes="YX"))
+    write(tmp_path / "a.tif", ImageFile(pixels=pixels, axes="YX"))
     assert read(tmp_path / "a.tif").pixels.dtype == np.float32
     np.testing.assert_array_equal(read(tmp_path / "a.tif").pixels, pixels)
 
@@ -74,7 +74,7 @@ def test_half_precision_is_written_as_single(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("axes", "stored"), [("YXC", "CYX"), ("XY", "YX"), ("ZTYX", "TZYX"), ("PYX", "TYX")])
 def test_axes_in_another_order_are_moved_to_that_of_ome(tmp_path: Path, axes: str, stored: str) -> None:
     pixels = some_pixels((2, 3, 4, 5)[-len(axes) :])
-    write(tmp_path / "a.tif", Picture(pixels=pixels, axes=axes))
+    write(tmp_path / "a.tif", ImageFile(pixels=pixels, axes=axes))
     after = read(tmp_path / "a.tif")
     assert after.axes == stored
     source = axes.replace("P", "T")
@@ -83,12 +83,12 @@ def test_axes_in_another_order_are_moved_to_that_of_ome(tmp_path: Path, axes: st
 
 def test_axes_without_a_place_in_ome_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no place for the axes R"):
-        write(tmp_path / "a.tif", Picture(pixels=some_pixels((2, 2, 2, 2, 3, 3)), axes="RTZCYX"))
+        write(tmp_path / "a.tif", ImageFile(pixels=some_pixels((2, 2, 2, 2, 3, 3)), axes="RTZCYX"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_units_of_other_programs_are_written_as_ome_knows_them(tmp_path: Path) -> None:
-    before = Picture(pixels=some_pixels((5, 7)), axes="YX", spacing={"Y": 2.0, "X": 3.0}, units={"Y": "micrometer"})
+    before = ImageFile(pixels=some_pixels((5, 7)), axes="YX", spacing={"Y": 2.0, "X": 3.0}, units={"Y": "micrometer"})
     write(tmp_path / "a.tif", before)
     after = read(tmp_path / "a.tif")
     assert after.units == {"Y": "µm", "X": "µm"}
@@ -96,7 +96,7 @@ def test_units_of_other_programs_are_written_as_ome_knows_them(tmp_path: Path) -
 
 
 def test_an_ome_tiff_without_spacing_or_record_has_none(tmp_path: Path) -> None:
-    write(tmp_path / "a.tif", Picture(pixels=some_pixels((5, 7)), axes="YX"))
+    write(tmp_path / "a.tif", ImageFile(pixels=some_pixels((5, 7)), axes="YX"))
     after = read(tmp_path / "a.tif")
     assert after.spacing == after.record == {}
 
@@ -134,7 +134,7 @@ def test_a_plain_tiff_of_several_pages_can_be_given_its_axes(tmp_path: Path) -> 
 
 
 def test_spacing_of_an_axis_that_was_renamed_is_dropped(tmp_path: Path) -> None:
-    write(tmp_path / "a.tif", Picture(pixels=some_pixels((3, 5, 7)), axes="ZYX", spacing={"Z": 2.0, "Y": 1, "X": 1}))
+    write(tmp_path / "a.tif", ImageFile(pixels=some_pixels((3, 5, 7)), axes="ZYX", spacing={"Z": 2.0, "Y": 1, "X": 1}))
     assert set(read(tmp_path / "a.tif", axes="TYX").spacing) == {"Y", "X"}
 
 
@@ -144,7 +144,7 @@ def test_spacing_of_an_axis_that_was_renamed_is_dropped(tmp_path: Path) -> None:
 )
 def test_a_png_keeps_its_pixels(tmp_path: Path, shape: tuple[int, ...], dtype: str, axes: str) -> None:
     pixels = some_pixels(shape, dtype) * (256 if dtype == "uint16" else 1)
-    write(tmp_path / "a.png", Picture(pixels=pixels, axes=axes))
+    write(tmp_path / "a.png", ImageFile(pixels=pixels, axes=axes))
     after = read(tmp_path / "a.png")
     assert after.axes == axes
     assert after.pixels.dtype == pixels.dtype
@@ -154,7 +154,7 @@ def test_a_png_keeps_its_pixels(tmp_path: Path, shape: tuple[int, ...], dtype: s
 @pytest.mark.parametrize(("shape", "dtype", "axes"), [((5, 7), "float32", "YX"), ((2, 5, 7), "uint8", "ZYX")])
 def test_what_a_png_cannot_hold_is_refused(tmp_path: Path, shape: tuple[int, ...], dtype: str, axes: str) -> None:
     with pytest.raises(ValueError, match=f"a PNG cannot hold a {dtype} image with axes {axes}: write an .ome.tif"):
-        write(tmp_path / "a.png", Picture(pixels=some_pixels(shape, dtype), axes=axes))
+        write(tmp_path / "a.png", ImageFile(pixels=some_pixels(shape, dtype), axes=axes))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -188,7 +188,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
 def test_an_existing_file_is_kept_unless_it_may_be_replaced(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes(b"precious")
-    picture = Picture(pixels=some_pixels((5, 7)), axes="YX")
+    picture = ImageFile(pixels=some_pixels((5, 7)), axes="YX")
     with pytest.raises(ValueError, match=r"exists already.*--overwrite"):
         write(path, picture)
     assert path.read_bytes() == b"precious"
@@ -227,8 +227,8 @@ def test_a_folder_that_cannot_be_written_to_is_refused_before_any_work(tmp_path:
 def test_a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.ome.tif"
     path.write_bytes(b"precious")
-    unplaceable = Picture(pixels=some_pixels((2, 2, 2, 2, 3, 3)), axes="RTZCYX")
-    unwritable_record = Picture(pixels=some_pixels((5, 7)), axes="YX", record={"method": object()})
+    unplaceable = ImageFile(pixels=some_pixels((2, 2, 2, 2, 3, 3)), axes="RTZCYX")
+    unwritable_record = ImageFile(pixels=some_pixels((5, 7)), axes="YX", record={"method": object()})
     for picture, error in ((unplaceable, ValueError), (unwritable_record, TypeError)):
         with pytest.raises(error):
             write(path, picture, overwrite=True)
@@ -243,7 +243,7 @@ def test_checking_the_output_leaves_nothing_behind(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files have other rights there")
 def test_a_written_file_has_the_rights_of_any_new_file(tmp_path: Path) -> None:
-    write(tmp_path / "a.tif", Picture(pixels=some_pixels((5, 7)), axes="YX"))
+    write(tmp_path / "a.tif", ImageFile(pixels=some_pixels((5, 7)), axes="YX"))
     (tmp_path / "any").touch()
     assert (tmp_path / "a.tif").stat().st_mode == (tmp_path / "any").stat().st_mode
 
@@ -293,7 +293,7 @@ def test_a_png_that_is_no_image_is_refused(tmp_path: Path, name: str) -> None:
 )
 def test_axes_of_length_one_survive_a_file(tmp_path: Path, axes: str, shape: tuple[int, ...]) -> None:
     pixels = some_pixels(shape)
-    write(tmp_path / "a.ome.tif", Picture(pixels=pixels, axes=axes))
+    write(tmp_path / "a.ome.tif", ImageFile(pixels=pixels, axes=axes))
     after = read(tmp_path / "a.ome.tif")
     assert after.axes == axes
     np.testing.assert_array_equal(after.pixels, pixels)
@@ -302,7 +302,7 @@ def test_axes_of_length_one_survive_a_file(tmp_path: Path, axes: str, shape: tup
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])
 def test_grey_with_opacity_keeps_both(tmp_path: Path, name: str) -> None:
     pixels = some_pixels((9, 8, 2), "uint8")
-    write(tmp_path / name, Picture(pixels=pixels, axes="YXS"))
+    write(tmp_path / name, ImageFile(pixels=pixels, axes="YXS"))
     after = read(tmp_path / name)
     assert after.axes == "YXS"
     np.testing.assert_array_equal(after.pixels, pixels)
@@ -326,7 +326,7 @@ def test_what_a_file_cannot_hold_is_known_before(
     with pytest.raises(ValueError, match=message):
         refuse_picture(name, axes=axes, shape=shape, dtype=np.dtype(dtype))
     with pytest.raises(ValueError, match=message):
-        write(tmp_path / name, Picture(pixels=np.zeros(shape, dtype), axes=axes))
+        write(tmp_path / name, ImageFile(pixels=np.zeros(shape, dtype), axes=axes))
 
 
 @pytest.mark.parametrize(
@@ -345,5 +345,5 @@ def test_what_a_file_can_hold_is_written(
     tmp_path: Path, name: str, axes: str, shape: tuple[int, ...], dtype: str
 ) -> None:
     refuse_picture(name, axes=axes, shape=shape, dtype=np.dtype(dtype))
-    write(tmp_path / name, Picture(pixels=np.zeros(shape, dtype), axes=axes))
+    write(tmp_path / name, ImageFile(pixels=np.zeros(shape, dtype), axes=axes))
     assert sorted(read(tmp_path / name).pixels.shape) == sorted(shape)

@@ -13,14 +13,14 @@ from skimage import data
 from napari_deep_prior.arrays.axes import Array, Frame, canonical
 from napari_deep_prior.arrays.metrics import psnr, ssim
 from napari_deep_prior.arrays.phantom import cells
-from napari_deep_prior.methods import NonLocalDeblocking
-from napari_deep_prior.physics.jpeg import Quantised, tables_of_quality
-from napari_deep_prior.physics.misfit import Gaussian
+from napari_deep_prior.methods import NLDeblocking
+from napari_deep_prior.physics.jpeg import QuantisedMisfit, tables_of_quality
+from napari_deep_prior.physics.misfit import GaussianMisfit
 from napari_deep_prior.physics.operators import Identity
 from napari_deep_prior.problem import Problem
 
-QUICK = NonLocalDeblocking(passes=4, alike=25, reach=8)
-TINY = NonLocalDeblocking(passes=2, alike=6, reach=2)
+QUICK = NLDeblocking(passes=4, group_size=25, search_radius=8)
+TINY = NLDeblocking(passes=2, group_size=6, search_radius=2)
 
 PICTURES = {
     "camera": data.camera()[150:246, 180:276],
@@ -42,11 +42,11 @@ def compressed(picture: Array, quality: int, subsampling: int = 2) -> Array:
 def posed(measured: Array, quality: int, subsampling: int = 2) -> tuple[Problem, Frame]:
     tensor, weight, frame = canonical(measured, "YXS"[: measured.ndim], device=torch.device("cpu"))
     tables = tables_of_quality(quality, colour=measured.ndim == 3, subsampling=SUBSAMPLINGS[subsampling])
-    misfit = Quantised(tables, frame.units, tensor)
+    misfit = QuantisedMisfit(tables, frame.units, tensor)
     return Problem(measured=tensor, weight=weight, operator=Identity(), misfit=misfit), frame
 
 
-def restored(measured: Array, quality: int, method: NonLocalDeblocking = QUICK, subsampling: int = 2) -> Array:
+def restored(measured: Array, quality: int, method: NLDeblocking = QUICK, subsampling: int = 2) -> Array:
     problem, frame = posed(measured, quality, subsampling)
     *_, step = method.fit(problem)
     return np.clip(np.rint(frame.to_image(step.image)), 0, 255).astype(np.uint8)
@@ -158,7 +158,9 @@ def test_steps_are_counted_and_the_last_one_is_the_answer() -> None:
 def test_nothing_is_random() -> None:
     problem, _ = posed(compressed(PICTURES["astronaut"][:48, :48], 20), 20)
     before = torch.get_rng_state()
-    images = [list(NonLocalDeblocking(passes=2, alike=6, reach=2, seed=seed).fit(problem))[-1].image for seed in (0, 1)]
+    images = [
+        list(NLDeblocking(passes=2, group_size=6, search_radius=2, seed=seed).fit(problem))[-1].image for seed in (0, 1)
+    ]
     assert torch.equal(images[0], images[1])
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -167,9 +169,9 @@ def test_more_pixels_need_more_memory() -> None:
     needed = []
     for columns in (1024, 4096):
         blank = torch.zeros(()).expand(1, 1, 1024, columns)
-        misfit = Quantised(tables_of_quality(20, colour=False), (np.array([250.0]), np.array([0.0])), blank)
+        misfit = QuantisedMisfit(tables_of_quality(20, colour=False), (np.array([250.0]), np.array([0.0])), blank)
         problem = Problem(measured=blank, weight=blank, operator=Identity(), misfit=misfit)
-        needed.append(NonLocalDeblocking().memory(problem))
+        needed.append(NLDeblocking().memory(problem))
     assert needed[1] > 1.5 * needed[0] > 4 * 1024 * 1024
 
 
@@ -178,7 +180,7 @@ def test_more_pixels_need_more_memory() -> None:
 
 def test_an_image_that_is_no_jpeg_is_refused_with_the_remedy() -> None:
     problem, _ = posed(compressed(PICTURES["camera"], 20), 20)
-    other = Problem(measured=problem.measured, weight=problem.weight, operator=Identity(), misfit=Gaussian())
+    other = Problem(measured=problem.measured, weight=problem.weight, operator=Identity(), misfit=GaussianMisfit())
     with pytest.raises(ValueError, match=r"no JPEG, or how coarsely .* not known: choose a preset with the deep"):
         next(QUICK.fit(other))
 

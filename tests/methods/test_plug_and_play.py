@@ -14,18 +14,18 @@ from skimage.restoration import inpaint_biharmonic
 
 from napari_deep_prior.arrays.axes import Array, MissingPixelsError, NothingToRestoreError
 from napari_deep_prior.arrays.phantom import Camera, cells
-from napari_deep_prior.methods import DeepImagePrior, NonLocalFilling, NonLocalRidge
-from napari_deep_prior.physics.misfit import Gaussian
+from napari_deep_prior.methods import DeepImagePrior, NLRidge, PlugAndPlay
+from napari_deep_prior.physics.misfit import GaussianMisfit
 from napari_deep_prior.physics.operators import Identity
 from napari_deep_prior.problem import Problem
 from napari_deep_prior.runs.presets import preset, suited
 from napari_deep_prior.runs.restoration import restore
 from napari_deep_prior.tasks import Denoise, Inpaint
-from napari_deep_prior.training.held_out import JUDGES, hide_like
+from napari_deep_prior.training.held_out import HELD_OUT_SHARE, hold_out_like_missing
 
 FAST = preset(Inpaint(), "fast")
-QUICK = NonLocalFilling(passes=3, alike=12, reach=4)
-TINY = NonLocalFilling(passes=2, alike=6, reach=2)
+QUICK = PlugAndPlay(passes=3, group_size=12, search_radius=4)
+TINY = PlugAndPlay(passes=2, group_size=6, search_radius=2)
 
 SIDE = 64
 
@@ -59,7 +59,7 @@ IMAGES = {
 }
 
 
-def filled(image: Array, mask: Array | None, method: NonLocalFilling = QUICK, **options: object) -> Array:
+def filled(image: Array, mask: Array | None, method: PlugAndPlay = QUICK, **options: object) -> Array:
     return restore(image, Inpaint(), method, mask=mask, device="cpu", **options).finish()
 
 
@@ -169,9 +169,9 @@ def test_a_few_known_pixels_are_enough_for_numbers(share: float) -> None:
     image, mask = IMAGES["camera"], scattered(share=share)
     result = filled(image, mask, dtype="float32")
     assert np.isfinite(result).all()
-    reach = np.ptp(image[~mask].astype(float))
-    assert result.min() > image[~mask].min() - reach
-    assert result.max() < image[~mask].max() + reach
+    search_radius = np.ptp(image[~mask].astype(float))
+    assert result.min() > image[~mask].min() - search_radius
+    assert result.max() < image[~mask].max() + search_radius
     assert error(result, image, mask) < 1.3 * error(np.full_like(image, image[~mask].mean()), image, mask)
 
 
@@ -221,7 +221,7 @@ def problem(image: Array, mask: Array) -> Problem:
     measured = torch.from_numpy((image / image.max() * 0.9 + 0.05).astype(np.float32))[None, None]
     weight = torch.from_numpy(~mask).to(torch.float32)[None, None]
     return Problem(
-        measured=torch.where(weight > 0, measured, 0.5), weight=weight, operator=Identity(), misfit=Gaussian()
+        measured=torch.where(weight > 0, measured, 0.5), weight=weight, operator=Identity(), misfit=GaussianMisfit()
     )
 
 
@@ -261,10 +261,10 @@ def test_steps_are_counted_and_end_where_the_best_pass_was(mask: str) -> None:
 
 def test_pixels_that_judge_are_filled_from_all_pixels_in_the_end() -> None:
     posed = problem(IMAGES["brick"], MASKS["scattered"])
-    hidden = hide_like(posed.weight, torch.Generator().manual_seed(QUICK.seed)) > 0
+    held_out = hold_out_like_missing(posed.weight, torch.Generator().manual_seed(QUICK.seed)) > 0
     steps = list(QUICK.fit(posed))
     before, after = (
-        float((step.image - posed.measured)[hidden].square().mean()) for step in (steps[QUICK.passes - 1], steps[-1])
+        float((step.image - posed.measured)[held_out].square().mean()) for step in (steps[QUICK.passes - 1], steps[-1])
     )
     assert after < 0.5 * before
 
@@ -291,31 +291,31 @@ def generator() -> torch.Generator:
 
 def test_single_pixels_judge_where_single_pixels_are_missing(generator: torch.Generator) -> None:
     known = torch.from_numpy(~scattered(128)).to(torch.float32)[None, None]
-    hidden = hide_like(known, generator)
-    assert not (hidden > known).any()
-    assert 0.8 * JUDGES < float(hidden.sum() / known.sum()) < 1.2 * JUDGES
+    held_out = hold_out_like_missing(known, generator)
+    assert not (held_out > known).any()
+    assert 0.8 * HELD_OUT_SHARE < float(held_out.sum() / known.sum()) < 1.2 * HELD_OUT_SHARE
 
 
 def test_holes_judge_where_holes_are_missing(generator: torch.Generator) -> None:
     known = torch.from_numpy(~block()).to(torch.float32)[None, None]
-    hidden = hide_like(known, generator)[0, 0]
-    assert not (hidden > known[0, 0]).any()
-    rows, columns = hidden.any(dim=1), hidden.any(dim=0)
+    held_out = hold_out_like_missing(known, generator)[0, 0]
+    assert not (held_out > known[0, 0]).any()
+    rows, columns = held_out.any(dim=1), held_out.any(dim=0)
     # A block elsewhere, over the border if it so happens, less what it shares with the hole itself.
     assert int(rows.sum()) <= 8
     assert int(columns.sum()) <= 8
-    assert 32 <= int(hidden.sum()) <= 64
+    assert 32 <= int(held_out.sum()) <= 64
 
 
 def test_holes_judge_at_the_same_place_in_all_planes_of_a_volume(generator: torch.Generator) -> None:
     known = torch.from_numpy(~block()).to(torch.float32)[None, None, None].repeat(1, 2, 3, 1, 1)
-    hidden = hide_like(known, generator)
-    assert float(hidden.sum()) > 0
-    assert torch.equal(hidden, hidden[:, :1, :1].expand_as(hidden))
+    held_out = hold_out_like_missing(known, generator)
+    assert float(held_out.sum()) > 0
+    assert torch.equal(held_out, held_out[:, :1, :1].expand_as(held_out))
 
 
 def test_some_pixels_judge_although_nothing_is_missing(generator: torch.Generator) -> None:
-    assert 0 < float(hide_like(torch.ones(1, 1, 64, 64), generator).mean()) < 2 * JUDGES
+    assert 0 < float(hold_out_like_missing(torch.ones(1, 1, 64, 64), generator).mean()) < 2 * HELD_OUT_SHARE
 
 
 # Limits, and what cannot be filled
@@ -362,8 +362,8 @@ def test_a_mask_that_is_none_is_refused_before_anything_starts(
         restore(rng.integers(0, 9, (16, 16)).astype(np.uint8), Inpaint(), QUICK, mask=mask, device="cpu")
 
 
-@pytest.mark.parametrize("method", [NonLocalRidge(), QUICK])
-def test_a_task_that_fills_nothing_takes_no_mask(rng: np.random.Generator, method: NonLocalFilling) -> None:
+@pytest.mark.parametrize("method", [NLRidge(), QUICK])
+def test_a_task_that_fills_nothing_takes_no_mask(rng: np.random.Generator, method: PlugAndPlay) -> None:
     with pytest.raises(
         ValueError, match=r"^mask was given, but 'denoise' does not take it: leave it out, or choose 'inpaint'$"
     ):

@@ -13,7 +13,7 @@ import torch
 from napari_deep_prior.arrays import metrics
 from napari_deep_prior.arrays.axes import canonical
 from napari_deep_prior.arrays.phantom import Camera, cells
-from napari_deep_prior.methods import Distillation, NonLocalRidge
+from napari_deep_prior.methods import NLRidge, SelfDistillation
 from napari_deep_prior.methods import self_distillation as distillation
 from napari_deep_prior.networks import UNet
 from napari_deep_prior.physics.noise_model import NoiseModel
@@ -26,7 +26,7 @@ from napari_deep_prior.training import trainer as student
 CPU = torch.device("cpu")
 CAMERA = Camera()
 MODEL = NoiseModel(gain=CAMERA.gain, offset=CAMERA.offset, read_noise=CAMERA.read_noise)
-SMALL = Distillation(steps=4, crop=16, examples=2, precision="float32", network=UNet(channels=(8, 8)))
+SMALL = SelfDistillation(steps=4, crop=16, examples=2, precision="float32", network=UNet(channels=(8, 8)))
 
 Pose = Callable[..., Problem]
 
@@ -44,9 +44,9 @@ def test_what_was_taught_is_better_than_patches_alone(pose: Pose) -> None:
     shape = (96, 96)
     noisy, truth = CAMERA.expose(cells(shape), np.random.default_rng(0)), CAMERA.expected(cells(shape))
     problem, frame = pose(noisy, noise=[MODEL]), canonical(noisy, "YX", device=CPU)[2]
-    method = Distillation(steps=400, crop=48, network=UNet(channels=(16, 32, 32)), precision="float32")
+    method = SelfDistillation(steps=400, crop=48, network=UNet(channels=(16, 32, 32)), precision="float32")
     *_, taught = method.fit(problem)
-    *_, patches = NonLocalRidge().fit(problem)
+    *_, patches = NLRidge().fit(problem)
     psnrs = [
         metrics.psnr(image, truth) for image in (noisy, frame.to_image(patches.image), frame.to_image(taught.image))
     ]
@@ -58,7 +58,7 @@ def test_the_noise_it_is_taught_with_is_that_of_the_measurement(noisy: np.ndarra
     clean = problem.misfit.expected(problem.measured)
     pupil = distillation._Pupil(SMALL, problem, clean, torch.zeros_like(clean), torch.Generator().manual_seed(0))
     variance = (pupil.strength * pupil.scale).square()
-    torch.testing.assert_close(variance, problem.misfit.spread(problem.measured), rtol=0.1, atol=0.05)
+    torch.testing.assert_close(variance, problem.misfit.stabilised_variance(problem.measured), rtol=0.1, atol=0.05)
 
 
 def test_members_follow_each_other_and_tell_their_deviation(problem: Problem) -> None:
@@ -105,7 +105,7 @@ def test_a_volume_is_the_same_whether_it_goes_through_in_parts(pose: Pose, monke
 @pytest.mark.parametrize("turn", range(8))
 def test_turned_images_are_turned_back(turn: int) -> None:
     image = torch.arange(24.0).reshape(1, 1, 4, 6)
-    assert torch.equal(student.turned_back(student.turned(image, turn), turn), image)
+    assert torch.equal(student.oriented_back(student.oriented(image, turn), turn), image)
 
 
 def test_missing_pixels_are_filled(noisy: np.ndarray, truth: np.ndarray) -> None:
@@ -123,7 +123,7 @@ class Halving(Operator):
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
         return 0.5 * image
 
-    def guess(self, measured: torch.Tensor) -> torch.Tensor:
+    def interpolate(self, measured: torch.Tensor) -> torch.Tensor:
         return 2 * measured
 
     def image_shape(self, measured_shape: tuple[int, ...]) -> tuple[int, ...]:

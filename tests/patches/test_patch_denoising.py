@@ -11,7 +11,7 @@ from torch import Tensor
 
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.patches.nl_ridge import SMALLEST_SIDE
-from napari_deep_prior.patches.patch_denoising import Estimate, denoise, denoise_unseen, limits, mix, refine
+from napari_deep_prior.patches.patch_denoising import Estimate, denoise, denoise_without_held_out, limits, mix, refine
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.physics.operators import Operator
 from napari_deep_prior.problem import Problem
@@ -34,7 +34,7 @@ class Scene:
         self.problem = dataclasses.replace(pose(measured, axes, "fill", [MODEL] * channels), **changes)
         blurred = gaussian_filter(photons, [0] * (len(shape) - 2) + [1.5, 1.5])
         self.truth, self.pilot = (self.canonical(CAMERA.expected(image), axes) for image in (photons, blurred))
-        self.hidden = torch.zeros_like(self.problem.weight[:, :1])
+        self.held_out = torch.zeros_like(self.problem.weight[:, :1])
 
     def canonical(self, image: np.ndarray, axes: str) -> Tensor:
         """Return grey levels as canonical values, by the line through the measured ones."""
@@ -49,13 +49,13 @@ class Scene:
         return float((image - self.truth).square().mean())
 
 
-def refined_by(problem: Problem, pilot: Tensor, hidden: Tensor) -> Tensor:
+def refined_by(problem: Problem, pilot: Tensor, held_out: Tensor) -> Tensor:
     means = problem.misfit.expected(pilot)
-    return refine(problem, both(means), denoise_unseen(problem, hidden), hidden)
+    return refine(problem, both(means), denoise_without_held_out(problem, held_out), held_out)
 
 
 def both(means: Tensor) -> Estimate:
-    return Estimate(unseen=means, seen=means)
+    return Estimate(restricted=means, seen=means)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def scene(pose: Pose) -> Scene:
 
 
 def some_hidden(scene: Scene) -> Tensor:
-    return (torch.rand(scene.hidden.shape, generator=torch.Generator().manual_seed(0)) < 0.05).float()
+    return (torch.rand(scene.held_out.shape, generator=torch.Generator().manual_seed(0)) < 0.05).float()
 
 
 def test_a_phantom_is_refined_with_the_help_of_a_blurred_pilot(scene: Scene) -> None:
@@ -74,7 +74,7 @@ def test_a_phantom_is_refined_with_the_help_of_a_blurred_pilot(scene: Scene) -> 
 
 
 def test_with_nothing_hidden_the_fit_alone_is_the_pilot(scene: Scene) -> None:
-    refined = refined_by(scene.problem, scene.pilot, scene.hidden)
+    refined = refined_by(scene.problem, scene.pilot, scene.held_out)
     assert scene.error(refined) < min(scene.error(scene.pilot), scene.error(scene.problem.measured))
 
 
@@ -84,10 +84,10 @@ def test_a_perfect_fit_stays_about_as_good(scene: Scene) -> None:
 
 
 def test_refining_changes_neither_the_problem_nor_the_fit(scene: Scene) -> None:
-    hidden = some_hidden(scene)
-    tensors = (scene.problem.measured, scene.problem.weight, scene.pilot, hidden)
+    held_out = some_hidden(scene)
+    tensors = (scene.problem.measured, scene.problem.weight, scene.pilot, held_out)
     before = [tensor.clone() for tensor in tensors]
-    first, second = (refined_by(scene.problem, scene.pilot, hidden) for _ in range(2))
+    first, second = (refined_by(scene.problem, scene.pilot, held_out) for _ in range(2))
     assert all(torch.equal(tensor, copied) for tensor, copied in zip(tensors, before, strict=True))
     assert torch.equal(first, second)
     assert not first.requires_grad
@@ -116,8 +116,8 @@ def test_missing_pixels_are_filled_and_their_values_leave_no_trace(pose: Pose, s
 def test_planes_and_channels_are_refined(pose: Pose, shape: tuple[int, ...], axes: str) -> None:
     scene = Scene(pose, shape, axes)
     assert not limits(scene.problem)
-    for hidden in (scene.hidden, some_hidden(scene)):
-        refined = refined_by(scene.problem, scene.pilot, hidden)
+    for held_out in (scene.held_out, some_hidden(scene)):
+        refined = refined_by(scene.problem, scene.pilot, held_out)
         assert refined.shape == scene.problem.measured.shape
         assert scene.error(refined) < scene.error(scene.pilot)
 
@@ -144,7 +144,7 @@ class Halving(Operator):
     def __call__(self, image: Tensor) -> Tensor:
         return 0.5 * image
 
-    def guess(self, measured: Tensor) -> Tensor:
+    def interpolate(self, measured: Tensor) -> Tensor:
         return 2 * measured
 
     def image_shape(self, measured_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -158,13 +158,13 @@ def test_what_patches_cannot_help_with_is_said(pose: Pose) -> None:
 
 
 def test_a_mixture_is_no_worse_than_either_on_the_pixels_that_decide(scene: Scene) -> None:
-    hidden = some_hidden(scene)
+    held_out = some_hidden(scene)
     problem, misfit = scene.problem, scene.problem.misfit
-    first, second = misfit.expected(scene.pilot), denoise_unseen(problem, hidden)
+    first, second = misfit.expected(scene.pilot), denoise_without_held_out(problem, held_out)
     noisy = misfit.stabilise(problem.measured)
     errors = [
-        float(((means - noisy).square() * hidden).sum())
-        for means in (misfit.expected(mix(problem, both(first), both(second), hidden)), first, second)
+        float(((means - noisy).square() * held_out).sum())
+        for means in (misfit.expected(mix(problem, both(first), both(second), held_out)), first, second)
     ]
     assert errors[0] < min(errors[1:])
 
@@ -172,5 +172,5 @@ def test_a_mixture_is_no_worse_than_either_on_the_pixels_that_decide(scene: Scen
 def test_where_nothing_decides_a_mixture_is_half_of_each(scene: Scene) -> None:
     misfit = scene.problem.misfit
     first, second = misfit.expected(scene.pilot), misfit.expected(scene.truth)
-    mixed = misfit.expected(mix(scene.problem, both(first), both(second), scene.hidden))
+    mixed = misfit.expected(mix(scene.problem, both(first), both(second), scene.held_out))
     torch.testing.assert_close(mixed, (first + second) / 2, atol=1e-4, rtol=1e-4)

@@ -12,7 +12,14 @@ from scipy.ndimage import gaussian_filter
 from skimage import data
 
 from napari_deep_prior.arrays.axes import canonical
-from napari_deep_prior.physics.jpeg import BlockCosine, JpegTables, Quantised, Table, read_tables, tables_of_quality
+from napari_deep_prior.physics.jpeg import (
+    BlockCosine,
+    JpegTables,
+    QuantisedMisfit,
+    Table,
+    read_tables,
+    tables_of_quality,
+)
 
 CPU = torch.device("cpu")
 SUBSAMPLINGS = {0: (1, 1), 1: (1, 2), 2: (2, 2)}
@@ -44,7 +51,7 @@ def decoded(path: Path) -> np.ndarray:
 
 def misfit_of(
     measured: np.ndarray, tables: JpegTables, pull: float = 0.0, unit: str = "steps"
-) -> tuple[Quantised, torch.Tensor, Callable[[np.ndarray], torch.Tensor]]:
+) -> tuple[QuantisedMisfit, torch.Tensor, Callable[[np.ndarray], torch.Tensor]]:
     """Return the misfit to a decoded image, the image as a tensor, and what makes another image such a tensor."""
     tensor, _, frame = canonical(measured, "YXS"[: measured.ndim], device=CPU)
     factor, shift = (part.reshape(-1, 1, 1) for part in frame.units)
@@ -53,7 +60,7 @@ def misfit_of(
         channels = np.moveaxis(np.atleast_3d(image.astype(np.float64)), 2, 0)
         return torch.from_numpy((channels - shift) / factor)[None].float()
 
-    return Quantised(tables, frame.units, tensor, pull=pull, unit=unit), tensor, to_tensor
+    return QuantisedMisfit(tables, frame.units, tensor, pull=pull, unit=unit), tensor, to_tensor
 
 
 def reference(image: np.ndarray, tables: JpegTables) -> list[np.ndarray]:
@@ -331,7 +338,7 @@ def test_values_are_stabilised_to_grey_levels_and_back() -> None:
     misfit, measured, to_tensor = misfit_of(picture(colour=True), tables_of_quality(30, colour=True))
     brighter = to_tensor(picture(colour=True).astype(np.float64) + 1)
     torch.testing.assert_close(
-        misfit.stabilise(brighter) - misfit.expected(measured), misfit.spread(measured), atol=1e-3, rtol=0
+        misfit.stabilise(brighter) - misfit.expected(measured), misfit.stabilised_variance(measured), atol=1e-3, rtol=0
     )
     torch.testing.assert_close(misfit.unstabilise(misfit.expected(measured)), measured)
 
@@ -409,9 +416,9 @@ def test_images_that_are_no_decoded_jpeg_are_refused_with_a_sentence() -> None:
     grey, colour = tables_of_quality(30, colour=False), tables_of_quality(30, colour=True)
     units = (np.array([200.0]), np.array([10.0]))
     with pytest.raises(ValueError, match="3 spatial axes; JPEG compresses planes: restore it plane by plane"):
-        Quantised(grey, units, torch.zeros(1, 1, 4, 8, 8))
+        QuantisedMisfit(grey, units, torch.zeros(1, 1, 4, 8, 8))
     with pytest.raises(ValueError, match="the image has 1 channels and the JPEG 3"):
-        Quantised(colour, units, torch.zeros(1, 1, 8, 8))
+        QuantisedMisfit(colour, units, torch.zeros(1, 1, 8, 8))
     for image in (np.linspace(0, 4095, 64), np.linspace(0, 1, 64), np.linspace(-20, 100, 64)):
         with pytest.raises(ValueError, match="grey levels from 0 to 255"):
             misfit_of(image.reshape(8, 8), grey)

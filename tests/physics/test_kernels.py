@@ -14,12 +14,12 @@ from napari_deep_prior.physics.kernels import (
     SMALLEST_SIGMA,
     Area,
     Bicubic,
-    Gaussian,
+    GaussianKernel,
     Kernel,
     Lanczos2,
-    Sampled,
+    SampledKernel,
     cubic,
-    kernel_picture,
+    kernel_image,
     optical_gaussian,
     parse_kernel,
     read_kernel,
@@ -30,9 +30,9 @@ SEPARABLE = {
     "bicubic": Bicubic(),
     "lanczos": Lanczos2(),
     "area": Area(),
-    "gaussian": Gaussian((0.7, 2.0)),
-    "narrow": Gaussian((0.0, 0.1)),
-    "sampled": Sampled(np.ones((3, 4))),
+    "gaussian": GaussianKernel((0.7, 2.0)),
+    "narrow": GaussianKernel((0.0, 0.1)),
+    "sampled": SampledKernel(np.ones((3, 4))),
 }
 FACTORS = [1.5, 2.0, 3.0, 4.7]
 WRITERS = {
@@ -81,7 +81,7 @@ def test_a_detector_weighs_pixels_by_the_area_that_it_shares_with_them() -> None
 
 
 def test_the_gaussian_has_its_own_width_along_each_axis_whatever_the_factor() -> None:
-    kernel = Gaussian((1.0, 3.0))
+    kernel = GaussianKernel((1.0, 3.0))
     for factor in FACTORS:
         ratios = [float(kernel.weights(np.array([0.0, 3.0]), axis, factor) @ [0, 1]) for axis in (0, 1)]
         assert ratios == pytest.approx([np.exp(-4.5), np.exp(-0.5)])
@@ -91,15 +91,15 @@ def test_the_gaussian_has_its_own_width_along_each_axis_whatever_the_factor() ->
 def test_a_gaussian_of_no_width_still_finds_pixels() -> None:
     pixels = np.arange(-4.0, 5.0)
     for position in np.linspace(0, 1, 21):
-        weights = Gaussian((0.0,)).weights(pixels - position, 0, 2.0)
+        weights = GaussianKernel((0.0,)).weights(pixels - position, 0, 2.0)
         assert weights @ pixels / weights.sum() == pytest.approx(position, abs=0.025)
-    assert Gaussian((0.0,)).reach(0, 2.0) > SMALLEST_SIGMA
+    assert GaussianKernel((0.0,)).reach(0, 2.0) > SMALLEST_SIGMA
 
 
 @pytest.mark.parametrize("sigma", [(), (-1.0, 1.0), (1.0, float("nan")), (float("inf"),)])
 def test_a_gaussian_without_a_width_is_refused(sigma: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="it must be one finite number per axis, none of them negative"):
-        Gaussian(sigma)
+        GaussianKernel(sigma)
 
 
 # Kernels that are images
@@ -109,7 +109,7 @@ def test_a_gaussian_without_a_width_is_refused(sigma: tuple[float, ...]) -> None
 def test_a_sampled_kernel_sums_to_one_and_knows_its_centre(scale: float) -> None:
     given = np.zeros((4, 7))
     given[1, 2], given[3, 6] = 3 * scale, 1 * scale
-    kernel = Sampled(given)
+    kernel = SampledKernel(given)
     assert kernel.values.sum() == pytest.approx(1)
     assert kernel.centre == pytest.approx((1.5, 3.0))
     assert kernel.dimensions == 2
@@ -118,7 +118,7 @@ def test_a_sampled_kernel_sums_to_one_and_knows_its_centre(scale: float) -> None
 
 def test_a_sampled_kernel_is_a_copy_that_cannot_be_changed() -> None:
     given = np.ones((3, 3))
-    kernel = Sampled(given)
+    kernel = SampledKernel(given)
     given[:] = 7
     assert kernel.values[0, 0] == pytest.approx(1 / 9)
     with pytest.raises(ValueError, match="read-only"):
@@ -129,7 +129,7 @@ def test_a_sampled_kernel_can_have_its_mass_at_its_edge() -> None:
     for values in ([0.0, 0.1, 0.7], [0.1, 0.0, 0.0], [0.0, 0.0, 0.3]):
         edge = np.zeros((3, 3))
         edge[2] = values
-        assert Sampled(edge).centre[0] == pytest.approx(2)
+        assert SampledKernel(edge).centre[0] == pytest.approx(2)
 
 
 @pytest.mark.parametrize(
@@ -145,15 +145,15 @@ def test_a_sampled_kernel_can_have_its_mass_at_its_edge() -> None:
 )
 def test_an_image_that_is_no_kernel_is_refused(values: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Sampled(values)
+        SampledKernel(values)
 
 
 def test_a_sampled_kernel_without_an_axis_is_summed_along_it(rng: np.random.Generator) -> None:
     values = rng.random((3, 4, 5))
-    flat = Sampled(values).without((0,))
+    flat = SampledKernel(values).without((0,))
     np.testing.assert_allclose(flat.values, values.sum(axis=0, keepdims=True) / values.sum())
-    assert flat.centre[1:] == pytest.approx(Sampled(values).centre[1:])
-    np.testing.assert_allclose(Sampled(values).without(()).values, values / values.sum())
+    assert flat.centre[1:] == pytest.approx(SampledKernel(values).centre[1:])
+    np.testing.assert_allclose(SampledKernel(values).without(()).values, values / values.sum())
 
 
 # The focus of a lens
@@ -199,10 +199,10 @@ def test_a_turned_gaussian_has_its_widths_along_its_directions() -> None:
 
 def test_a_gaussian_that_is_not_turned_is_the_one_along_the_axes() -> None:
     factors = (2.0, 2.0)
-    straight = kernel_picture(Gaussian((2.0, 1.2)), factors)
-    turned = kernel_picture(turned_gaussian((2.0, 1.2), 0), factors)
-    rows, columns = ((len(turned) - side) // 2 for side in straight.shape)
-    middle = turned[rows : len(turned) - rows, columns : turned.shape[1] - columns]
+    straight = kernel_image(GaussianKernel((2.0, 1.2)), factors)
+    oriented = kernel_image(turned_gaussian((2.0, 1.2), 0), factors)
+    rows, columns = ((len(oriented) - side) // 2 for side in straight.shape)
+    middle = oriented[rows : len(oriented) - rows, columns : oriented.shape[1] - columns]
     np.testing.assert_allclose(middle, straight, atol=1e-6)
     np.testing.assert_allclose(turned_gaussian((2.0, 1.2), 90).values, turned_gaussian((1.2, 2.0), 0).values)
 
@@ -216,7 +216,7 @@ def test_a_turned_gaussian_that_is_none_is_refused(sigma: tuple[float, float], a
 @pytest.mark.parametrize("factors", [(2.0, 2.0), (1.0, 3.0), (1.5, 4.7)])
 @pytest.mark.parametrize("kernel", SEPARABLE.values(), ids=SEPARABLE)
 def test_the_picture_of_a_kernel_is_odd_symmetric_and_sums_to_one(kernel: Kernel, factors: tuple[float, ...]) -> None:
-    picture = kernel_picture(kernel, factors)
+    picture = kernel_image(kernel, factors)
     assert picture.ndim == 2
     assert all(side % 2 for side in picture.shape)
     assert picture.sum() == pytest.approx(1)
@@ -228,30 +228,30 @@ def test_the_picture_of_a_kernel_is_odd_symmetric_and_sums_to_one(kernel: Kernel
 
 def test_the_picture_of_a_kernel_image_has_its_centre_of_mass_in_the_middle(rng: np.random.Generator) -> None:
     values = np.pad(turned_gaussian((1.5, 1.0), 20).values, ((0, 3), (2, 0)))
-    picture = kernel_picture(Sampled(values), (2.0, 2.0))
+    picture = kernel_image(SampledKernel(values), (2.0, 2.0))
     centre = [(picture * place).sum() for place in np.indices(picture.shape)]
     assert centre == pytest.approx([(side - 1) / 2 for side in picture.shape])
     odd = turned_gaussian((1.5, 1.0), 20)
-    np.testing.assert_allclose(kernel_picture(odd, (2.0, 2.0)), odd.values, atol=1e-9)
-    assert kernel_picture(Sampled(rng.random((3, 4, 5))), (2.0, 1.0, 2.0)).shape[1] == 1
+    np.testing.assert_allclose(kernel_image(odd, (2.0, 2.0)), odd.values, atol=1e-9)
+    assert kernel_image(SampledKernel(rng.random((3, 4, 5))), (2.0, 1.0, 2.0)).shape[1] == 1
 
 
 def test_the_picture_of_a_kernel_for_other_axes_is_refused() -> None:
     with pytest.raises(ValueError, match="for 2 axes, but there are 3 factors"):
-        kernel_picture(Gaussian((1.0, 1.0)), (2.0, 2.0, 2.0))
+        kernel_image(GaussianKernel((1.0, 1.0)), (2.0, 2.0, 2.0))
 
 
 def test_kernels_are_read_from_texts(tmp_path: Path) -> None:
     assert parse_kernel("bicubic") == Bicubic()
     assert parse_kernel(" Lanczos ", dimensions=3) == Lanczos2()
     assert parse_kernel("area") == Area()
-    assert parse_kernel("gaussian:1.2") == Gaussian((1.2, 1.2))
-    assert parse_kernel("gaussian: 1.2, 0.8") == Gaussian((1.2, 0.8))
-    assert parse_kernel("gaussian:1.2", dimensions=3) == Gaussian((1.2,) * 3)
-    assert parse_kernel("gaussian:1,2,3", dimensions=3) == Gaussian((1.0, 2.0, 3.0))
-    turned = parse_kernel("gaussian:1.2,0.8,30")
-    assert isinstance(turned, Sampled)
-    np.testing.assert_array_equal(turned.values, turned_gaussian((1.2, 0.8), 30).values)
+    assert parse_kernel("gaussian:1.2") == GaussianKernel((1.2, 1.2))
+    assert parse_kernel("gaussian: 1.2, 0.8") == GaussianKernel((1.2, 0.8))
+    assert parse_kernel("gaussian:1.2", dimensions=3) == GaussianKernel((1.2,) * 3)
+    assert parse_kernel("gaussian:1,2,3", dimensions=3) == GaussianKernel((1.0, 2.0, 3.0))
+    oriented = parse_kernel("gaussian:1.2,0.8,30")
+    assert isinstance(oriented, SampledKernel)
+    np.testing.assert_array_equal(oriented.values, turned_gaussian((1.2, 0.8), 30).values)
     lens = {"numerical_aperture": 1.3, "wavelength": 0.52}
     optical = parse_kernel("optical:NA=1.3,wavelength=0.52,pixel=0.1")
     assert optical == optical_gaussian(spacing=(0.1, 0.1), **lens)
@@ -259,7 +259,7 @@ def test_kernels_are_read_from_texts(tmp_path: Path) -> None:
     assert deep == optical_gaussian(spacing=(0.3, 0.1, 0.1), refractive_index=1.515, **lens)
     np.save(tmp_path / "k.npy", np.eye(3))
     read = parse_kernel(str(tmp_path / "k.npy"))
-    assert isinstance(read, Sampled)
+    assert isinstance(read, SampledKernel)
     np.testing.assert_allclose(read.values, np.eye(3) / 3)
 
 

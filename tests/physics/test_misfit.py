@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from napari_deep_prior.physics.misfit import (
-    Anscombe,
+    AnscombeMisfit,
     CameraUnits,
-    Gaussian,
+    GaussianMisfit,
     Misfit,
-    Poisson,
+    PoissonMisfit,
     choose_misfit,
     weighted_mean,
 )
@@ -47,8 +47,8 @@ def exposed(photons: float, size: int, camera: NoiseModel = CAMERA, seed: int = 
 
 def test_the_gaussian_misfit_is_the_squared_difference_over_the_variance() -> None:
     predicted, measured = torch.tensor([1.0, 2.0, 5.0]), torch.tensor([1.0, 4.0, 2.0])
-    assert Gaussian().pointwise(predicted, measured).tolist() == [0, 4, 9]
-    assert Gaussian(2.0).pointwise(predicted, measured).tolist() == [0, 1, 2.25]
+    assert GaussianMisfit().pointwise(predicted, measured).tolist() == [0, 4, 9]
+    assert GaussianMisfit(2.0).pointwise(predicted, measured).tolist() == [0, 1, 2.25]
 
 
 @pytest.mark.parametrize("name", MISFITS)
@@ -87,7 +87,7 @@ def test_mean_and_variance_of_the_transform_are_those_of_a_camera(photons: float
     misfit = made("anscombe", camera)
     transformed = misfit.stabilise(exposed(photons, 200_000, camera))
     assert float(misfit.expected(canonical_of(photons))) == pytest.approx(float(transformed.mean()), abs=0.015)
-    assert float(misfit.spread(canonical_of(photons))) == pytest.approx(float(transformed.var()), rel=0.1)
+    assert float(misfit.stabilised_variance(canonical_of(photons))) == pytest.approx(float(transformed.var()), rel=0.1)
 
 
 @pytest.mark.parametrize("name", MISFITS)
@@ -99,10 +99,10 @@ def test_the_inverse_undoes_the_mean_transform(name: str) -> None:
 
 
 def test_the_inverse_of_the_gaussian_misfit_is_exact_and_its_spread_is_one() -> None:
-    misfit, image = Gaussian(0.25), torch.linspace(-1, 2, 7)
+    misfit, image = GaussianMisfit(0.25), torch.linspace(-1, 2, 7)
     assert torch.equal(misfit.unstabilise(misfit.expected(image)), image)
     assert torch.equal(misfit.stabilise(image), misfit.expected(image))
-    assert torch.equal(misfit.spread(image), torch.ones(7))
+    assert torch.equal(misfit.stabilised_variance(image), torch.ones(7))
 
 
 @pytest.mark.parametrize("name", ["anscombe", "poisson"])
@@ -136,10 +136,10 @@ def test_every_channel_has_its_own_camera() -> None:
     units = (np.array([500.0, 100.0, 50.0]), np.array([90.0, 5.0, 0.0]))
     image = torch.rand(1, 3, 4, 5, generator=torch.Generator().manual_seed(0))
     measured = torch.rand(1, 3, 4, 5, generator=torch.Generator().manual_seed(1))
-    together = Anscombe(CameraUnits(cameras, units, image), cameras)
+    together = AnscombeMisfit(CameraUnits(cameras, units, image), cameras)
     for channel, camera in enumerate(cameras):
         own = tuple(values[channel : channel + 1] for values in units)
-        alone = Anscombe(CameraUnits([camera], own, image), [camera])
+        alone = AnscombeMisfit(CameraUnits([camera], own, image), [camera])
         here = (slice(None), slice(channel, channel + 1))
         for kind in ("stabilise", "expected", "spread", "unstabilise"):
             torch.testing.assert_close(getattr(together, kind)(image)[here], getattr(alone, kind)(image[here]))
@@ -150,10 +150,10 @@ def test_every_channel_has_its_own_camera() -> None:
 
 def test_without_photon_noise_the_transform_is_the_light_over_the_read_noise() -> None:
     camera = NoiseModel(gain=0.0, offset=100.0, read_noise=5.0)
-    misfit = Anscombe(CameraUnits([camera], UNITS, LIKE), [camera])
+    misfit = AnscombeMisfit(CameraUnits([camera], UNITS, LIKE), [camera])
     grey = torch.tensor([90.0, 100.0, 105.0, 590.0]).reshape(1, 1, 1, 4)
     torch.testing.assert_close(misfit.stabilise((grey - 90) / 500).flatten(), torch.tensor([-2.0, 0.0, 1.0, 98.0]))
-    assert torch.equal(misfit.spread(LIKE), torch.ones_like(LIKE))
+    assert torch.equal(misfit.stabilised_variance(LIKE), torch.ones_like(LIKE))
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-6, 1e30])
@@ -176,17 +176,17 @@ def test_the_poisson_misfit_is_the_deviance_of_photon_counts() -> None:
 @pytest.mark.parametrize(
     ("name", "cameras", "chosen", "kind"),
     [
-        ("auto", [CAMERA], "anscombe", Anscombe),
-        ("auto", [NoiseModel(read_noise=3.0)], "gaussian", Gaussian),
-        ("auto", [NoiseModel(read_noise=3.0), CAMERA], "anscombe", Anscombe),
-        ("auto", [], "gaussian", Gaussian),
-        ("auto", [NoiseModel()], "gaussian", Gaussian),
-        ("auto", [CAMERA, NoiseModel()], "anscombe", Anscombe),
-        ("anscombe", [NoiseModel(read_noise=3.0)], "anscombe", Anscombe),
-        ("anscombe", [NoiseModel()], "gaussian", Gaussian),
-        ("poisson", [CAMERA], "poisson", Poisson),
-        ("poisson", [NoiseModel(read_noise=3.0)], "gaussian", Gaussian),
-        ("gaussian", [CAMERA], "gaussian", Gaussian),
+        ("auto", [CAMERA], "anscombe", AnscombeMisfit),
+        ("auto", [NoiseModel(read_noise=3.0)], "gaussian", GaussianMisfit),
+        ("auto", [NoiseModel(read_noise=3.0), CAMERA], "anscombe", AnscombeMisfit),
+        ("auto", [], "gaussian", GaussianMisfit),
+        ("auto", [NoiseModel()], "gaussian", GaussianMisfit),
+        ("auto", [CAMERA, NoiseModel()], "anscombe", AnscombeMisfit),
+        ("anscombe", [NoiseModel(read_noise=3.0)], "anscombe", AnscombeMisfit),
+        ("anscombe", [NoiseModel()], "gaussian", GaussianMisfit),
+        ("poisson", [CAMERA], "poisson", PoissonMisfit),
+        ("poisson", [NoiseModel(read_noise=3.0)], "gaussian", GaussianMisfit),
+        ("gaussian", [CAMERA], "gaussian", GaussianMisfit),
     ],
 )
 def test_the_misfit_is_chosen_by_name_and_noise(
@@ -208,7 +208,7 @@ def test_gaussian_noise_is_as_strong_as_in_the_middle_of_the_range() -> None:
 
 def test_a_posed_problem_knows_the_noise_of_a_volume(pose: Callable[..., Problem], rng: np.random.Generator) -> None:
     problem = pose(rng.poisson(50, (3, 5, 6)).astype(np.float32), "ZYX", noise=[NoiseModel(gain=1.0)])
-    assert isinstance(problem.misfit, Anscombe)
+    assert isinstance(problem.misfit, AnscombeMisfit)
     assert problem.misfit.pointwise(problem.measured, problem.measured).shape == (1, 1, 3, 5, 6)
 
 

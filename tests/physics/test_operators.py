@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from napari_deep_prior.physics.kernels import Area, Bicubic, Gaussian, Kernel, Lanczos2, Sampled, cubic
+from napari_deep_prior.physics.kernels import Area, Bicubic, GaussianKernel, Kernel, Lanczos2, SampledKernel, cubic
 from napari_deep_prior.physics.operators import CACHED, Downsample, Identity
 
 ODD = np.random.default_rng(1).random((5, 7, 3)) ** 4
@@ -18,10 +18,10 @@ KERNELS: dict[str, Callable[[int], Kernel]] = {
     "bicubic": lambda _dimensions: Bicubic(),
     "lanczos": lambda _dimensions: Lanczos2(),
     "area": lambda _dimensions: Area(),
-    "gaussian": lambda dimensions: Gaussian((1.3, 0.8, 1.0)[:dimensions]),
-    "odd": lambda dimensions: Sampled(ODD if dimensions == 3 else ODD[..., 0]),
-    "even": lambda dimensions: Sampled(EVEN if dimensions == 3 else EVEN[..., 0]),
-    "point": lambda dimensions: Sampled(np.ones((1,) * dimensions)),
+    "gaussian": lambda dimensions: GaussianKernel((1.3, 0.8, 1.0)[:dimensions]),
+    "odd": lambda dimensions: SampledKernel(ODD if dimensions == 3 else ODD[..., 0]),
+    "even": lambda dimensions: SampledKernel(EVEN if dimensions == 3 else EVEN[..., 0]),
+    "point": lambda dimensions: SampledKernel(np.ones((1,) * dimensions)),
 }
 """Kernels for an image of some number of axes; those of random values have their centre of mass between pixels."""
 
@@ -74,7 +74,7 @@ def test_things_stay_where_they_are(make: Callable[[int], Kernel], factors: tupl
         shape, place, sigma = (12, *shape), (5.8, *place), (1.5, *sigma)
     measured = operator(blob(shape, place, sigma))
     assert place_of(measured) == pytest.approx(np.array(place) / factors, abs=0.02)
-    enlarged = place_of(operator.guess(measured)) / factors
+    enlarged = place_of(operator.interpolate(measured)) / factors
     assert enlarged == pytest.approx(np.array(place) / factors, abs=0.02)
 
 
@@ -84,7 +84,7 @@ def test_a_sampled_kernel_of_any_size_does_not_shift_the_image(shape: tuple[int,
     # Its mass lies in a corner, which is the only thing by which it differs from an uncentred kernel.
     values = np.zeros(shape)
     values[0, 0], values[1, 0], values[0, 1] = 4, 2, 1
-    operator = Downsample((factor, factor), Sampled(values))
+    operator = Downsample((factor, factor), SampledKernel(values))
     measured = operator(blob((60, 60), (30.2, 29.4), (5.0, 5.0)))
     assert place_of(measured) == pytest.approx(np.array([30.2, 29.4]) / factor, abs=0.02)
 
@@ -92,7 +92,7 @@ def test_a_sampled_kernel_of_any_size_does_not_shift_the_image(shape: tuple[int,
 def test_a_sampled_kernel_is_the_image_of_a_point() -> None:
     # Asymmetric, its centre of mass on its middle pixel.
     profile = np.array([1, 2, 0, 4, 1, 0, 2.0])
-    kernel = Sampled(np.outer(profile, profile[::-1]))
+    kernel = SampledKernel(np.outer(profile, profile[::-1]))
     image = torch.zeros(1, 1, 33, 33, dtype=torch.float64)
     image[0, 0, 16, 16] = 1
     wanted = np.zeros((11, 11))
@@ -108,7 +108,7 @@ def test_lengths_of_image_and_measurement_belong_together(factors: tuple[float, 
     image = random(1, 1, *(11, 13, 6)[: len(factors)])
     measured = operator(image)
     assert tuple(measured.shape[2:]) == operator.measured_shape(tuple(image.shape[2:]))
-    enlarged = operator.guess(measured)
+    enlarged = operator.interpolate(measured)
     assert tuple(enlarged.shape[2:]) == operator.image_shape(tuple(measured.shape[2:]))
     assert operator(enlarged).shape == measured.shape
 
@@ -137,7 +137,7 @@ def test_constants_stay_constant_up_to_the_border(make: Callable[[int], Kernel],
     image = torch.full((1, 1, *(5, 17, 22)[-len(factors) :]), 0.7)
     measured = operator(image)
     torch.testing.assert_close(measured, torch.full_like(measured, 0.7))
-    enlarged = operator.guess(measured)
+    enlarged = operator.interpolate(measured)
     torch.testing.assert_close(enlarged, torch.full_like(enlarged, 0.7))
 
 
@@ -158,7 +158,7 @@ def test_ramps_stay_ramps_inside(make: Callable[[int], Kernel], factors: tuple[f
 @pytest.mark.parametrize("factors", [(2.0, 3.0), (1.5, 2.5), (1.1, 4.0)], ids=str)
 def test_enlarged_ramps_are_ramps_inside(factors: tuple[float, float]) -> None:
     measured = torch.from_numpy(0.3 * np.arange(30.0)[:, None] - 0.2 * np.arange(20.0))[None, None]
-    enlarged = Downsample(factors, Area()).guess(measured)[0, 0].numpy()
+    enlarged = Downsample(factors, Area()).interpolate(measured)[0, 0].numpy()
     rows, columns = (centres(length, 1 / factor) for length, factor in zip(enlarged.shape, factors, strict=True))
     wanted = 0.3 * rows[:, None] - 0.2 * columns
     inside = (slice(10, -10), slice(10, -10))
@@ -178,7 +178,7 @@ def test_bicubic_agrees_with_pillow_inside(factor: int) -> None:
 def test_enlarging_agrees_with_pillow_inside(factor: int) -> None:
     measured = random(20, 24).numpy()
     pillow = np.asarray(Image.fromarray(measured).resize((24 * factor, 20 * factor), Image.Resampling.BICUBIC))
-    enlarged = Downsample((factor, factor), Area()).guess(torch.from_numpy(measured)[None, None])[0, 0].numpy()
+    enlarged = Downsample((factor, factor), Area()).interpolate(torch.from_numpy(measured)[None, None])[0, 0].numpy()
     inside = (slice(3 * factor, -3 * factor), slice(3 * factor, -3 * factor))
     np.testing.assert_allclose(enlarged[inside], pillow[inside], atol=1e-5)
 
@@ -207,7 +207,7 @@ def lanczos(distance: float) -> float:
     [
         (Lanczos2(), lambda distance, factor: lanczos(distance / factor)),
         (Bicubic(), lambda distance, factor: float(cubic(np.array(distance / factor)))),
-        (Gaussian((1.7,)), lambda distance, _factor: np.exp(-(distance**2) / (2 * 1.7**2))),
+        (GaussianKernel((1.7,)), lambda distance, _factor: np.exp(-(distance**2) / (2 * 1.7**2))),
     ],
     ids=["lanczos", "bicubic", "gaussian"],
 )
@@ -237,14 +237,14 @@ def test_a_sampled_kernel_sees_the_mirrored_image(shape: tuple[int, int]) -> Non
     endless = mirrored(image.numpy(), margin)
     full = ndimage.convolve(endless, values / values.sum())[margin:, margin:]
     rows, columns = (int(np.ceil(side / 3)) for side in shape)
-    measured = Downsample((3.0, 3.0), Sampled(values))(image[None, None])
+    measured = Downsample((3.0, 3.0), SampledKernel(values))(image[None, None])
     np.testing.assert_allclose(measured[0, 0].numpy(), full[1::3, 1::3][:rows, :columns], atol=1e-12)
 
 
 @pytest.mark.parametrize("factors", [(2.0, 2.0), (3.0, 2.0), (2.0, 3.0, 4.0)], ids=str)
 def test_a_kernel_of_ones_as_wide_as_the_detector_is_the_detector(factors: tuple[float, ...]) -> None:
     image = random(1, 1, *(13, 16, 9)[: len(factors)])
-    kernel = Sampled(np.ones([int(factor) for factor in factors]))
+    kernel = SampledKernel(np.ones([int(factor) for factor in factors]))
     torch.testing.assert_close(Downsample(factors, kernel)(image), Downsample(factors, Area())(image))
 
 
@@ -255,7 +255,7 @@ def test_along_an_axis_of_factor_one_nothing_happens(make: Callable[[int], Kerne
     measured = operator(image)
     for row in range(6):
         torch.testing.assert_close(operator(image[:, :, row : row + 1]), measured[:, :, row : row + 1])
-    torch.testing.assert_close(operator.guess(measured)[:, :, :1], operator.guess(measured[:, :, :1]))
+    torch.testing.assert_close(operator.interpolate(measured)[:, :, :1], operator.interpolate(measured[:, :, :1]))
     torch.testing.assert_close(Downsample((1.0, 1.0), make(2))(image), image)
 
 
@@ -265,27 +265,27 @@ def test_any_size_is_measured_and_enlarged(make: Callable[[int], Kernel], shape:
     operator = Downsample((2.0, 3.0, 1.5)[: len(shape)], make(len(shape)))
     measured = operator(random(1, 1, *shape))
     assert tuple(measured.shape[2:]) == operator.measured_shape(shape)
-    assert torch.isfinite(operator.guess(measured)).all()
+    assert torch.isfinite(operator.interpolate(measured)).all()
 
 
-@pytest.mark.parametrize("kernel", [Bicubic(), Area(), Gaussian((1.0, 1.0))])
+@pytest.mark.parametrize("kernel", [Bicubic(), Area(), GaussianKernel((1.0, 1.0))])
 def test_long_axes_are_measured_like_short_ones(kernel: Kernel) -> None:
     image = random(1, 1, 3, 1203)
     operator = Downsample((1.0, 1.5), kernel)
     measured, part = operator(image), operator(image[..., 300:900])
     torch.testing.assert_close(measured[..., 220:580], part[..., 20:380])
-    enlarged = operator.guess(image)
-    torch.testing.assert_close(enlarged[..., 600:1200], operator.guess(image[..., 200:1000])[..., 300:900])
+    enlarged = operator.interpolate(image)
+    torch.testing.assert_close(enlarged[..., 600:1200], operator.interpolate(image[..., 200:1000])[..., 300:900])
 
 
 @every_kernel
 def test_images_of_a_batch_are_measured_each_for_itself(make: Callable[[int], Kernel]) -> None:
     images = random(3, 2, 12, 15)
     operator = Downsample((2.0, 1.5), make(2))
-    measured, enlarged = operator(images), operator.guess(images)
+    measured, enlarged = operator(images), operator.interpolate(images)
     for number in range(3):
         torch.testing.assert_close(measured[number : number + 1], operator(images[number : number + 1]))
-        torch.testing.assert_close(enlarged[number : number + 1], operator.guess(images[number : number + 1]))
+        torch.testing.assert_close(enlarged[number : number + 1], operator.interpolate(images[number : number + 1]))
 
 
 # Gradients
@@ -307,7 +307,7 @@ def test_the_gradient_is_the_adjoint(make: Callable[[int], Kernel], factors: tup
 def test_measurements_keep_type_and_are_as_exact_as_it(make: Callable[[int], Kernel]) -> None:
     operator = Downsample((2.0, 1.5), make(2))
     single = random(1, 1, 30, 40)
-    for work in (operator, operator.guess):
+    for work in (operator, operator.interpolate):
         assert work(single).dtype == torch.float32
         torch.testing.assert_close(work(single).double(), work(single.double()), atol=1e-6, rtol=1e-6)
 
@@ -316,7 +316,7 @@ def test_measurements_keep_type_and_are_as_exact_as_it(make: Callable[[int], Ker
 def test_what_was_computed_without_gradients_does_not_spoil_those_to_come(make: Callable[[int], Kernel]) -> None:
     operator = Downsample((2.0, 2.0), make(2))
     with torch.inference_mode():
-        operator.guess(operator(random(1, 1, 8, 8)))
+        operator.interpolate(operator(random(1, 1, 8, 8)))
     image = random(1, 1, 8, 8).requires_grad_()
     operator(image).sum().backward()
     assert float(image.grad.sum()) == pytest.approx(16, abs=1e-4)
@@ -329,7 +329,7 @@ def test_gradients_are_the_same_every_time() -> None:
         gradients = []
         for _ in range(5):
             image = random(1, 3, 300, 400).cuda().requires_grad_()
-            operator.guess(operator(image)).square().sum().backward()
+            operator.interpolate(operator(image)).square().sum().backward()
             gradients.append(image.grad)
         assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)
 
@@ -339,15 +339,15 @@ def test_gradients_are_the_same_every_time() -> None:
 
 def test_measuring_and_enlarging_between_equal_lengths_are_not_mixed_up() -> None:
     image = random(1, 1, 5, 5)
-    operator = Downsample((1.1, 1.1), Gaussian((1.0, 1.0)))
+    operator = Downsample((1.1, 1.1), GaussianKernel((1.0, 1.0)))
     measured = operator(image)
-    assert measured.shape == image.shape == operator.guess(image).shape
-    torch.testing.assert_close(operator.guess(image), Downsample((1.1, 1.1), Area()).guess(image))
-    assert not torch.allclose(operator.guess(image), measured)
+    assert measured.shape == image.shape == operator.interpolate(image).shape
+    torch.testing.assert_close(operator.interpolate(image), Downsample((1.1, 1.1), Area()).interpolate(image))
+    assert not torch.allclose(operator.interpolate(image), measured)
 
 
 def test_images_of_ever_new_sizes_do_not_fill_the_memory() -> None:
-    operator = Downsample((2.0, 2.0), Sampled(np.ones((3, 3))))
+    operator = Downsample((2.0, 2.0), SampledKernel(np.ones((3, 3))))
     for length in range(1, 3 * CACHED):
         operator(torch.zeros(1, 1, 2, length))
         assert len(operator._tables) <= CACHED
@@ -373,7 +373,7 @@ def test_factors_below_one_are_refused(factors: tuple[float, ...]) -> None:
         Downsample(factors, Bicubic())
 
 
-@pytest.mark.parametrize("kernel", [Sampled(np.ones((3, 3))), Gaussian((1.0, 1.0))])
+@pytest.mark.parametrize("kernel", [SampledKernel(np.ones((3, 3))), GaussianKernel((1.0, 1.0))])
 def test_a_kernel_for_another_number_of_axes_is_refused(kernel: Kernel) -> None:
     with pytest.raises(ValueError, match=r"one for 2 axes, but the factors \(1.0, 2.0, 2.0\) are for 3"):
         Downsample((1.0, 2.0, 2.0), kernel)
@@ -381,6 +381,6 @@ def test_a_kernel_for_another_number_of_axes_is_refused(kernel: Kernel) -> None:
 
 def test_an_image_of_another_number_of_axes_is_refused() -> None:
     operator = Downsample((2.0, 2.0), Bicubic())
-    for work in (operator, operator.guess):
+    for work in (operator, operator.interpolate):
         with pytest.raises(ValueError, match=r"3 spatial axes, but the factors \(2.0, 2.0\) are for 2"):
             work(torch.zeros(1, 1, 4, 4, 4))

@@ -13,8 +13,8 @@ from qtpy.QtCore import Qt
 
 from napari_deep_prior import DeepImagePrior, Denoise, Hourglass, restore
 from napari_deep_prior.arrays.phantom import Camera, cells
+from napari_deep_prior.methods import Method
 from napari_deep_prior.plugin import run as run_module
-from napari_deep_prior.problem import Method
 from napari_deep_prior.runs.presets import PRESETS
 from napari_deep_prior.tasks import from_record
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_deep_prior import Inpaint, NonLocalFilling, restore
+from napari_deep_prior import Inpaint, PlugAndPlay, restore
 from napari_deep_prior.runs.presets import PRESETS
 
-QUICK = NonLocalFilling(passes=2, reach=3, alike=10)
-LONG = NonLocalFilling(passes=1000)
+QUICK = PlugAndPlay(passes=2, search_radius=3, group_size=10)
+LONG = PlugAndPlay(passes=1000)
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from PIL import Image
 from qtpy.QtCore import Qt
 from skimage import data
 
-from napari_deep_prior import NonLocalDeblocking, RemoveArtifacts, restore
+from napari_deep_prior import NLDeblocking, RemoveArtifacts, restore
 from napari_deep_prior.physics.jpeg import read_tables
 from napari_deep_prior.plugin.layers import tables_of
 from napari_deep_prior.runs.presets import PRESETS
 
-QUICK = NonLocalDeblocking(passes=2, alike=10, reach=4)
+QUICK = NLDeblocking(passes=2, group_size=10, search_radius=4)
 MAN = data.camera()[100:137, 190:233]
 WOMAN = data.astronaut()[80:113, 190:225]
 

@@ -9,13 +9,13 @@ import pytest
 from napari.layers import Image
 from qtpy.QtCore import Qt
 
-from napari_deep_prior import NonLocalFilling, SuperResolve, ZeroShotSR, restore
+from napari_deep_prior import PlugAndPlay, SuperResolve, ZeroShotSR, restore
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.plugin.layers import voxels_as_cubes
 from napari_deep_prior.runs.presets import PRESETS
 
-QUICK = NonLocalFilling(passes=2, reach=3, alike=10)
-LONG = NonLocalFilling(passes=1000)
+QUICK = PlugAndPlay(passes=2, search_radius=3, group_size=10)
+LONG = PlugAndPlay(passes=1000)
 
 
 @pytest.fixture

@@ -10,13 +10,12 @@ import pytest
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from napari_deep_prior.arrays.phantom import Camera
-from napari_deep_prior.methods import DeepImagePrior
+from napari_deep_prior.methods import DeepImagePrior, Method
 from napari_deep_prior.networks import Hourglass
-from napari_deep_prior.problem import Method, Task
 from napari_deep_prior.runs.presets import preset
 from napari_deep_prior.runs.restoration import Restoration, restore
 from napari_deep_prior.settings import replace_flat
-from napari_deep_prior.tasks import Denoise
+from napari_deep_prior.tasks import Denoise, Task
 
 Pair = tuple[np.ndarray, np.ndarray]
 

@@ -27,8 +27,8 @@ def residual_of(noisy: np.ndarray, image: np.ndarray) -> np.ndarray:
     measured, weight, frame = canonical(noisy, "YX", device=CPU)
     problem, _ = pose(Denoise(), measured, weight, frame, (MODEL,))
     factor, shift = frame.units
-    guess = torch.from_numpy(((image - shift) / factor).astype(np.float32))[None, None]
-    return residual(problem, guess).numpy()
+    interpolate = torch.from_numpy(((image - shift) / factor).astype(np.float32))[None, None]
+    return residual(problem, interpolate).numpy()
 
 
 def test_the_residual_of_the_truth_is_noise_of_variance_one(photons: np.ndarray) -> None:

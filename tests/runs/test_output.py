@@ -11,14 +11,14 @@ import torch
 
 from napari_deep_prior.arrays.axes import Array
 from napari_deep_prior.arrays.pieces import slice_axes, slices
-from napari_deep_prior.methods import NonLocalFilling
+from napari_deep_prior.methods import PlugAndPlay
 from napari_deep_prior.physics.kernels import Area, Bicubic
 from napari_deep_prior.physics.operators import Downsample, Identity, Operator
 from napari_deep_prior.runs.output import Canvas
 from napari_deep_prior.runs.restoration import restore
 from napari_deep_prior.tasks import Inpaint, SuperResolve
 
-QUICK = NonLocalFilling(passes=2, alike=10, reach=3)
+QUICK = PlugAndPlay(passes=2, group_size=10, reach=3)
 
 
 class Counting:
@@ -188,7 +188,7 @@ def test_slices_not_reached_are_interpolated_to_the_size_of_the_result(rng: np.r
     assert (image[0] == 7).all()
     assert (image[1] == 8).all()
     last = np.moveaxis(source, place, 0)[2].astype(np.float32)
-    wanted = operator.guess(torch.from_numpy(last)[None, None])[0, 0].numpy()
+    wanted = operator.interpolate(torch.from_numpy(last)[None, None])[0, 0].numpy()
     np.testing.assert_allclose(image[2], wanted, atol=0.51)
 
 

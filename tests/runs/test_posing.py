@@ -127,17 +127,17 @@ def test_the_task_names_the_misfit(name: str, kind: type) -> None:
 @pytest.mark.parametrize(
     ("correlation", "grain"), [((0.0, 0.0), 1), ((0.15, 0.1), 1), ((0.1, 0.3), 3), ((0.4, 0.2), 3), ((0.0, 0.5), 5)]
 )
-def test_correlated_noise_has_a_grain(correlation: tuple[float, float], grain: int) -> None:
+def test_correlated_noise_has_a_grain(correlation: tuple[float, float], correlation_length: int) -> None:
     noise = NoiseModel(read_noise=3.0, correlation=correlation)
-    assert posed(Denoise(), noise)[0].grain == grain
+    assert posed(Denoise(), noise)[0].correlation_length == correlation_length
     # The most correlated channel decides.
-    assert posed(Denoise(), NoiseModel(read_noise=3.0), noise)[0].grain == grain
+    assert posed(Denoise(), NoiseModel(read_noise=3.0), noise)[0].correlation_length == correlation_length
 
 
 def test_nothing_known_is_a_plain_gaussian_misfit_without_grain() -> None:
     problem, noise = posed(Denoise())
     assert problem.misfit == Gaussian()
-    assert problem.grain == 1
+    assert problem.correlation_length == 1
     assert noise.in_words() == "noise not estimated"
 
 

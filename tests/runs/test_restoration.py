@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from napari_deep_prior.arrays.axes import MissingPixelsError
-from napari_deep_prior.methods import DeepImagePrior
+from napari_deep_prior.methods import DeepImagePrior, Method
 from napari_deep_prior.networks import Hourglass
-from napari_deep_prior.problem import Method, Problem, Step
+from napari_deep_prior.problem import Problem, Step
 from napari_deep_prior.runs.errors import OutOfMemoryError, RestorationError
 from napari_deep_prior.runs.presets import preset
 from napari_deep_prior.runs.restoration import VERSION, name_of_result, restore

@@ -11,10 +11,10 @@ import tifffile
 import torch
 from PIL import Image
 
-from napari_deep_prior import Denoise, Guided, Inpaint, NonLocalFilling, NonLocalRidge, SuperResolve, preset, restore
+from napari_deep_prior import Denoise, Guided, Inpaint, NLRidge, PlugAndPlay, SuperResolve, preset, restore
 from napari_deep_prior.cli import DONE, FAILED, main
 from napari_deep_prior.files import images as io
-from napari_deep_prior.methods.guidance import Comparison
+from napari_deep_prior.methods.guidance import GuideComparison
 from napari_deep_prior.physics.kernels import Area
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.physics.operators import Downsample, Identity
@@ -54,11 +54,11 @@ def contrast(image: np.ndarray, place: tuple[int, int]) -> float:
 
 
 def compared(guide: np.ndarray, *, register: bool = True) -> tuple[np.ndarray, str]:
-    run = restore(NOISY, Guided(register=register), NonLocalRidge(), guide=guide, device="cpu")
+    run = restore(NOISY, Guided(register=register), NLRidge(), guide=guide, device="cpu")
     return run.finish(), "; ".join(run.record["remarks"])
 
 
-UNGUIDED = restore(NOISY, Denoise(), NonLocalRidge(), device="cpu").finish()
+UNGUIDED = restore(NOISY, Denoise(), NLRidge(), device="cpu").finish()
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_a_shifted_guide_that_is_not_registered_does_no_harm() -> None:
 
 
 def test_a_method_that_takes_no_guide_is_helped_by_the_deep_image_prior() -> None:
-    assert guided(Guided(), NonLocalRidge(seed=5)) == dataclasses.replace(preset(Guided(), "deep-image-prior"), seed=5)
+    assert guided(Guided(), NLRidge(seed=5)) == dataclasses.replace(preset(Guided(), "deep-image-prior"), seed=5)
     assert guided(Inpaint(), QUICK) is QUICK
 
 
@@ -112,7 +112,7 @@ def test_steps_are_counted_through_and_stopping_keeps_the_mixture(pose: Any) -> 
     problem = dataclasses.replace(
         pose(NOISY, noise=[NoiseModel(gain=1.0)]), guide=torch.from_numpy(GUIDE[None, None].astype(np.float32))
     )
-    comparison = Comparison(NonLocalRidge(), dataclasses.replace(QUICK, steps=4))
+    comparison = GuideComparison(NLRidge(), dataclasses.replace(QUICK, steps=4))
     assert comparison.gain is None
     steps = list(comparison.fit(problem))
     numbers = [step.number for step in steps]
@@ -138,7 +138,7 @@ def test_the_papers_flash_has_no_noise_beside_the_guide_and_is_believed() -> Non
 def test_holes_are_filled_with_the_help_of_a_guide_and_known_pixels_stay() -> None:
     mask = np.zeros((SIDE, SIDE), bool)
     mask[14:24, 10:26] = True
-    method = NonLocalFilling(passes=2)
+    method = PlugAndPlay(passes=2)
     run = restore(TRUTH.astype(np.float32), Inpaint(), method, mask=mask, guide=GUIDE, device="cpu")
     for step in run:
         if step.number == 30:
@@ -150,10 +150,10 @@ def test_holes_are_filled_with_the_help_of_a_guide_and_known_pixels_stay() -> No
 
 @pytest.mark.parametrize("finer", [False, True])
 def test_an_enlarged_image_takes_guides_of_its_own_size_or_of_the_results(finer: bool) -> None:
-    small = restore(NOISY, SuperResolve(), NonLocalFilling(passes=1), guide=[], device="cpu")
+    small = restore(NOISY, SuperResolve(), PlugAndPlay(passes=1), guide=[], device="cpu")
     assert small.shape == (192, 192)
     guide = GUIDE.repeat(2, 0).repeat(2, 1) if finer else GUIDE
-    run = restore(NOISY, SuperResolve(), NonLocalFilling(passes=1), guide=guide, device="cpu")
+    run = restore(NOISY, SuperResolve(), PlugAndPlay(passes=1), guide=guide, device="cpu")
     next(run)
     run.close()
     assert run.image.shape == (192, 192)
@@ -243,7 +243,7 @@ def test_a_guide_on_the_pixels_of_an_enlarged_image_is_interpolated() -> None:
 )
 def test_guides_that_do_not_fit_are_refused(task: Any, guide: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        next(restore(NOISY, task, NonLocalRidge(), guide=guide, device="cpu"))
+        next(restore(NOISY, task, NLRidge(), guide=guide, device="cpu"))
 
 
 # The command line
@@ -260,7 +260,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     dim = NOISY[PLACE].astype(np.uint16)
     spacing = {"Y": 0.2, "X": 0.2}
-    io.write("in.ome.tif", io.Picture(pixels=dim, axes="YX", spacing=spacing, units=dict.fromkeys("YX", "µm")))
+    io.write("in.ome.tif", io.ImageFile(pixels=dim, axes="YX", spacing=spacing, units=dict.fromkeys("YX", "µm")))
     guide = GUIDE[PLACE].astype(np.float32)
     tifffile.imwrite("guide.tif", guide)
     tifffile.imwrite("other.tif", guide[::-1, ::-1].copy())
@@ -313,7 +313,7 @@ def test_a_picture_in_colour_cannot_guide_itself(folder: Path, capsys: Capture) 
 
 def test_channels_of_a_guide_may_stand_first(folder: Path) -> None:
     bright = io.read("bright.png").pixels
-    channels = io.Picture(pixels=np.moveaxis(bright, -1, 0), axes="CYX")
+    channels = io.ImageFile(pixels=np.moveaxis(bright, -1, 0), axes="CYX")
     io.write("channels.ome.tif", channels)
     assert guide_by("in.ome.tif", "out.tif", "--guide", "channels.ome.tif") == DONE
     assert guide_by("in.ome.tif", "again.tif", "--guide", "bright.png") == DONE

@@ -14,7 +14,7 @@ import tifffile
 from PIL import Image
 from skimage import data
 
-from napari_deep_prior import DeepImagePrior, Denoise, NonLocalDeblocking, RemoveArtifacts, preset, restore
+from napari_deep_prior import DeepImagePrior, Denoise, NLDeblocking, RemoveArtifacts, preset, restore
 from napari_deep_prior.arrays.metrics import psnr, ssim
 from napari_deep_prior.cli import DONE, FAILED, main
 from napari_deep_prior.files import images as io
@@ -24,8 +24,8 @@ from napari_deep_prior.tasks import from_record
 
 Capture = pytest.CaptureFixture[str]
 
-QUICK = NonLocalDeblocking(passes=2, alike=10, reach=4)
-FEW = ["--passes", "2", "--alike", "10", "--reach", "4"]
+QUICK = NLDeblocking(passes=2, group_size=10, search_radius=4)
+FEW = ["--passes", "2", "--group-size", "10", "--search-radius", "4"]
 
 MAN = data.camera()[100:196, 190:286]
 """96 × 96 pixels of a man with a camera."""
@@ -177,7 +177,7 @@ def test_frames_after_one_without_traces_are_restored_as_if_it_were_not_there() 
         "slice 1: the image is constant (every pixel is 7): there is nothing to restore"
     ]
     assert record["remarks"] == [STANDS_IN, NO_TRACE, BY_IMAGE]
-    assert record["method"]["kind"] == NonLocalDeblocking.__name__
+    assert record["method"]["kind"] == NLDeblocking.__name__
 
 
 # What is wrong is said

@@ -16,7 +16,7 @@ from PIL import Image
 from scipy.ndimage import correlate, gaussian_filter
 from skimage import data
 
-from napari_deep_prior import DeepImagePrior, Denoise, NonLocalFilling, SuperResolve, restore
+from napari_deep_prior import DeepImagePrior, Denoise, PlugAndPlay, SuperResolve, restore
 from napari_deep_prior.arrays.metrics import psnr
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.cli import DONE, FAILED, main
@@ -30,8 +30,8 @@ from napari_deep_prior.tasks import from_record
 Make = Callable[..., DeepImagePrior]
 Capture = pytest.CaptureFixture[str]
 
-QUICK = NonLocalFilling(passes=2, reach=3, alike=10)
-FAIR = NonLocalFilling(passes=6, reach=4, alike=20)
+QUICK = PlugAndPlay(passes=2, search_radius=3, group_size=10)
+FAIR = PlugAndPlay(passes=6, search_radius=4, group_size=20)
 
 
 def run_on(image: np.ndarray, task: SuperResolve | None = None, method: Any = QUICK, **options: Any) -> Restoration:
@@ -469,13 +469,13 @@ def folder(tmp_path: Path, small: np.ndarray, monkeypatch: pytest.MonkeyPatch) -
     """Has in.ome.tif, 19 × 23 pixels of 0.3 × 0.2 µm, and truth.tif; is the current folder."""
     monkeypatch.chdir(tmp_path)
     spacing = {"Y": 0.3, "X": 0.2}
-    io.write("in.ome.tif", io.Picture(pixels=small, axes="YX", spacing=spacing, units=dict.fromkeys("YX", "µm")))
+    io.write("in.ome.tif", io.ImageFile(pixels=small, axes="YX", spacing=spacing, units=dict.fromkeys("YX", "µm")))
     tifffile.imwrite("truth.tif", Camera().expected(cells((38, 46))))
     return tmp_path
 
 
 def enlarge(*arguments: str) -> int:
-    quick = ["--preset", "patches", "--passes", "2", "--reach", "3"]
+    quick = ["--preset", "patches", "--passes", "2", "--search-radius", "3"]
     return main(["super-resolve", *quick, *arguments, "--device", "cpu"])
 
 
@@ -502,7 +502,7 @@ def test_the_pixels_of_the_file_become_smaller(folder: Path, factor: float) -> N
 def test_the_pixels_of_a_volume_become_smaller_in_depth_too(folder: Path) -> None:
     stack = np.random.default_rng(0).integers(0, 200, (3, 9, 10)).astype(np.uint8)
     spacing = {"Z": 1.0, "Y": 0.3, "X": 0.2}
-    io.write("stack.ome.tif", io.Picture(pixels=stack, axes="ZYX", spacing=spacing, units=dict.fromkeys("ZYX", "µm")))
+    io.write("stack.ome.tif", io.ImageFile(pixels=stack, axes="ZYX", spacing=spacing, units=dict.fromkeys("ZYX", "µm")))
     assert enlarge("stack.ome.tif", "planes.tif") == DONE
     assert io.read("planes.tif").spacing == pytest.approx({"Z": 1.0, "Y": 0.15, "X": 0.1})
     assert enlarge("stack.ome.tif", "volume.tif", "--volume", "--z-factor", "4") == DONE
@@ -692,8 +692,8 @@ def volume(folder: Path) -> np.ndarray:
     voxels = Camera().expected(cells((4, 20, 22), seed=1)).astype(np.uint16)
     spacing = {"Z": 0.6, "Y": 0.2, "X": 0.2}
     units = dict.fromkeys("ZYX", "µm")
-    io.write("volume.ome.tif", io.Picture(pixels=voxels, axes="ZYX", spacing=spacing, units=units))
-    io.write("mixed.ome.tif", io.Picture(pixels=voxels, axes="ZYX", spacing=spacing, units=units | {"Z": "nm"}))
+    io.write("volume.ome.tif", io.ImageFile(pixels=voxels, axes="ZYX", spacing=spacing, units=units))
+    io.write("mixed.ome.tif", io.ImageFile(pixels=voxels, axes="ZYX", spacing=spacing, units=units | {"Z": "nm"}))
     tifffile.imwrite("plain.tif", voxels, photometric="minisblack")
     return voxels
 

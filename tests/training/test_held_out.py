@@ -134,8 +134,8 @@ def test_too_few_pixels_to_hold_out_leave_the_decision_to_the_variance(pose: Cal
 
 @pytest.mark.parametrize("fraction", [0.05, 0.2, 0.5])
 def test_one_pixel_of_each_group_of_similar_brightness_is_held_out(problem: Problem, fraction: float) -> None:
-    held_out, judged = hold_out(problem, fraction, generator())
-    assert torch.equal(held_out, judged)
+    held_out, evaluated = hold_out(problem, fraction, generator())
+    assert torch.equal(held_out, evaluated)
     by_brightness = held_out.flatten()[problem.measured.flatten().argsort()]
     groups = by_brightness.reshape(-1, round(1 / fraction)).sum(dim=1)
     assert torch.equal(groups, torch.ones_like(groups))
@@ -165,50 +165,52 @@ def test_another_seed_holds_out_other_pixels(problem: Problem) -> None:
     assert not torch.equal(masks[0], masks[2])
 
 
-def grained(problem: Problem, grain: int) -> Problem:
-    return dataclasses.replace(problem, grain=grain)
+def grained(problem: Problem, correlation_length: int) -> Problem:
+    return dataclasses.replace(problem, correlation_length=correlation_length)
 
 
 @pytest.mark.parametrize("grain", [3, 5])
-def test_blocks_of_the_grain_are_hidden_and_their_middles_judge(problem: Problem, grain: int) -> None:
-    hidden, judged = hold_out(grained(problem, grain), 0.2, generator())
-    middles = judged[0, 0].nonzero()
-    assert len(middles) == (40 // grain) ** 2 // 5 or len(middles) == (-(-40 // grain)) ** 2 // 5
-    reach = grain // 2
+def test_blocks_of_the_grain_are_hidden_and_their_middles_judge(problem: Problem, correlation_length: int) -> None:
+    held_out, evaluated = hold_out(grained(problem, correlation_length), 0.2, generator())
+    middles = evaluated[0, 0].nonzero()
+    assert (
+        len(middles) == (40 // correlation_length) ** 2 // 5 or len(middles) == (-(-40 // correlation_length)) ** 2 // 5
+    )
+    reach = correlation_length // 2
     wanted = torch.zeros(40, 40)
     for row, column in middles.tolist():
-        assert row % grain == column % grain == reach
+        assert row % correlation_length == column % correlation_length == reach
         wanted[row - reach : row + reach + 1, column - reach : column + reach + 1] = 1
-    assert torch.equal(hidden[0, 0], wanted)
+    assert torch.equal(held_out[0, 0], wanted)
 
 
 def test_what_is_hidden_is_not_learned_and_what_judges_is_hidden(problem: Problem) -> None:
     rule = choose_rule("held-out", grained(problem, 3), fraction=0.2, patience=20, generator=generator())
     assert isinstance(rule, HeldOut)
-    hidden = 1 - rule.learned
+    held_out = 1 - rule.learned
     assert float((rule.weight * rule.learned).sum()) == 0
-    assert float(hidden.sum()) == pytest.approx(9 * float(rule.weight.sum()), rel=0.1)
+    assert float(held_out.sum()) == pytest.approx(9 * float(rule.weight.sum()), rel=0.1)
     # Only the middles of the blocks are judged.
-    wrong_beside = problem.measured + hidden - rule.weight
+    wrong_beside = problem.measured + held_out - rule.weight
     assert float(rule.measure(1, wrong_beside, wrong_beside)) == pytest.approx(0, abs=1e-9)
 
 
 def test_blocks_lie_in_the_planes_of_a_volume(pose: Callable[..., Problem], rng: np.random.Generator) -> None:
     volume = pose(rng.permutation(3 * 18 * 15).reshape(3, 18, 15).astype(np.float32), "ZYX")
-    hidden, judged = hold_out(grained(volume, 3), 0.1, generator())
-    assert hidden.shape == judged.shape == (1, 1, 3, 18, 15)
-    assert int(hidden.sum()) == 9 * int(judged.sum()) > 0
+    held_out, evaluated = hold_out(grained(volume, 3), 0.1, generator())
+    assert held_out.shape == evaluated.shape == (1, 1, 3, 18, 15)
+    assert int(held_out.sum()) == 9 * int(evaluated.sum()) > 0
     for plane in range(3):
-        assert int(hidden[0, 0, plane].sum()) == 9 * int(judged[0, 0, plane].sum())
+        assert int(held_out[0, 0, plane].sum()) == 9 * int(evaluated[0, 0, plane].sum())
 
 
 def test_the_middle_of_a_block_is_never_missing(pose: Callable[..., Problem], rng: np.random.Generator) -> None:
     image = rng.random((42, 42)).astype(np.float32)
     image[:21] = np.nan
-    hidden, judged = hold_out(grained(pose(image, missing="fill"), 3), 0.1, generator())
-    assert int(judged.sum()) == 7 * 14 // 10
-    assert int(judged[0, 0, :21].sum()) == 0
-    assert int(hidden[0, 0, :20].sum()) == 0
+    held_out, evaluated = hold_out(grained(pose(image, missing="fill"), 3), 0.1, generator())
+    assert int(evaluated.sum()) == 7 * 14 // 10
+    assert int(evaluated[0, 0, :21].sum()) == 0
+    assert int(held_out[0, 0, :20].sum()) == 0
 
 
 def test_the_deviation_is_kept_with_the_image_it_belongs_to(rule: HeldOut, problem: Problem) -> None:

@@ -74,11 +74,11 @@ def _nuclei(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
         radii = [min(side * generator.uniform(0.04, 0.075), length / 2) for length in shape]
         angle = generator.uniform(0, np.pi)
         rows, columns = grid[-2] - centre[-2], grid[-1] - centre[-1]
-        turned = (
+        oriented = (
             rows * np.cos(angle) + columns * np.sin(angle),
             columns * np.cos(angle) - rows * np.sin(angle),
         )
-        distance = (turned[0] / radii[-2]) ** 2 + (turned[1] / (0.7 * radii[-1])) ** 2
+        distance = (oriented[0] / radii[-2]) ** 2 + (oriented[1] / (0.7 * radii[-1])) ** 2
         if len(shape) == 3:
             distance = distance + ((grid[0] - centre[0]) / radii[0]) ** 2
         brightness = NUCLEUS * generator.uniform(0.4, 1.0)

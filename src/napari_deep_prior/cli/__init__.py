@@ -18,15 +18,16 @@ from ..arrays import metrics
 from ..arrays.axes import Array, channel_position, sample_count
 from ..files import images as io
 from ..methods import METHODS
+from ..methods.method import Method
 from ..physics.jpeg import read_tables
 from ..physics.kernels import Kernel, parse_kernel
-from ..problem import Method, Task
 from ..runs.devices import DEVICES, describe_device, why_no_gpu
 from ..runs.errors import RestorationError
 from ..runs.presets import DEFAULT_PRESET, PRESETS, default_preset, preset
 from ..runs.restoration import VERSION, Restoration, restore
 from ..settings import Field, flat_fields, parse_numbers, replace_flat
 from ..tasks import TASKS, SuperResolve, isotropic
+from ..tasks.task import Task
 
 DONE, FAILED, INTERRUPTED = 0, 2, 130
 """Exit codes: all went well; a sentence on the error stream says what did not; Ctrl-C (128 + SIGINT)."""
@@ -85,7 +86,7 @@ def _run(options: argparse.Namespace) -> int:
     return INTERRUPTED if interrupted else DONE
 
 
-def _restoration(picture: io.Picture, options: argparse.Namespace) -> Restoration:
+def _restoration(picture: io.ImageFile, options: argparse.Namespace) -> Restoration:
     """Return the run that the options ask for."""
     if options.volume and "Z" not in picture.axes:
         raise ValueError(f"--volume needs depth, and the axes {picture.axes} have no Z: name them with --axes")
@@ -108,7 +109,7 @@ def _restoration(picture: io.Picture, options: argparse.Namespace) -> Restoratio
     )
 
 
-def _task(picture: io.Picture, options: argparse.Namespace) -> Task:
+def _task(picture: io.ImageFile, options: argparse.Namespace) -> Task:
     """Return the task before what else is said of it."""
     task = TASKS[options.task]()
     if not isinstance(task, SuperResolve):
@@ -141,12 +142,12 @@ def _preset_of(options: argparse.Namespace) -> str:
     return options.preset or able[0]
 
 
-def _deliver(run: Restoration, picture: io.Picture, reference: Array | None, options: argparse.Namespace) -> None:
+def _deliver(run: Restoration, picture: io.ImageFile, reference: Array | None, options: argparse.Namespace) -> None:
     """Write the result and tell how good it is."""
     told = f"stopped while the result was written: {options.output!r} is complete, or as it was before"
     try:
         image, record = run.image, run.record
-        result = io.Picture(pixels=image, axes=run.axes, spacing=picture.spacing, units=picture.units, record=record)
+        result = io.ImageFile(pixels=image, axes=run.axes, spacing=picture.spacing, units=picture.units, record=record)
         io.write(options.output, result, overwrite=options.overwrite)
         told = f"stopped after the result was written to {options.output!r}"
         _say(f"{options.output}: chosen step {record['chosen step']}, {record['slices restored']} slices restored")
@@ -161,7 +162,7 @@ def _deliver(run: Restoration, picture: io.Picture, reference: Array | None, opt
         raise KeyboardInterrupt(told) from None
 
 
-def _write_diagnostics(run: Restoration, picture: io.Picture, options: argparse.Namespace) -> None:
+def _write_diagnostics(run: Restoration, picture: io.ImageFile, options: argparse.Namespace) -> None:
     """Write what the result can be checked by, where it was asked for."""
     for name, path in (("residual", options.residual), ("uncertainty", options.uncertainty)):
         if path is None:
@@ -169,7 +170,7 @@ def _write_diagnostics(run: Restoration, picture: io.Picture, options: argparse.
         if name not in run.diagnostics:
             raise ValueError(f"there is no {name} to write to {path!r}: it needs two or more --members")
         values = run.diagnostics[name]
-        check = io.Picture(pixels=values, axes=run.axes, spacing=picture.spacing, units=picture.units)
+        check = io.ImageFile(pixels=values, axes=run.axes, spacing=picture.spacing, units=picture.units)
         io.write(path, check, overwrite=options.overwrite)
         _say(f"{path}: {name}")
     for verdict in filter(None, np.atleast_1d(run.record["residual"]).tolist()):
@@ -262,7 +263,7 @@ def _mask(path: str | None, *, invert: bool) -> Array | None:
     return np.asarray(~marked if invert else marked)
 
 
-def _in_words(picture: io.Picture) -> str:
+def _in_words(picture: io.ImageFile) -> str:
     lengths = " × ".join(map(str, picture.pixels.shape))
     sizes = ", ".join(f"{letter} {size:g} {picture.units.get(letter, '')}" for letter, size in picture.spacing.items())
     return f"{picture.axes} {lengths}, {picture.pixels.dtype}" + (f", pixel size {sizes}" if sizes else "")

@@ -48,7 +48,7 @@ UNREADABLE = (
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class ImageFile:
     """An image as it lies in a file.
 
     Parameters
@@ -72,7 +72,7 @@ class Picture:
     record: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read(path: str | os.PathLike[str], *, axes: str | None = None) -> Picture:
+def read(path: str | os.PathLike[str], *, axes: str | None = None) -> ImageFile:
     """Return the first image of a file; ``axes`` overrides the letters that the file gives.
 
     Raises
@@ -88,7 +88,7 @@ def read(path: str | os.PathLike[str], *, axes: str | None = None) -> Picture:
     except UNREADABLE as error:
         raise ValueError(f"cannot read {str(file)!r} as an image: {error}") from error
     letters = parse_axes(axes, picture.pixels.shape) if axes else picture.axes
-    return Picture(
+    return ImageFile(
         pixels=picture.pixels,
         axes=letters,
         spacing={letter: size for letter, size in picture.spacing.items() if letter in letters},
@@ -127,7 +127,7 @@ def refuse_picture(path: str | os.PathLike[str], *, axes: str, shape: tuple[int,
     _ome_order(axes)
 
 
-def write(path: str | os.PathLike[str], picture: Picture, *, overwrite: bool = False) -> None:
+def write(path: str | os.PathLike[str], picture: ImageFile, *, overwrite: bool = False) -> None:
     """Write an OME-TIFF (or a PNG) that is complete or not there at all.
 
     An OME-TIFF keeps axes (in the order ``OME_ORDER``), spacing, units and record; a PNG keeps the pixels only.
@@ -161,15 +161,15 @@ def _replace(file: Path, write_to: Callable[[str], None]) -> None:
         Path(name).unlink(missing_ok=True)
 
 
-def _read_plain(file: Path) -> Picture:
+def _read_plain(file: Path) -> ImageFile:
     if file.suffix.lower() not in PLAIN_ENDINGS:
         raise ValueError(f"its name ends in none of {', '.join((*TIFF_ENDINGS, *PLAIN_ENDINGS))}")
     # Without the name of a plugin imageio tries all of them on a broken file.
     pixels = np.asarray(imageio.imread(file, plugin="pillow"))
-    return Picture(pixels=pixels, axes="YXS" if pixels.ndim == 3 else parse_axes(None, pixels.shape))
+    return ImageFile(pixels=pixels, axes="YXS" if pixels.ndim == 3 else parse_axes(None, pixels.shape))
 
 
-def _read_tiff(file: Path) -> Picture:
+def _read_tiff(file: Path) -> ImageFile:
     with tifffile.TiffFile(file) as tiff:
         series = tiff.series[0]
         pixels, axes = series.asarray(), series.axes
@@ -184,7 +184,7 @@ def _read_tiff(file: Path) -> Picture:
             spacing, units = _imagej_metadata(tiff)
         else:
             spacing, units = {}, {}
-    return Picture(pixels=pixels, axes=axes, spacing=spacing, units=units, record=record)
+    return ImageFile(pixels=pixels, axes=axes, spacing=spacing, units=units, record=record)
 
 
 def _with_single_axes(pixels: Array, axes: str, written: str) -> tuple[Array, str]:
@@ -223,7 +223,7 @@ def _imagej_metadata(tiff: tifffile.TiffFile) -> tuple[dict[str, float], dict[st
     return spacing, dict.fromkeys(spacing, unit)
 
 
-def _write_tiff(name: str, picture: Picture) -> None:
+def _write_tiff(name: str, picture: ImageFile) -> None:
     axes, order = _ome_order(picture.axes)
     pixels = np.transpose(picture.pixels, order)
     metadata: dict[str, Any] = {"axes": axes, "MapAnnotation": {AXES_KEY: axes}}

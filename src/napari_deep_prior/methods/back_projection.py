@@ -23,5 +23,5 @@ def agreeing(problem: Problem, image: Tensor, known: Tensor) -> Tensor:
         1 where the measurement counts, 0 where it is missing or hidden.
     """
     for _ in range(1 if isinstance(problem.operator, Identity) else BACK_PROJECTIONS):
-        image = image + problem.operator.guess(known * (problem.measured - problem.operator(image)))
+        image = image + problem.operator.interpolate(known * (problem.measured - problem.operator(image)))
     return image

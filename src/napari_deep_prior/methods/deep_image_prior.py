@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from ..networks.hourglass import SMALLEST_SIDE, Hourglass, initialise
 from ..networks.memory import training_memory
 from ..physics.misfit import weighted_mean
-from ..problem import Method, Problem, Step
+from ..problem import Problem, Step
 from ..settings import Setting
 from ..training.held_out import StoppingRuleName, WindowedVariance, choose_rule
 from ..training.optimizers import Optimizer, OptimizerName
 from ..training.precision import Precision, working_dtype
+from .method import SeededMethod
 
 AVERAGING_GROWTH = 0.15
 """The running average remembers a share of the iterations made so far, 1 / 0.15 of them, until it is at its longest."""
@@ -34,7 +35,7 @@ POOL_MARGIN = 32
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class DeepImagePrior(Method):
+class DeepImagePrior(SeededMethod):
     """Fit a network that turns fixed noise into the image (Ulyanov et al. 2018, doi 10.1109/CVPR.2018.00984).
 
     The network learns the image before it learns the noise. The outputs are averaged over the iterations, a few
@@ -130,7 +131,7 @@ class DeepImagePrior(Method):
         ValueError
             If there is neither noise nor a guide to begin with.
         """
-        if reason := self.limits(problem):
+        if reason := self.why_not(problem):
             raise ValueError(reason)
         generator = torch.Generator().manual_seed(self.seed)
         rule = choose_rule(self.stop, problem, fraction=self.held_out, patience=self.patience, generator=generator)
@@ -154,7 +155,7 @@ class DeepImagePrior(Method):
             if rule.finished(number):
                 break
 
-    def limits(self, problem: Problem) -> str:
+    def why_not(self, problem: Problem) -> str:
         """Return why this method cannot solve a problem; empty if it can, as all but one."""
         nothing = self.code_channels == 0 and problem.guide is None
         return "without a guide the network needs 'code channels', and there are none" if nothing else ""

@@ -12,15 +12,16 @@ from torch import Tensor
 from ..patches import patch_denoising as refinement
 from ..patches.patch_denoising import Estimate
 from ..physics.misfit import weighted_mean
-from ..problem import Method, Problem, Step
-from ..training.held_out import JUDGES, HeldOut, hide_like, hold_out
+from ..problem import Problem, Step
+from ..training.held_out import HELD_OUT_SHARE, HeldOut, hold_out, hold_out_like_missing
+from .method import Method, SeededMethod
 
 WORTH = 0.002
 """Share of the error of held-out pixels that a guide must save: two methods mixed save a little without any guide."""
 
 
 @final
-class Comparison:
+class GuideComparison:
     """Solves a guided problem twice, without the guide and with it, and mixes the answers.
 
     A twentieth of the pixels is kept from both and decides how much of either goes into the answer. What goes in of the
@@ -32,7 +33,7 @@ class Comparison:
         How the problem is solved without the guide, and with it. If the first cannot, the guide is believed.
     """
 
-    def __init__(self, alone: Method, guided: Method) -> None:
+    def __init__(self, alone: Method, guided: SeededMethod) -> None:
         self._alone, self._guided = alone, guided
         self.gain: float | None = None
         """By which share of the error of held-out pixels the guide makes the answer better; None: not compared."""
@@ -44,19 +45,19 @@ class Comparison:
 
     def fit(self, problem: Problem) -> Iterator[Step]:
         """Yield the steps without the guide, those with it, and those without it and with all pixels."""
-        hidden, judged = _judges(problem, torch.Generator().manual_seed(self._guided.seed))
-        seen = dataclasses.replace(problem, weight=problem.weight * (1 - hidden))
+        held_out, evaluated = _judges(problem, self._guided.generator(problem))
+        seen = dataclasses.replace(problem, weight=problem.weight * (1 - held_out))
         unguided = dataclasses.replace(seen, guide=None)
-        if self._alone.limits(unguided):
+        if self._alone.why_not(unguided):
             yield from self._guided.fit(problem)
             return
         for step in self._alone.fit(unguided):
             yield dataclasses.replace(step, total=2 * step.total)
         first = step
-        error = _error(problem, first.image, judged)
+        error = _error(problem, first.image, evaluated)
         for step in self._guided.fit(seen):
-            mixed = torch.lerp(first.image, step.image, refinement.share(problem, step.image, first.image, judged))
-            left, with_guide = _error(problem, mixed, judged), step.image
+            mixed = torch.lerp(first.image, step.image, refinement.share(problem, step.image, first.image, evaluated))
+            left, with_guide = _error(problem, mixed, evaluated), step.image
             last = _after(first, step, mixed, left)
             yield last
         if self._alone.takes_guide:
@@ -68,16 +69,16 @@ class Comparison:
             yield _after(last, step, mixed, error)
         image = step.image
         if not self._alone.takes_guide:
-            alone = Estimate(unseen=first.image, seen=step.image)
-            part, saved = refinement.share_beside(problem, with_guide, alone, judged)
+            alone = Estimate(restricted=first.image, seen=step.image)
+            part, saved = refinement.share_beside(problem, with_guide, alone, evaluated)
             self.gain = float(saved.mean() / error)
             image = torch.lerp(step.image, with_guide, part) if self.helped else step.image
         yield _after(last, step, image, error)
 
 
-def _error(problem: Problem, image: Tensor, judged: Tensor) -> Tensor:
+def _error(problem: Problem, image: Tensor, evaluated: Tensor) -> Tensor:
     misfit = problem.misfit.pointwise(problem.operator(image), problem.measured)
-    return weighted_mean(misfit, judged * problem.weight)
+    return weighted_mean(misfit, evaluated * problem.weight)
 
 
 def _after(earlier: Step, step: Step, image: Tensor, error: Tensor) -> Step:
@@ -97,6 +98,6 @@ def _after(earlier: Step, step: Step, image: Tensor, error: Tensor) -> Step:
 def _judges(problem: Problem, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Return the pixels that are hidden, and those of them that judge: like missing ones, where there are some."""
     if bool((problem.weight > 0).all()):
-        return hold_out(problem, JUDGES, generator)
-    hidden = hide_like((problem.weight > 0).to(problem.measured.dtype), generator)
-    return hidden, hidden
+        return hold_out(problem, HELD_OUT_SHARE, generator)
+    held_out = hold_out_like_missing((problem.weight > 0).to(problem.measured.dtype), generator)
+    return held_out, held_out

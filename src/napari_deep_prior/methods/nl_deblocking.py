@@ -15,10 +15,11 @@ from torch.nn import functional
 
 from ..patches import nl_ridge as collaborative
 from ..patches.patch_denoising import on_planes, too_small
-from ..physics.jpeg import Quantised
+from ..physics.jpeg import QuantisedMisfit
 from ..physics.misfit import weighted_mean
-from ..problem import Method, Problem, Step
+from ..problem import Problem, Step
 from ..settings import Setting
+from .method import Method
 
 FIRST, LAST = 3.0, 1.0
 """Strength of the first and the last pass, in units of the error that compressing the estimate anew makes."""
@@ -38,7 +39,7 @@ TRUSTED, TRUSTED_LAST = 0.25, 0.35
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class NonLocalDeblocking(Method):
+class NLDeblocking(Method):
     """Undo the compression of a JPEG by patches that look alike, again and again, each time with less smoothing.
 
     Begins with the mean of what the image becomes if it is compressed anew with the blocks elsewhere (Nosratinia 2001,
@@ -53,12 +54,14 @@ class NonLocalDeblocking(Method):
     """
 
     passes: Annotated[int, Setting("Passes", "times that patches are compared", 1, 1000, False)] = 12
-    alike: Annotated[int, Setting("Patches", "patches in a group of similar ones", 2, 1000)] = 30
-    reach: Annotated[int, Setting("Reach", "pixels around a patch in which others like it are looked for", 1, 100)] = 12
+    group_size: Annotated[int, Setting("Patches", "patches in a group of similar ones", 2, 1000)] = 30
+    search_radius: Annotated[
+        int, Setting("Reach", "pixels around a patch in which others like it are looked for", 1, 100)
+    ] = 12
 
-    def limits(self, problem: Problem) -> str:
+    def why_not(self, problem: Problem) -> str:
         """Return why this method cannot solve a problem; empty if it can."""
-        if not isinstance(problem.misfit, Quantised):
+        if not isinstance(problem.misfit, QuantisedMisfit):
             return "the image is no JPEG, or how coarsely it was rounded is not known"
         if reason := too_small(tuple(problem.measured.shape[2:])):
             return reason
@@ -76,7 +79,7 @@ class NonLocalDeblocking(Method):
         """
         self.refuse(problem)
         misfit, measured = problem.misfit, problem.measured
-        assert isinstance(misfit, Quantised)  # noqa: S101  (for mypy: the limits say so)
+        assert isinstance(misfit, QuantisedMisfit)  # noqa: S101  (for mypy: the limits say so)
         file = _unrounded(misfit, measured)
         image = misfit.nearest(_elsewhere(misfit, file), file, width=TRUSTED)
         for number, strength in enumerate(np.geomspace(FIRST, LAST, self.passes), start=1):
@@ -95,27 +98,29 @@ class NonLocalDeblocking(Method):
     def memory(self, problem: Problem) -> int:
         """Return about how many bytes the fit will need."""
         rows, columns = problem.measured.shape[-2:]
-        patches = collaborative.memory(rows, columns, alike=self.alike, reach=self.reach)
+        patches = collaborative.memory(rows, columns, group_size=self.group_size, search_radius=self.search_radius)
         return patches + 12 * 4 * math.prod(problem.measured.shape)
 
     @torch.no_grad()
-    def _denoised(self, misfit: Quantised, image: Tensor, strength: float) -> Tensor:
+    def _denoised(self, misfit: QuantisedMisfit, image: Tensor, strength: float) -> Tensor:
         """Return an image (1, C, H, W) without what is taken for noise."""
         cosine, factor = misfit.cosine, misfit.factor
         levels = image * factor
         change = cosine.luminances(misfit.again(image) * factor - levels)
         variance = strength**2 * _averaged(change.square()) + FAINTEST**2
         planes = cosine.luminances(levels)
-        corners = collaborative.find_alike(planes[0, 0], alike=self.alike, reach=self.reach)
+        corners = collaborative.find_similar_patches(
+            planes[0, 0], group_size=self.group_size, search_radius=self.search_radius
+        )
 
         def refined(plane: Tensor, noise: Tensor) -> Tensor:
-            return collaborative.refine_alike(plane, plane, noise, corners)
+            return collaborative.refine_groups(plane, plane, noise, corners)
 
         return cosine.colour(on_planes(refined, planes, variance)) / factor
 
 
 @torch.no_grad()
-def _unrounded(misfit: Quantised, measured: Tensor) -> Tensor:
+def _unrounded(misfit: QuantisedMisfit, measured: Tensor) -> Tensor:
     """Return a decoded image before its grey levels were rounded: coefficients are whole steps where blocks are."""
     height, width = (
         length // period * period for length, period in zip(measured.shape[2:], misfit.period, strict=True)
@@ -127,7 +132,7 @@ def _unrounded(misfit: Quantised, measured: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _elsewhere(misfit: Quantised, image: Tensor) -> Tensor:
+def _elsewhere(misfit: QuantisedMisfit, image: Tensor) -> Tensor:
     """Return the mean of what an image (1, C, H, W) becomes if it is compressed anew with the blocks elsewhere."""
     rows, columns = misfit.period
     offsets = list(itertools.product(range(0, rows, rows // PLACES), range(0, columns, columns // PLACES)))[1:]

@@ -9,14 +9,15 @@ from typing import final
 import torch
 
 from ..patches import nl_ridge as collaborative
-from ..patches.patch_denoising import PASSES, denoise, limits
+from ..patches.patch_denoising import PASSES, denoise, why_not
 from ..physics.misfit import weighted_mean
-from ..problem import Method, Problem, Step
+from ..problem import Problem, Step
+from .method import Method
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class NonLocalRidge(Method):
+class NLRidge(Method):
     """Bring patches that look alike together (Herbreteau & Kervrann 2022, doi 10.1109/ICIP46576.2022.9897992).
 
     Every patch becomes the linear combination of similar patches that is closest to the truth on average, in the
@@ -46,9 +47,9 @@ class NonLocalRidge(Method):
                 image=image,
             )
 
-    def limits(self, problem: Problem) -> str:
+    def why_not(self, problem: Problem) -> str:
         """Return why this method cannot solve a problem; empty if it can."""
-        return limits(problem)
+        return why_not(problem)
 
     def memory(self, problem: Problem) -> int:
         """Return about how many bytes the passes need."""

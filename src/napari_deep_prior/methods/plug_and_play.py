@@ -17,12 +17,13 @@ from ..patches import nl_ridge as collaborative
 from ..patches.patch_denoising import on_planes, share, too_small
 from ..physics.misfit import weighted_mean
 from ..physics.operators import Downsample, Identity
-from ..problem import Method, Problem, Step
+from ..problem import Problem, Step
 from ..settings import Setting
 from ..training.best import Best
-from ..training.held_out import hide_like
+from ..training.held_out import hold_out_like_missing
 from . import pre_denoising as quieting
 from .back_projection import agreeing
+from .method import SeededMethod
 from .reslicing import sections
 
 FIRST, LAST = 3.0, 0.08
@@ -34,7 +35,7 @@ BIHARMONIC = 600
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class NonLocalFilling(Method):
+class PlugAndPlay(SeededMethod):
     """Fill by patches that look alike, again and again, each time with less smoothing.
 
     Begins with a smooth (biharmonic) filling, or the interpolation of large pixels. Every pass takes the image for
@@ -49,10 +50,12 @@ class NonLocalFilling(Method):
     """
 
     passes: Annotated[int, Setting("Passes", "the most passes; the last ones are the finest", 1, 1000, False)] = 24
-    alike: Annotated[int, Setting("Patches", "patches in a group of similar ones", 2, 1000)] = 40
-    reach: Annotated[int, Setting("Reach", "pixels around a patch in which others like it are looked for", 1, 100)] = 10
+    group_size: Annotated[int, Setting("Patches", "patches in a group of similar ones", 2, 1000)] = 40
+    search_radius: Annotated[
+        int, Setting("Reach", "pixels around a patch in which others like it are looked for", 1, 100)
+    ] = 10
 
-    def limits(self, problem: Problem) -> str:
+    def why_not(self, problem: Problem) -> str:
         """Return why this method cannot solve a problem; empty if it can."""
         return too_small(problem.operator.image_shape(tuple(problem.measured.shape[2:])))
 
@@ -67,17 +70,17 @@ class NonLocalFilling(Method):
         self.refuse(problem)
         if isinstance(problem.operator, Downsample):
             # Back-projection would bring the noise back.
-            problem = quieting.without_noise(problem, sections(problem.operator))
+            problem = quieting.pre_denoised(problem, sections(problem.operator))
         known = (problem.weight > 0).to(problem.measured.dtype)
-        hidden = hide_like(known, torch.Generator().manual_seed(self.seed))
-        starts = [_smooth(problem, part) for part in (known * (1 - hidden), known)]
-        best = Best(problem, hidden, starts[0])
-        strength = self._strengths(problem, starts[0], hidden)
-        unseen, chosen = starts[0], 1
-        for number, image in enumerate(self._fill(problem, starts[0], known * (1 - hidden), strength), start=1):
+        held_out = hold_out_like_missing(known, torch.Generator().manual_seed(self.seed))
+        starts = [_smooth(problem, part) for part in (known * (1 - held_out), known)]
+        best = Best(problem, held_out, starts[0])
+        strength = self._strengths(problem, starts[0], held_out)
+        restricted, chosen = starts[0], 1
+        for number, image in enumerate(self._fill(problem, starts[0], known * (1 - held_out), strength), start=1):
             best.offer(number, image)
             if int(best.chosen) == number:
-                unseen, chosen = image, number
+                restricted, chosen = image, number
             yield self._step(problem, number, best)
         seen = starts[1]
         for number, image in enumerate(self._fill(problem, starts[1], known, strength[:chosen]), start=1):
@@ -85,22 +88,22 @@ class NonLocalFilling(Method):
             step = self._step(problem, self.passes + number, best)
             if number < chosen:
                 yield step
-        part = share(problem, unseen, starts[0], hidden)
+        part = share(problem, restricted, starts[0], held_out)
         yield dataclasses.replace(step, image=torch.lerp(starts[1], seen, part))
 
     def memory(self, problem: Problem) -> int:
         """Return about how many bytes the fit will need."""
         shape = problem.operator.image_shape(tuple(problem.measured.shape[2:]))
         rows, columns = shape[-2:]
-        patches = collaborative.memory(rows, columns, alike=self.alike, reach=self.reach)
+        patches = collaborative.memory(rows, columns, group_size=self.group_size, search_radius=self.search_radius)
         filling = BIHARMONIC * math.prod(problem.measured.shape[-2:])
         return patches + filling + 10 * 4 * math.prod(shape) * problem.measured.shape[1]
 
-    def _strengths(self, problem: Problem, smooth: Tensor, hidden: Tensor) -> list[Tensor]:
+    def _strengths(self, problem: Problem, smooth: Tensor, held_out: Tensor) -> list[Tensor]:
         """Return the standard deviation that each pass reckons with, per channel."""
         spatial = tuple(range(2, smooth.ndim))
-        squares = (problem.measured - problem.operator(smooth)).square() * hidden
-        count = hidden.expand_as(squares).sum(dim=spatial, keepdim=True).clamp(min=1)
+        squares = (problem.measured - problem.operator(smooth)).square() * held_out
+        count = held_out.expand_as(squares).sum(dim=spatial, keepdim=True).clamp(min=1)
         error = (squares.sum(dim=spatial, keepdim=True) / count).sqrt()
         return [
             (error * float(part)).clamp(min=collaborative.SMALLEST_STRENGTH)
@@ -112,7 +115,9 @@ class NonLocalFilling(Method):
         """Yield the image (1, C, *S) after each pass."""
 
         def refined(plane: Tensor, variance: Tensor) -> Tensor:
-            return collaborative.refine(plane, plane, variance, alike=self.alike, reach=self.reach)
+            return collaborative.refine(
+                plane, plane, variance, group_size=self.group_size, search_radius=self.search_radius
+            )
 
         measured_itself = isinstance(problem.operator, Identity)
         image = agreeing(problem, start, known)
@@ -140,7 +145,7 @@ def _smooth(problem: Problem, known: Tensor) -> Tensor:
     measured = problem.measured
     planes = zip(measured.flatten(0, -3).cpu().numpy(), known.flatten(0, -3).cpu().numpy(), strict=True)
     filled = np.stack([_biharmonic(plane, weight == 0) for plane, weight in planes]).astype(np.float32)
-    return problem.operator.guess(torch.from_numpy(filled).reshape(measured.shape).to(measured.device))
+    return problem.operator.interpolate(torch.from_numpy(filled).reshape(measured.shape).to(measured.device))
 
 
 def _biharmonic(plane: np.ndarray, missing: np.ndarray) -> np.ndarray:

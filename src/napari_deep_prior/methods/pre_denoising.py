@@ -15,10 +15,10 @@ from torch.nn import functional
 
 from ..patches import nl_ridge as collaborative
 from ..patches import patch_denoising as refinement
-from ..physics.misfit import Gaussian, Misfit
+from ..physics.misfit import GaussianMisfit, Misfit
 from ..physics.operators import Downsample, Identity
 from ..problem import Problem
-from .reslicing import Sections, cut
+from .reslicing import Reslicing, cut
 
 BLOCK = 8
 """Pixels along a side of the blocks whose fine detail is compared."""
@@ -37,7 +37,7 @@ EXAGGERATED = 1.5
 """How much stronger than found the noise of the misfit may be to be believed."""
 
 
-def without_noise(problem: Problem, sections: Sections) -> Problem:
+def pre_denoised(problem: Problem, sections: Reslicing) -> Problem:
     """Return the problem with its measurement denoised by patches that look alike, if it is noisy, else itself."""
     if min(problem.measured.shape[-2:]) < 2 * collaborative.SMALLEST_SIDE:
         return problem
@@ -76,4 +76,4 @@ def _believed(misfit: Misfit, measured: Tensor, deviation: float) -> Misfit:
     slope = misfit.stabilise(measured + deviation) - misfit.stabilise(measured)
     expected = deviation / float(slope.median().clamp(min=1e-6))
     found = deviation / EXAGGERATED < expected < EXAGGERATED * deviation
-    return misfit if found else Gaussian(deviation)
+    return misfit if found else GaussianMisfit(deviation)

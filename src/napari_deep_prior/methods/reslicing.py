@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..physics.kernels import Gaussian, Kernel, Sampled
+from ..physics.kernels import GaussianKernel, Kernel, SampledKernel
 from ..physics.operators import Downsample, Operator
-from ..training.trainer import turned
+from ..training.trainer import oriented
 
 Order = tuple[int, int, int]
 """Axes of a volume that number the planes, are their rows and are their columns."""
@@ -27,13 +27,13 @@ UPRIGHT: tuple[Order, ...] = ((1, 0, 2), (2, 0, 1))
 MIRRORED = (0, 2, 4, 6)
 """The turns that leave rows rows."""
 
-PROBES, ALIKE = 65, 0.01
+PROBES, GROUP_SIZE = 65, 0.01
 """Distances at which two kernels are compared, and the share of their height by which they may differ."""
 
 
 @final
 @dataclass(frozen=True)
-class Sections:
+class Reslicing:
     """What is enlarged, plane by plane.
 
     Parameters
@@ -51,7 +51,7 @@ class Sections:
     turns: tuple[int, ...]
 
 
-def limits(operator: Operator) -> str:
+def why_not(operator: Operator) -> str:
     """Return why an operator cannot be learned in planes; empty if it can."""
     if not isinstance(operator, Downsample) or max(operator.factors) == 1:
         return "nothing is to be enlarged"
@@ -64,8 +64,8 @@ def limits(operator: Operator) -> str:
     return ""
 
 
-def sections(operator: Downsample) -> Sections:
-    """Return how images behind an operator are cut, which must be within the :func:`limits`."""
+def sections(operator: Downsample) -> Reslicing:
+    """Return how images behind an operator are cut, which must be within the :func:`why_not`."""
     factors = operator.factors
     if len(factors) == 2:
         flat, orders = operator, PLANES
@@ -73,7 +73,7 @@ def sections(operator: Downsample) -> Sections:
         flat, orders = Downsample(factors[1:], _in_planes(operator.kernel)), PLANES
     else:
         flat, orders = Downsample((factors[0], 1.0), _in_depth(operator.kernel)), UPRIGHT
-    return Sections(flat, orders, _turns(flat))
+    return Reslicing(flat, orders, _turns(flat))
 
 
 def cut(image: Tensor, order: Order) -> Tensor:
@@ -94,23 +94,23 @@ def joined(planes: Tensor, order: Order, *, like: Tensor) -> Tensor:
 
 
 def _in_planes(kernel: Kernel) -> Kernel:
-    if isinstance(kernel, Sampled):
-        return Sampled(kernel.values.sum(axis=0))
-    return Gaussian(kernel.sigma[1:]) if isinstance(kernel, Gaussian) else kernel
+    if isinstance(kernel, SampledKernel):
+        return SampledKernel(kernel.values.sum(axis=0))
+    return GaussianKernel(kernel.sigma[1:]) if isinstance(kernel, GaussianKernel) else kernel
 
 
 def _in_depth(kernel: Kernel) -> Kernel:
     """Return what a kernel does along Z, for planes whose rows lie there; along their columns nothing happens."""
-    if isinstance(kernel, Sampled):
-        return Sampled(kernel.values.sum(axis=(1, 2))[:, None])
-    return Gaussian(kernel.sigma[:1] * 2) if isinstance(kernel, Gaussian) else kernel
+    if isinstance(kernel, SampledKernel):
+        return SampledKernel(kernel.values.sum(axis=(1, 2))[:, None])
+    return GaussianKernel(kernel.sigma[:1] * 2) if isinstance(kernel, GaussianKernel) else kernel
 
 
 def _turns(operator: Downsample) -> tuple[int, ...]:
     kernel, factors = operator.kernel, operator.factors
-    if isinstance(kernel, Sampled):
+    if isinstance(kernel, SampledKernel):
         values = torch.from_numpy(np.array(kernel.values))
-        turns = [turn for turn in range(8) if _same(values, turned(values, turn))]
+        turns = [turn for turn in range(8) if _same(values, oriented(values, turn))]
         return tuple(turn for turn in turns if factors[0] == factors[1] or turn in MIRRORED)
     reach = max(kernel.reach(axis, factor) for axis, factor in enumerate(factors))
     distances = np.linspace(-reach, reach, PROBES)
@@ -120,4 +120,4 @@ def _turns(operator: Downsample) -> tuple[int, ...]:
 
 
 def _same(first: Tensor, second: Tensor) -> bool:
-    return first.shape == second.shape and bool((first - second).abs().max() <= ALIKE * first.abs().max())
+    return first.shape == second.shape and bool((first - second).abs().max() <= GROUP_SIZE * first.abs().max())

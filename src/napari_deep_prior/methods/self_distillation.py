@@ -12,14 +12,15 @@ from torch import Tensor
 
 from ..networks.unet import UNet
 from ..patches import patch_denoising as refinement
-from ..patches.patch_denoising import Estimate, denoise_unseen, mix, refine, stabilised
-from ..problem import Method, Problem, Step
+from ..patches.patch_denoising import Estimate, denoise_without_held_out, mix, refine, stabilised
+from ..problem import Problem, Step
 from ..settings import Setting
 from ..training import trainer as student
 from ..training.best import Best
 from ..training.held_out import hold_out
 from ..training.precision import Precision
-from ..training.trainer import Student, draw_parts
+from ..training.trainer import Trainer, draw_crops
+from .method import SeededMethod
 
 LOOK_EVERY = 200
 """Steps between two looks at the whole image: it takes as long as some ten steps."""
@@ -30,7 +31,7 @@ SMALLEST_SCALE = 1e-3
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Distillation(Method):
+class SelfDistillation(SeededMethod):
     """Teach a small network to undo the estimated noise, on examples made of this image alone.
 
     A first estimate of the image comes from patches that look alike (:mod:`.refinement`). Noise of the estimated
@@ -58,10 +59,10 @@ class Distillation(Method):
     ] = "auto"
     network: Annotated[UNet, Setting("Network", "the network that is taught")] = field(default_factory=UNet)
 
-    def limits(self, problem: Problem) -> str:
+    def why_not(self, problem: Problem) -> str:
         """Return why this method cannot solve a problem; empty if it can."""
         correlated = "the noise of neighbouring pixels is alike, and patches would take it for structure"
-        return refinement.limits(problem) or (correlated if problem.grain > 1 else "")
+        return refinement.why_not(problem) or (correlated if problem.correlation_length > 1 else "")
 
     def fit(self, problem: Problem) -> Iterator[Step]:
         """Yield one step per training step; the image of the last one is the answer.
@@ -73,14 +74,14 @@ class Distillation(Method):
         """
         self.refuse(problem)
         generator = torch.Generator().manual_seed(self.seed)
-        hidden, judged = hold_out(problem, self.held_out, generator)
-        patches = denoise_unseen(problem, hidden)
-        best = Best(problem, judged, problem.misfit.unstabilise(patches))
+        held_out, evaluated = hold_out(problem, self.held_out, generator)
+        patches = denoise_without_held_out(problem, held_out)
+        best = Best(problem, evaluated, problem.misfit.unstabilise(patches))
         pupils: list[_Pupil] = []
         total = self.members * self.steps
         for number in range(1, total + 1):
             if number % self.steps == 1 or self.steps == 1:
-                pupils.append(_Pupil(self, problem, patches, hidden, generator))
+                pupils.append(_Pupil(self, problem, patches, held_out, generator))
             loss = pupils[-1].learn()
             step = Step(
                 number=number,
@@ -94,11 +95,11 @@ class Distillation(Method):
             if number == total:
                 break
             if number % LOOK_EVERY == 0:
-                taught = _mean([pupil.unseen() for pupil in pupils])
-                best.offer(number, mix(problem, taught, Estimate(patches, patches), hidden))
+                taught = _mean([pupil.restricted() for pupil in pupils])
+                best.offer(number, mix(problem, taught, Estimate(patches, patches), held_out))
             yield step
         estimates = [pupil.estimate() for pupil in pupils]
-        image = refine(problem, _mean(estimates), patches, hidden)
+        image = refine(problem, _mean(estimates), patches, held_out)
         deviation = None
         if self.members > 1:
             deviation = torch.stack([problem.misfit.unstabilise(each.seen) for each in estimates]).std(dim=0)
@@ -119,7 +120,7 @@ class _Pupil:
     """A student that is taught to undo noise on a clean image, given as stabilised means (1, C, *S)."""
 
     def __init__(
-        self, settings: Distillation, problem: Problem, clean: Tensor, hidden: Tensor, generator: torch.Generator
+        self, settings: SelfDistillation, problem: Problem, clean: Tensor, held_out: Tensor, generator: torch.Generator
     ) -> None:
         device, channels = clean.device, clean.shape[1]
         self.settings, self.generator = settings, generator
@@ -127,17 +128,17 @@ class _Pupil:
         spatial = tuple(range(2, clean.ndim))
         self.middle = clean.mean(dim=spatial, keepdim=True)
         self.scale = clean.std(dim=spatial, keepdim=True).clamp(min=SMALLEST_SCALE)
-        self.noisy, self.filled = self._normal(stabilised(problem)), self._normal(stabilised(problem, hidden))
+        self.noisy, self.filled = self._normal(stabilised(problem)), self._normal(stabilised(problem, held_out))
         self.clean = self._normal(clean)
-        self.strength = problem.misfit.spread(problem.misfit.unstabilise(clean)).sqrt() / self.scale
-        self.student = Student(
+        self.strength = problem.misfit.stabilised_variance(problem.misfit.unstabilise(clean)).sqrt() / self.scale
+        self.student = Trainer(
             settings.network, inputs=channels, outputs=channels, shape=tuple(clean.shape[2:]), steps=settings.steps,
             rate=settings.rate, precision=settings.precision, device=device, generator=generator,
         )  # fmt: skip
 
     def learn(self) -> Tensor:
         """Take one step; return the loss (0-d, detached) from before it."""
-        clean, strength = draw_parts(
+        clean, strength = draw_crops(
             (self.clean, self.strength),
             crop=self.settings.crop,
             count=self.settings.examples,
@@ -148,13 +149,13 @@ class _Pupil:
 
     def estimate(self) -> Estimate:
         """Return what the network makes of the measurement, averaged over its mirrored and turned versions."""
-        unseen, seen = (self.student.predict(image) for image in (self.filled, self.noisy))
-        return Estimate(unseen=unseen * self.scale + self.middle, seen=seen * self.scale + self.middle)
+        restricted, seen = (self.student.predict(image) for image in (self.filled, self.noisy))
+        return Estimate(restricted=restricted * self.scale + self.middle, seen=seen * self.scale + self.middle)
 
-    def unseen(self) -> Estimate:
+    def restricted(self) -> Estimate:
         """Return what the network makes of the measurement without the hidden pixels, in a hurry."""
         means = self.student.predict(self.filled, turns=1) * self.scale + self.middle
-        return Estimate(unseen=means, seen=means)
+        return Estimate(restricted=means, seen=means)
 
     def _normal(self, means: Tensor) -> Tensor:
         return (means - self.middle) / self.scale
@@ -162,6 +163,6 @@ class _Pupil:
 
 def _mean(estimates: list[Estimate]) -> Estimate:
     return Estimate(
-        unseen=torch.stack([estimate.unseen for estimate in estimates]).mean(dim=0),
+        restricted=torch.stack([estimate.restricted for estimate in estimates]).mean(dim=0),
         seen=torch.stack([estimate.seen for estimate in estimates]).mean(dim=0),
     )

@@ -17,17 +17,18 @@ from ..patches import nl_ridge as collaborative
 from ..patches.patch_denoising import filled, on_planes, too_small
 from ..physics.misfit import weighted_mean
 from ..physics.operators import Downsample
-from ..problem import Method, Problem, Step
+from ..problem import Problem, Step
 from ..settings import Setting
 from ..training import cross_scale_pairs as lessons
 from ..training import trainer as student
 from ..training.precision import Precision
 from ..training.schedules import TEST_EVERY, SlopeRate
-from ..training.trainer import Student, turned, turned_back
+from ..training.trainer import Trainer, oriented, oriented_back
 from . import pre_denoising as quieting
 from . import reslicing as sections
 from .back_projection import agreeing
-from .reslicing import Sections, cut, joined
+from .method import SeededMethod
+from .reslicing import Reslicing, cut, joined
 
 RECTIFIED = math.sqrt(6)
 """Gain of the weights with which rectified features stay of one size (He et al. 2015, doi 10.1109/ICCV.2015.123)."""
@@ -44,7 +45,7 @@ CHUNK = 1 << 20
 STRENGTHS = (2.0, 1.0)
 """Strength of the passes that bring patches together, in units of the error that the network makes in its lessons."""
 
-ALIKE, REACH = 40, 10
+GROUP_SIZE, SEARCH_RADIUS = 40, 10
 """Patches in a group, and pixels around in which they are looked for."""
 
 PROBES = 4
@@ -53,7 +54,7 @@ PROBES = 4
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class ZeroShotSR(Method):
+class ZeroShotSR(SeededMethod):
     """Learn from the image how to undo its down-sampling (Shocher et al. 2018, "ZSSR", arXiv 1712.06087).
 
     What the operator makes of the image, and of smaller versions of it, is enlarged by interpolation, and a network
@@ -95,9 +96,9 @@ class ZeroShotSR(Method):
     ] = "auto"
     network: Annotated[Plain, Setting("Network", "the network that is taught")] = field(default_factory=Plain)
 
-    def limits(self, problem: Problem) -> str:
+    def why_not(self, problem: Problem) -> str:
         """Return why this method cannot solve a problem; empty if it can."""
-        if reason := sections.limits(problem.operator):
+        if reason := sections.why_not(problem.operator):
             return reason
         side = min(problem.measured.shape[-2:])
         small = f"the image is only {side} pixels wide, and what is learned from needs {lessons.SMALLEST_SIDE}"
@@ -143,7 +144,11 @@ class ZeroShotSR(Method):
             math.prod(shape[:-2]), *shape[-2:], channels=channels, operator=cuts.operator, turns=cuts.turns
         )
         larger = problem.operator.image_shape(shape)
-        patches = collaborative.memory(*larger[-2:], alike=ALIKE, reach=REACH) if self.patches else 0
+        patches = (
+            collaborative.memory(*larger[-2:], group_size=GROUP_SIZE, search_radius=SEARCH_RADIUS)
+            if self.patches
+            else 0
+        )
         # The answers of all turns, before and after back-projection, and what they are sorted with.
         return teaching + examples + patches + 4 * (2 * len(cuts.turns) + 6) * channels * math.prod(larger)
 
@@ -159,14 +164,14 @@ class _Pupil:
         self.known = (problem.weight > 0).to(problem.measured.dtype).expand_as(problem.measured)
         self.problem = _prepared(settings, problem, self.known, self.sections)
         measured = self.problem.measured
-        self.interpolated = operator.guess(measured)
+        self.interpolated = operator.interpolate(measured)
         planes, weight = (cut(image, (0, 1, 2)) for image in (measured, self.known))
         self.lessons = lessons.of_image(planes, weight, self.sections.operator, self.sections.turns)
         # Where planes are learned from, but others are enlarged, the answer is no example.
         self.in_planes = self.sections.orders == sections.PLANES
         small = too_small(tuple(self.interpolated.shape[2:]))
         self.patches = settings.patches and self.in_planes and not small
-        self.student = Student(
+        self.student = Trainer(
             settings.network, inputs=measured.shape[1], outputs=measured.shape[1], shape=tuple(planes.shape[2:]),
             steps=settings.steps, rate=settings.rate, precision=settings.precision, device=measured.device,
             generator=self.generator, gain=RECTIFIED, error="absolute",
@@ -216,7 +221,7 @@ class _Pupil:
         for order in self.sections.orders:
             planes = cut(self.interpolated, order)
             versions = [
-                joined(turned_back(self._improved(turned(planes, turn)), turn), order, like=self.interpolated)
+                joined(oriented_back(self._improved(oriented(planes, turn)), turn), order, like=self.interpolated)
                 for turn in turns
             ]
             answers.append(torch.stack([self._agreeing(version) for version in versions]).median(dim=0).values)
@@ -228,7 +233,7 @@ class _Pupil:
         if not self.patches:
             return image
         together = image
-        refined = partial(collaborative.refine, alike=ALIKE, reach=REACH)
+        refined = partial(collaborative.refine, group_size=GROUP_SIZE, search_radius=SEARCH_RADIUS)
         for strength in STRENGTHS:
             deviation = (strength * self.error).clamp(min=collaborative.SMALLEST_STRENGTH)
             planes = on_planes(refined, together, together, deviation.square().expand_as(together))
@@ -265,7 +270,7 @@ def _downsample(problem: Problem) -> Downsample:
     return problem.operator
 
 
-def _prepared(settings: ZeroShotSR, problem: Problem, known: Tensor, cuts: Sections) -> Problem:
+def _prepared(settings: ZeroShotSR, problem: Problem, known: Tensor, cuts: Reslicing) -> Problem:
     """Return the problem with its measurement complete, and without noise."""
     complete = dataclasses.replace(problem, measured=filled(problem.measured, known == 0))
-    return complete if settings.denoising == "no" else quieting.without_noise(complete, cuts)
+    return complete if settings.denoising == "no" else quieting.pre_denoised(complete, cuts)

@@ -14,10 +14,10 @@ from torch.nn import functional
 PATCH = 7
 """Pixels along a side of a patch."""
 
-ALIKE_FIRST, ALIKE = 18, 55
+GROUP_SIZE_FIRST, GROUP_SIZE = 18, 55
 """Patches in a group: without, and with a pilot, which tells better which ones are alike."""
 
-REACH = 6
+SEARCH_RADIUS = 6
 """Pixels around a patch in which others like it are looked for."""
 
 STRIDE = 4
@@ -40,11 +40,19 @@ below."""
 @torch.no_grad()
 def first(noisy: Tensor, variance: Tensor) -> Tensor:
     """Return a plane (rows, columns) denoised from itself alone; ``variance`` is that of the noise of each pixel."""
-    return _combine(noisy, noisy, variance, find_alike(noisy, alike=ALIKE_FIRST, reach=REACH), piloted=False)
+    return _combine(
+        noisy,
+        noisy,
+        variance,
+        find_similar_patches(noisy, group_size=GROUP_SIZE_FIRST, search_radius=SEARCH_RADIUS),
+        piloted=False,
+    )
 
 
 @torch.no_grad()
-def refine(noisy: Tensor, pilot: Tensor, variance: Tensor, *, alike: int = ALIKE, reach: int = REACH) -> Tensor:
+def refine(
+    noisy: Tensor, pilot: Tensor, variance: Tensor, *, group_size: int = GROUP_SIZE, search_radius: int = SEARCH_RADIUS
+) -> Tensor:
     """Return a plane denoised with the help of a pilot, an estimate of its truth.
 
     Parameters
@@ -56,20 +64,22 @@ def refine(noisy: Tensor, pilot: Tensor, variance: Tensor, *, alike: int = ALIKE
     reach : int
         Pixels around a patch in which others like it are looked for.
     """
-    return refine_alike(noisy, pilot, variance, find_alike(pilot, alike=alike, reach=reach))
+    return refine_groups(
+        noisy, pilot, variance, find_similar_patches(pilot, group_size=group_size, search_radius=search_radius)
+    )
 
 
 @torch.no_grad()
-def refine_alike(noisy: Tensor, pilot: Tensor, variance: Tensor, corners: Tensor) -> Tensor:
+def refine_groups(noisy: Tensor, pilot: Tensor, variance: Tensor, corners: Tensor) -> Tensor:
     """Return what :func:`refine` does, with patches that :func:`find_alike` found, be it in another plane."""
     return _combine(noisy, pilot, variance, corners, piloted=True)
 
 
-def memory(rows: int, columns: int, *, alike: int = ALIKE, reach: int = REACH) -> int:
+def memory(rows: int, columns: int, *, group_size: int = GROUP_SIZE, search_radius: int = SEARCH_RADIUS) -> int:
     """Return about how many bytes a plane of that size takes."""
     groups = (rows // STRIDE + 2) * (columns // STRIDE + 2)
-    table = 4 * groups * (2 * reach + 1) ** 2
-    chunk = 12 * 4 * CHUNK * alike * PATCH**2
+    table = 4 * groups * (2 * search_radius + 1) ** 2
+    chunk = 12 * 4 * CHUNK * group_size * PATCH**2
     return 2 * table + chunk + 12 * 4 * rows * columns
 
 
@@ -111,17 +121,23 @@ def _ridge(patches: Tensor, spread: Tensor, *, piloted: bool) -> Tensor:
 
 
 @torch.no_grad()
-def find_alike(image: Tensor, *, alike: int, reach: int) -> Tensor:
+def find_similar_patches(image: Tensor, *, group_size: int, search_radius: int) -> Tensor:
     """Return for patches every ``STRIDE`` pixels the corners of the ``alike`` most similar ones, (groups, alike)."""
     rows, columns = image.shape
     last_row, last_column = rows - PATCH, columns - PATCH
     at_rows, at_columns = _positions(last_row, image.device), _positions(last_column, image.device)
-    reach = min(reach, max(last_row, last_column))
-    shifts = [(down, right) for down in range(-reach, reach + 1) for right in range(-reach, reach + 1)]
-    framed = functional.pad(image, (reach,) * 4)
+    search_radius = min(search_radius, max(last_row, last_column))
+    shifts = [
+        (down, right)
+        for down in range(-search_radius, search_radius + 1)
+        for right in range(-search_radius, search_radius + 1)
+    ]
+    framed = functional.pad(image, (search_radius,) * 4)
     distances = torch.empty(len(shifts), len(at_rows), len(at_columns), device=image.device)
     for number, (down, right) in enumerate(shifts):
-        shifted = framed[reach + down : reach + down + rows, reach + right : reach + right + columns]
+        shifted = framed[
+            search_radius + down : search_radius + down + rows, search_radius + right : search_radius + right + columns
+        ]
         sums = _patch_sums((image - shifted).square(), at_rows, at_columns)
         inside_rows = (at_rows + down >= 0) & (at_rows + down <= last_row)
         inside_columns = (at_columns + right >= 0) & (at_columns + right <= last_column)
@@ -129,7 +145,7 @@ def find_alike(image: Tensor, *, alike: int, reach: int) -> Tensor:
     # A patch belongs to its own group, also where the picture is flat.
     distances[shifts.index((0, 0))] = -1
     inside = int(distances.isfinite().flatten(1).sum(dim=0).min())
-    nearest = distances.flatten(1).topk(min(alike, inside), dim=0, largest=False).indices.T
+    nearest = distances.flatten(1).topk(min(group_size, inside), dim=0, largest=False).indices.T
     offsets = torch.tensor(shifts, device=image.device)
     corner_rows = at_rows.repeat_interleave(len(at_columns))[:, None] + offsets[nearest][..., 0]
     corner_columns = at_columns.repeat(len(at_rows))[:, None] + offsets[nearest][..., 1]

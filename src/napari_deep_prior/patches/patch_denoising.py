@@ -41,11 +41,11 @@ SHARES = (0.3, 1.0)
 class Estimate:
     """Stabilised means (1, C, *S), told without the hidden pixels, and from all of them (or not yet)."""
 
-    unseen: Tensor
+    restricted: Tensor
     seen: Tensor
 
 
-def limits(problem: Problem) -> str:
+def why_not(problem: Problem) -> str:
     """Return why patches cannot help with a problem; empty if they can."""
     if not isinstance(problem.operator, Identity):
         return "something else than the image itself was measured, and patches can only denoise"
@@ -63,7 +63,7 @@ def too_small(shape: tuple[int, ...]) -> str:
 def memory(problem: Problem) -> int:
     """Return about how many bytes a refinement needs."""
     rows, columns = problem.measured.shape[-2:]
-    return collaborative.memory(rows, columns, alike=THOROUGH, reach=WIDE)
+    return collaborative.memory(rows, columns, group_size=THOROUGH, search_radius=WIDE)
 
 
 @torch.no_grad()
@@ -74,39 +74,39 @@ def denoise(problem: Problem) -> Iterator[Tensor]:
 
 
 @torch.no_grad()
-def denoise_unseen(problem: Problem, hidden: Tensor) -> Tensor:
+def denoise_without_held_out(problem: Problem, held_out: Tensor) -> Tensor:
     """Return the stabilised means (1, C, *S) that patches give, told without the measurement where ``hidden`` is 1."""
-    *_, means = _passes(stabilised(problem, hidden), problem.misfit)
+    *_, means = _passes(stabilised(problem, held_out), problem.misfit)
     return means
 
 
 @torch.no_grad()
-def stabilised(problem: Problem, hidden: Tensor | None = None) -> Tensor:
+def stabilised(problem: Problem, held_out: Tensor | None = None) -> Tensor:
     """Return the stabilised measurement (1, C, *S); missing pixels, and ``hidden`` ones, are filled from around."""
     missing = problem.weight == 0
-    if hidden is not None:
-        missing = (missing | (hidden > 0)).expand_as(problem.measured)
+    if held_out is not None:
+        missing = (missing | (held_out > 0)).expand_as(problem.measured)
     return filled(problem.misfit.stabilise(problem.measured), missing)
 
 
 @torch.no_grad()
-def mix(problem: Problem, first: Estimate, second: Estimate, hidden: Tensor) -> Tensor:
+def mix(problem: Problem, first: Estimate, second: Estimate, held_out: Tensor) -> Tensor:
     """Return the image (1, C, *S) of a mixture of two estimates, the one that is closest to the hidden pixels."""
     noisy = problem.misfit.stabilise(problem.measured)
-    part = _part(first.unseen, second.unseen, noisy, hidden * problem.weight)
+    part = _part(first.restricted, second.restricted, noisy, held_out * problem.weight)
     return problem.misfit.unstabilise(torch.lerp(second.seen, first.seen, part))
 
 
 @torch.no_grad()
-def share(problem: Problem, first: Tensor, second: Tensor, hidden: Tensor) -> Tensor:
+def share(problem: Problem, first: Tensor, second: Tensor, held_out: Tensor) -> Tensor:
     """Return the part (0 to 1, per channel) of one image in its mixture with another, by the hidden measurements."""
     misfit = problem.misfit
     one, other = (misfit.expected(problem.operator(image)) for image in (first, second))
-    return _part(one, other, misfit.stabilise(problem.measured), hidden * problem.weight)
+    return _part(one, other, misfit.stabilise(problem.measured), held_out * problem.weight)
 
 
 @torch.no_grad()
-def share_beside(problem: Problem, first: Tensor, second: Estimate, hidden: Tensor) -> tuple[Tensor, Tensor]:
+def share_beside(problem: Problem, first: Tensor, second: Estimate, held_out: Tensor) -> tuple[Tensor, Tensor]:
     """Return the part (0 to 1, per channel) of an image beside one that has seen the hidden measurements.
 
     Where a pixel's own measurement was seen, less is left to be added to it than the hidden ones suggest: what seeing
@@ -126,16 +126,18 @@ def share_beside(problem: Problem, first: Tensor, second: Estimate, hidden: Tens
         By how much the mixture makes the squared error smaller, in units of the noise, mean over the hidden ones.
     """
     misfit = problem.misfit
-    one, unseen, seen = (misfit.expected(problem.operator(image)) for image in (first, second.unseen, second.seen))
-    weight = hidden * problem.weight
+    one, restricted, seen = (
+        misfit.expected(problem.operator(image)) for image in (first, second.restricted, second.seen)
+    )
+    weight = held_out * problem.weight
     noisy = misfit.stabilise(problem.measured)
     apart = _sum((one - seen).square() * weight)
-    part = (_sum((one - unseen) * (noisy - seen) * weight) / apart.clamp(min=1e-12)).clamp(0, 1)
+    part = (_sum((one - restricted) * (noisy - seen) * weight) / apart.clamp(min=1e-12)).clamp(0, 1)
     return part, part.square() * apart / _sum(weight.expand_as(one)).clamp(min=1)
 
 
 @torch.no_grad()
-def refine(problem: Problem, estimate: Estimate, patches: Tensor, hidden: Tensor) -> Tensor:
+def refine(problem: Problem, estimate: Estimate, patches: Tensor, held_out: Tensor) -> Tensor:
     """Return the image of an estimate mixed with what patches give, and refined by all pixels of the measurement.
 
     Parameters
@@ -148,19 +150,19 @@ def refine(problem: Problem, estimate: Estimate, patches: Tensor, hidden: Tensor
         1 where neither ``estimate.unseen`` nor ``patches`` has seen the measurement: there they are compared.
     """
     misfit = problem.misfit
-    unseen = ((hidden * problem.weight) > 0).to(patches.dtype)
-    noisy = torch.where(problem.weight > 0, misfit.stabilise(problem.measured), estimate.unseen)
-    part = _part(estimate.unseen, patches, noisy, unseen)
+    restricted = ((held_out * problem.weight) > 0).to(patches.dtype)
+    noisy = torch.where(problem.weight > 0, misfit.stabilise(problem.measured), estimate.restricted)
+    part = _part(estimate.restricted, patches, noisy, restricted)
     share = torch.ones((), device=patches.device)
-    if unseen.any():
+    if restricted.any():
         # Where there is less noise than was expected, texture had passed for noise in the estimate.
-        mixture = torch.lerp(patches, estimate.unseen, part)
-        expected = misfit.spread(misfit.unstabilise(mixture)) * unseen
-        share = (_sum((mixture - noisy).square() * unseen) / _sum(expected).clamp(min=1e-12)).clamp(*SHARES)
+        mixture = torch.lerp(patches, estimate.restricted, part)
+        expected = misfit.stabilised_variance(misfit.unstabilise(mixture)) * restricted
+        share = (_sum((mixture - noisy).square() * restricted) / _sum(expected).clamp(min=1e-12)).clamp(*SHARES)
     # Now that their worth is known, the patches may see everything.
     *_, patches = _passes(noisy, misfit, share, thorough=True)
     pilot = torch.lerp(patches, estimate.seen, part)
-    variance = share * misfit.spread(misfit.unstabilise(pilot))
+    variance = share * misfit.stabilised_variance(misfit.unstabilise(pilot))
     return misfit.unstabilise((pilot + on_planes(_thoroughly, noisy, pilot, variance)) / 2)
 
 
@@ -170,7 +172,7 @@ def _passes(noisy: Tensor, misfit: Misfit, share: Tensor | float = 1.0, *, thoro
     caution = 1.0 if thorough else CAUTION
 
     def variance(means: Tensor) -> Tensor:
-        return caution * share * misfit.spread(misfit.unstabilise(means))
+        return caution * share * misfit.stabilised_variance(misfit.unstabilise(means))
 
     # The blur keeps what is smooth, the first pass what repeats itself.
     blurred = _blurred(noisy)
@@ -181,15 +183,15 @@ def _passes(noisy: Tensor, misfit: Misfit, share: Tensor | float = 1.0, *, thoro
         yield pilot
 
 
-_thoroughly = partial(collaborative.refine, alike=THOROUGH, reach=WIDE)
+_thoroughly = partial(collaborative.refine, group_size=THOROUGH, search_radius=WIDE)
 
 
-def _part(estimate: Tensor, patches: Tensor, noisy: Tensor, unseen: Tensor) -> Tensor:
+def _part(estimate: Tensor, patches: Tensor, noisy: Tensor, restricted: Tensor) -> Tensor:
     """Return, per channel, the part of the estimate in the mixture that is closest to the unseen pixels."""
-    difference = (estimate - patches) * unseen
+    difference = (estimate - patches) * restricted
     part = _sum(difference * (noisy - patches)) / _sum(difference.square()).clamp(min=1e-12)
     # Where no pixel is hidden nothing tells what each is worth.
-    return torch.where(_sum(unseen) > 0, part.clamp(0, 1), 0.5)
+    return torch.where(_sum(restricted) > 0, part.clamp(0, 1), 0.5)
 
 
 def _sum(values: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..arrays.axes import RANGE, Array
-from .misfit import Gaussian, Misfit
+from .misfit import GaussianMisfit, Misfit
 
 Table = tuple[tuple[int, ...], ...]
 """Steps of the coefficients of a block: rows are vertical frequencies, columns horizontal ones, the mean is first."""
@@ -221,7 +221,7 @@ class BlockCosine:
 
 
 @final
-class Quantised(Misfit):
+class QuantisedMisfit(Misfit):
     """A JPEG: how far the coefficients of a prediction are outside of the intervals that rounding has left of them.
 
     Squared: 0 wherever the file would have become the same, but for a small pull towards the middle. The middle is
@@ -277,7 +277,7 @@ class Quantised(Misfit):
         self.factor, self.shift = (
             torch.tensor(unit, dtype=torch.float32, device=like.device).reshape(1, -1, 1, 1) for unit in units
         )
-        self.grey_level = Gaussian(1 / self.factor)
+        self.grey_level = GaussianMisfit(1 / self.factor)
 
     def pointwise(self, predicted: Tensor, measured: Tensor) -> Tensor:
         """Return the squared excess over half a step, and the pull, of every coefficient."""
@@ -346,9 +346,9 @@ class Quantised(Misfit):
         """Return the values over one grey level."""
         return self.grey_level.expected(image)
 
-    def spread(self, image: Tensor) -> Tensor:
+    def stabilised_variance(self, image: Tensor) -> Tensor:
         """Return 1."""
-        return self.grey_level.spread(image)
+        return self.grey_level.stabilised_variance(image)
 
     def unstabilise(self, means: Tensor) -> Tensor:
         """Return the values times one grey level."""

@@ -129,7 +129,7 @@ class Area(Kernel):
 
 @final
 @dataclass(frozen=True)
-class Gaussian(Kernel):
+class GaussianKernel(Kernel):
     """A blur that does not follow the size of the measured pixels, such as that of a lens.
 
     Parameters
@@ -165,7 +165,7 @@ class Gaussian(Kernel):
 
 @final
 @dataclass(frozen=True, eq=False)
-class Sampled(Kernel):
+class SampledKernel(Kernel):
     """A kernel given as an image: what is measured of a single point, in pixels of the image that is looked for.
 
     Its centre of mass is its centre. Between its pixels it is interpolated by :func:`cubic`, which is what
@@ -227,9 +227,9 @@ class Sampled(Kernel):
         """Return the weights of interpolation between the kernel's pixels."""
         return cubic(distance)
 
-    def without(self, axes: tuple[int, ...]) -> Sampled:
+    def without(self, axes: tuple[int, ...]) -> SampledKernel:
         """Return the kernel that does nothing along some axes: there its values are summed up."""
-        return Sampled(self.values.sum(axis=axes, keepdims=True))
+        return SampledKernel(self.values.sum(axis=axes, keepdims=True))
 
 
 def cubic(distance: Floats) -> Floats:
@@ -242,7 +242,7 @@ def cubic(distance: Floats) -> Floats:
 
 def optical_gaussian(
     *, numerical_aperture: float, wavelength: float, spacing: tuple[float, ...], refractive_index: float = 1.0
-) -> Gaussian:
+) -> GaussianKernel:
     """Return the Gaussian that is nearest to the focus of a wide-field microscope.
 
     Parameters
@@ -270,17 +270,17 @@ def optical_gaussian(
     lateral = LATERAL * wavelength / numerical_aperture
     sigma = tuple(lateral / size for size in spacing[-2:])
     if len(spacing) == 2:
-        return Gaussian(sigma)
+        return GaussianKernel(sigma)
     if numerical_aperture > refractive_index:
         raise ValueError(
             f"the numerical aperture is {numerical_aperture} and the refractive index {refractive_index}; the "
             "aperture cannot be larger: give the index of the immersion (water 1.33, oil 1.515)"
         )
     axial = AXIAL * wavelength * refractive_index / numerical_aperture**2
-    return Gaussian((axial / spacing[0], *sigma))
+    return GaussianKernel((axial / spacing[0], *sigma))
 
 
-def turned_gaussian(sigma: tuple[float, float], angle: float) -> Sampled:
+def turned_gaussian(sigma: tuple[float, float], angle: float) -> SampledKernel:
     """Return a Gaussian in a plane whose directions need not be those of the axes.
 
     Parameters
@@ -307,10 +307,10 @@ def turned_gaussian(sigma: tuple[float, float], angle: float) -> Sampled:
     turn = math.radians(angle)
     forward = (rows * math.cos(turn) + columns * math.sin(turn)) / along
     sideways = (columns * math.cos(turn) - rows * math.sin(turn)) / across
-    return Sampled(np.exp(-(forward**2 + sideways**2) / 2))
+    return SampledKernel(np.exp(-(forward**2 + sideways**2) / 2))
 
 
-def kernel_picture(kernel: Kernel, factors: tuple[float, ...]) -> Floats:
+def kernel_image(kernel: Kernel, factors: tuple[float, ...]) -> Floats:
     """Return what a kernel looks like: its weights at whole pixels of the image from its centre.
 
     One axis per factor; odd sides, the centre in the middle, sum 1. Along an axis of factor 1 nothing happens.
@@ -322,7 +322,7 @@ def kernel_picture(kernel: Kernel, factors: tuple[float, ...]) -> Floats:
     """
     if kernel.dimensions not in (None, len(factors)):
         raise ValueError(f"the kernel is one for {kernel.dimensions} axes, but there are {len(factors)} factors")
-    if isinstance(kernel, Sampled):
+    if isinstance(kernel, SampledKernel):
         acting = kernel.without(tuple(axis for axis, factor in enumerate(factors) if factor == 1))
         picture = acting.values
         for axis, (size, centre) in enumerate(zip(acting.values.shape, acting.centre, strict=True)):
@@ -373,16 +373,16 @@ def parse_kernel(text: str, *, dimensions: int = 2) -> Kernel:
         return _parse_optical(text, numbers, dimensions)
     if not Path(text).is_file() and not Path(text).suffix:
         raise ValueError(f"{text!r} is neither a kernel nor a file: {KERNEL_TEXTS}")
-    return Sampled(read_kernel(text))
+    return SampledKernel(read_kernel(text))
 
 
 def _parse_gaussian(text: str, numbers: str, dimensions: int) -> Kernel:
     values = tuple(_number(part, text) for part in numbers.split(","))
     if len(values) == 1:
-        return Gaussian(values * dimensions)
+        return GaussianKernel(values * dimensions)
     if len(values) == dimensions:
         # In a volume three numbers are the three axes.
-        return Gaussian(values)
+        return GaussianKernel(values)
     if dimensions == 2 and len(values) == 3:
         return turned_gaussian((values[0], values[1]), values[2])
     raise ValueError(
@@ -391,7 +391,7 @@ def _parse_gaussian(text: str, numbers: str, dimensions: int) -> Kernel:
     )
 
 
-def _parse_optical(text: str, numbers: str, dimensions: int) -> Gaussian:
+def _parse_optical(text: str, numbers: str, dimensions: int) -> GaussianKernel:
     values: dict[str, float] = {}
     for part in numbers.split(","):
         key, _, value = part.partition("=")

@@ -55,7 +55,7 @@ class Misfit(ABC):
         """Return the mean of :meth:`stabilise` over the noise of measurements of ``image``."""
 
     @abstractmethod
-    def spread(self, image: Tensor) -> Tensor:
+    def stabilised_variance(self, image: Tensor) -> Tensor:
         """Return the variance of :meth:`stabilise` over the noise of measurements of ``image``: 1, less in the dark."""
 
     @abstractmethod
@@ -65,7 +65,7 @@ class Misfit(ABC):
 
 @final
 @dataclass(frozen=True)
-class Gaussian(Misfit):
+class GaussianMisfit(Misfit):
     """Noise of one strength everywhere: the squared difference, in units of its variance.
 
     ``sigma`` is the noise per channel in the tensors' units, (1, C, 1, ...), or a number.
@@ -85,7 +85,7 @@ class Gaussian(Misfit):
         """Return the values over the noise."""
         return image / self.sigma
 
-    def spread(self, image: Tensor) -> Tensor:
+    def stabilised_variance(self, image: Tensor) -> Tensor:
         """Return 1."""
         return torch.ones_like(image)
 
@@ -127,7 +127,7 @@ class CameraUnits:
 
 
 @final
-class Anscombe(Misfit):
+class AnscombeMisfit(Misfit):
     """Poisson-Gaussian noise: the squared difference of the generalised Anscombe transforms.
 
     A measurement is compared with the transform that a prediction has *on average*, which below some three photons
@@ -174,7 +174,7 @@ class Anscombe(Misfit):
         transformed, root = self._transform(self.camera.light(image))
         return transformed + self._bias(root)
 
-    def spread(self, image: Tensor) -> Tensor:
+    def stabilised_variance(self, image: Tensor) -> Tensor:
         """Return the variance of the transform; far below 1 where there are fewer than three photons.
 
         The square of the transform has a mean that is known, four times the square of the root: less the square of
@@ -223,7 +223,7 @@ class Anscombe(Misfit):
 
 
 @final
-class Poisson(Misfit):
+class PoissonMisfit(Misfit):
     """Photon counting with a little read noise: the deviance of the shifted Poisson distribution.
 
     Snyder et al. 1993 (doi 10.1364/JOSAA.10.001014): counts and their mean are both raised by the read variance.
@@ -231,7 +231,7 @@ class Poisson(Misfit):
 
     def __init__(self, camera: CameraUnits, noise: Sequence[NoiseModel]) -> None:
         self.camera = camera
-        self.anscombe = Anscombe(camera, noise)
+        self.anscombe = AnscombeMisfit(camera, noise)
         self.gain = camera.gain.clamp(min=torch.finfo(torch.float32).tiny)
         self.shift = (camera.read_noise / self.gain).square()
 
@@ -255,9 +255,9 @@ class Poisson(Misfit):
         """Return the mean transform."""
         return self.anscombe.expected(image)
 
-    def spread(self, image: Tensor) -> Tensor:
+    def stabilised_variance(self, image: Tensor) -> Tensor:
         """Return the variance of the transform."""
-        return self.anscombe.spread(image)
+        return self.anscombe.stabilised_variance(image)
 
     def unstabilise(self, means: Tensor) -> Tensor:
         """Return the exact unbiased inverse."""
@@ -282,7 +282,7 @@ def choose_misfit(
     noisy = [model.gain > 0 or model.read_noise > 0 for model in noise]
     photons = any(model.gain > 0 for model in noise)
     if not any(noisy) or (name == "poisson" and not photons):
-        return "gaussian", Gaussian()
+        return "gaussian", GaussianMisfit()
     # An empty channel has nothing to be scaled by: noise as large as its range stands in, and the others keep theirs.
     models = zip(noise, noisy, units[0], strict=True)
     noise = [model if known else replace(model, read_noise=float(factor)) for model, known, factor in models]
@@ -293,12 +293,12 @@ def choose_misfit(
         name = "anscombe"
     camera = CameraUnits(noise, units, like)
     if name == "anscombe":
-        return name, Anscombe(camera, noise)
+        return name, AnscombeMisfit(camera, noise)
     if name == "poisson":
-        return name, Poisson(camera, noise)
+        return name, PoissonMisfit(camera, noise)
     middle = camera.light(torch.full_like(camera.gain, 0.5))
     variance = camera.gain * middle.clamp(min=0) + camera.read_noise.square()
-    return "gaussian", Gaussian(variance.clamp(min=SMALLEST_VARIANCE).sqrt())
+    return "gaussian", GaussianMisfit(variance.clamp(min=SMALLEST_VARIANCE).sqrt())
 
 
 def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-from .kernels import CUBIC_REACH, Floats, Kernel, Sampled, cubic
+from .kernels import CUBIC_REACH, Floats, Kernel, SampledKernel, cubic
 
 ROUNDING = 1e-6
 """Pixels by which a length may be off, because a factor such as 1.1 has no exact float."""
@@ -41,7 +41,7 @@ class Operator(ABC):
         """Return the noiseless measurement of an image ``(1, C, *S)``."""
 
     @abstractmethod
-    def guess(self, measured: Tensor) -> Tensor:
+    def interpolate(self, measured: Tensor) -> Tensor:
         """Return what shows measurements ``(1, C, *T)`` on the image's pixels, without a claim to restore anything."""
 
     @abstractmethod
@@ -58,7 +58,7 @@ class Identity(Operator):
         """Return the image unchanged."""
         return image
 
-    def guess(self, measured: Tensor) -> Tensor:
+    def interpolate(self, measured: Tensor) -> Tensor:
         """Return the measurement unchanged."""
         return measured
 
@@ -108,7 +108,7 @@ class Downsample(Operator):
         self._refuse_dimensions(image)
         measured = self.measured_shape(tuple(image.shape[2:]))
         origins = (0.0,) * len(measured)
-        if isinstance(self.kernel, Sampled):
+        if isinstance(self.kernel, SampledKernel):
             image, origins = self._blurred(image, self.kernel)
         for axis, factor in enumerate(self.factors):
             centres = _centres(measured[axis], factor) - origins[axis]
@@ -123,7 +123,7 @@ class Downsample(Operator):
 
     def refuse_kernel(self, image_shape: tuple[int, ...]) -> None:
         """Raise a ValueError if the kernel was given as an image that is larger than the one that it is to blur."""
-        if not isinstance(self.kernel, Sampled):
+        if not isinstance(self.kernel, SampledKernel):
             return
         sides = self.kernel.values.shape
         if any(side > length for side, length in zip(sides, image_shape, strict=True)):
@@ -137,7 +137,7 @@ class Downsample(Operator):
         lengths = zip(image_shape, self.factors, strict=True)
         return tuple(math.ceil(length / factor - ROUNDING) for length, factor in lengths)
 
-    def guess(self, measured: Tensor) -> Tensor:
+    def interpolate(self, measured: Tensor) -> Tensor:
         """Return measurements (N, C, *T) interpolated to the image's pixels, (N, C, *S) with ``S = image_shape(T)``.
 
         By cubics; what the kernel blurred stays blurred. An image whose sides are no multiples of the factors can
@@ -172,7 +172,7 @@ class Downsample(Operator):
         ]
         return torch.cat(parts, dim=-1).movedim(-1, axis + 2)
 
-    def _blurred(self, image: Tensor, kernel: Sampled) -> tuple[Tensor, tuple[float, ...]]:
+    def _blurred(self, image: Tensor, kernel: SampledKernel) -> tuple[Tensor, tuple[float, ...]]:
         """Return the image under the kernel, wherever a measured pixel needs it, and where it begins on each axis."""
         untouched = tuple(axis for axis, factor in enumerate(self.factors) if factor == 1)
         acting = self._table("kernel", lambda: kernel.without(untouched))

@@ -27,12 +27,13 @@ from superqt import QCollapsible
 
 from ..arrays.axes import Array, MissingPixelsError, stack_axes
 from ..files.images import RECORD
-from ..problem import Method, Task
+from ..methods.method import Method
 from ..runs.devices import available_devices, describe_device, resolve_device, why_no_gpu
 from ..runs.errors import RestorationError
-from ..runs.presets import DEFAULT_PRESET, PRESETS, default_preset
+from ..runs.presets import DEFAULT_PRESET, PRESETS, default_preset, with_seed_of
 from ..runs.restoration import Restoration, name_of_result, restore
 from ..tasks import Denoise, Guided, Inpaint, RemoveArtifacts, SuperResolve, from_record, task_name
+from ..tasks.task import Task
 from .curve import Curve
 from .form import Form, add_row, show_row
 from .inputs import GuideInput, KernelInput, MaskInput
@@ -461,8 +462,7 @@ class TaskWidget(QWidget):
 
     def _preset_chosen(self, name: str) -> None:
         if name in self.presets:
-            seed = self.method_form.widgets["seed"].value
-            self.show_method(dataclasses.replace(self.presets[name], seed=seed))
+            self.show_method(with_seed_of(self.presets[name], self.method_form.read()))
 
     def _name_preset(self) -> None:
         try:
@@ -470,8 +470,7 @@ class TaskWidget(QWidget):
         except ValueError:
             self.preset.value = CHANGED
             return
-        seed = {"seed": method.seed}
-        names = (name for name, preset in self.presets.items() if dataclasses.replace(preset, **seed) == method)
+        names = (name for name, preset in self.presets.items() if with_seed_of(preset, method) == method)
         self.preset.value = next(names, CHANGED)
 
     def _reuse(self) -> None:

@@ -49,7 +49,7 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     scale = meta.get("scale", [1.0] * len(spatial))
     units = meta.get("units", ["pixel"] * len(spatial))
     record = meta.get("metadata", {}).get(io.RECORD, {})
-    picture = io.Picture(
+    picture = io.ImageFile(
         pixels=pixels,
         axes=axes,
         spacing={letter: float(size) for letter, size in zip(spatial, scale, strict=False)},

@@ -14,10 +14,10 @@ from napari.utils.transforms import Affine
 from ..arrays.axes import Array, parse_axes, stack_axes
 from ..arrays.registration import refuse_no_overlap, resample
 from ..physics.jpeg import JpegTables, read_tables
-from ..problem import Task
 from ..runs.output import ArrayLike
 from ..runs.posing import Noise, estimate_channels
 from ..tasks import SuperResolve, isotropic
+from ..tasks.task import Task
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -78,8 +78,8 @@ def axes_of_metadata(metadata: Mapping[str, Any], shape: tuple[int, ...]) -> str
     spatial = len(shape) - rgb
     if spatial > 5:
         return "PTCZYX"[-spatial:] + "S" * rgb
-    guess = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}[spatial]
-    return parse_axes(guess + "S" * rgb, shape)
+    interpolate = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}[spatial]
+    return parse_axes(interpolate + "S" * rgb, shape)
 
 
 def take(layer: Image, axes: str, extent: Extent, point: Sequence[float]) -> Source:

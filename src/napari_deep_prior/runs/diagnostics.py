@@ -27,7 +27,7 @@ def residual(problem: Problem, image: Tensor) -> Tensor:
     """
     misfit = problem.misfit
     difference = misfit.stabilise(problem.measured) - misfit.expected(problem.operator(image))
-    return torch.where(problem.weight > 0, difference / misfit.spread(problem.operator(image)).sqrt(), 0.0)
+    return torch.where(problem.weight > 0, difference / misfit.stabilised_variance(problem.operator(image)).sqrt(), 0.0)
 
 
 def in_words(values: Array, noise: Sequence[NoiseModel]) -> str:

@@ -92,7 +92,7 @@ class Canvas:
         """Return what stands for a slice that is not restored: the slice itself, interpolated where pixels differ."""
         block = np.asarray(self.source[index])
         if self.shape != self.source.shape:
-            block = to_planes(block, self._letters, self._operator.guess)
+            block = to_planes(block, self._letters, self._operator.interpolate)
         return to_dtype(block, self.dtype)
 
     def put(self, index: Index, values: Array) -> None:

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from ..arrays.axes import Array, Frame, channel_position, sample_count
 from ..estimation.noise import estimate_noise
-from ..physics.jpeg import JpegTables, Quantised
+from ..physics.jpeg import JpegTables, QuantisedMisfit
 from ..physics.misfit import Misfit, MisfitName, choose_misfit
 from ..physics.noise_model import WORTH_TELLING, NoiseModel
 from ..physics.operators import Identity, Operator
-from ..problem import Problem, Task
+from ..problem import Problem
+from ..tasks.task import Task
 
 STRONGLY_CORRELATED = 0.4
 """Correlation of neighbours from which also pixels two apart tell about each other."""
@@ -90,10 +91,17 @@ def pose(
     if jpeg is None:
         name, misfit = choose_misfit(task.noise, noise, frame.units, measured)
     else:
-        name, misfit = "quantised", Quantised(jpeg, frame.units, measured)
+        name, misfit = "quantised", QuantisedMisfit(jpeg, frame.units, measured)
     strongest = max((max(model.correlation) for model in noise), default=0.0)
-    grain = 1 if strongest <= WORTH_TELLING else 3 if strongest <= STRONGLY_CORRELATED else 5
-    problem = Problem(measured=measured, weight=weight, operator=operator, misfit=misfit, grain=grain, guide=guide)
+    correlation_length = 1 if strongest <= WORTH_TELLING else 3 if strongest <= STRONGLY_CORRELATED else 5
+    problem = Problem(
+        measured=measured,
+        weight=weight,
+        operator=operator,
+        misfit=misfit,
+        correlation_length=correlation_length,
+        guide=guide,
+    )
     return problem, Noise(tuple(noise), name)
 
 

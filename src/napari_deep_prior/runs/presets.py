@@ -7,10 +7,12 @@ from collections.abc import Mapping
 
 from scipy.ndimage import distance_transform_edt
 
-from ..methods import DeepImagePrior, Distillation, NonLocalDeblocking, NonLocalFilling, NonLocalRidge, ZeroShotSR
+from ..methods import DeepImagePrior, NLDeblocking, NLRidge, PlugAndPlay, SelfDistillation, ZeroShotSR
+from ..methods.method import Method, SeededMethod
 from ..networks.hourglass import Hourglass
-from ..problem import Method, Problem, Task
+from ..problem import Problem
 from ..tasks import Inpaint, SuperResolve, task_name
+from ..tasks.task import Task
 from ..training.held_out import SCATTERED
 
 DEFAULT_PRESET = "balanced"
@@ -66,27 +68,27 @@ _ZERO_SHOT_PAPER = ZeroShotSR(
 """Shocher et al. 2018: the learning, the network and the median; no patches."""
 
 _DENOISING: Mapping[str, Method] = {
-    "fast": NonLocalRidge(),
-    "balanced": Distillation(),
-    "best": Distillation(steps=3000, members=2),
+    "fast": NLRidge(),
+    "balanced": SelfDistillation(),
+    "best": SelfDistillation(steps=3000, members=2),
     "deep-image-prior": DeepImagePrior(),
 }
 
 PRESETS: Mapping[str, Mapping[str, Method]] = {
     "denoise": {**_DENOISING, "paper": _PAPER},
     "inpaint": {
-        "fast": NonLocalFilling(passes=8),
-        "balanced": NonLocalFilling(),
-        "best": NonLocalFilling(passes=36, reach=15, alike=60),
+        "fast": PlugAndPlay(passes=8),
+        "balanced": PlugAndPlay(),
+        "best": PlugAndPlay(passes=36, search_radius=15, group_size=60),
         "deep-image-prior": DeepImagePrior(steps=2000, patience=300),
         # Ulyanov et al. 2018: half of the pixels missing.
         "paper": dataclasses.replace(_PAPER, steps=11000, rate=0.001, jitter=0.03),
         **_PAPER_HOLES,
     },
     "super-resolve": {
-        "fast": NonLocalFilling(passes=6, reach=6, alike=30),
+        "fast": PlugAndPlay(passes=6, search_radius=6, group_size=30),
         "balanced": ZeroShotSR(),
-        "patches": NonLocalFilling(passes=12),
+        "patches": PlugAndPlay(passes=12),
         "zero-shot-fast": ZeroShotSR(steps=400, gradual=0),
         "zero-shot-paper": _ZERO_SHOT_PAPER,
         # The same, for photographs of poor quality: noise on the examples, and no agreement with what is noisy itself.
@@ -101,8 +103,8 @@ PRESETS: Mapping[str, Mapping[str, Method]] = {
         "paper": dataclasses.replace(_PAPER, steps=600, jitter=0.0, code_channels=0),
     },
     "remove-artifacts": {
-        "fast": NonLocalDeblocking(passes=4, alike=25, reach=8),
-        "balanced": NonLocalDeblocking(),
+        "fast": NLDeblocking(passes=4, group_size=25, search_radius=8),
+        "balanced": NLDeblocking(),
         "deep-image-prior": DeepImagePrior(steps=1200, network=_NARROW),
         # Ulyanov et al. 2018, blind.
         "paper": dataclasses.replace(
@@ -149,11 +151,11 @@ def suited(task: Task, method: Method, problem: Problem) -> tuple[Method, str]:
     ValueError
         If it is the deep image prior itself that cannot solve it.
     """
-    if isinstance(task, Inpaint) and method == dataclasses.replace(PRESETS["inpaint"]["paper"], seed=method.seed):
+    if isinstance(task, Inpaint) and method == with_seed_of(PRESETS["inpaint"]["paper"], method):
         name = paper_for_holes(problem)
         remark = "" if name == "paper" else f"the network was chosen by the size of the holes: {name}"
-        return dataclasses.replace(PRESETS["inpaint"][name], seed=method.seed), remark
-    reason = method.limits(problem)
+        return with_seed_of(PRESETS["inpaint"][name], method), remark
+    reason = method.why_not(problem)
     if not reason:
         return method, ""
     if isinstance(method, DeepImagePrior):
@@ -176,6 +178,17 @@ def paper_for_holes(problem: Problem) -> str:
     return "paper" if missing.mean() > SCATTERED else "paper-text"
 
 
-def guided(task: Task, method: Method) -> Method:
+def guided(task: Task, method: Method) -> DeepImagePrior:
     """Return how a task is done with a guide, if ``method`` is how it is done without: by the deep image prior."""
-    return method if method.takes_guide else dataclasses.replace(preset(task, "deep-image-prior"), seed=method.seed)
+    if isinstance(method, DeepImagePrior):
+        return method
+    prior = with_seed_of(preset(task, "deep-image-prior"), method)
+    assert isinstance(prior, DeepImagePrior)  # noqa: S101  (for mypy: the table says so)
+    return prior
+
+
+def with_seed_of(method: Method, other: Method) -> Method:
+    """Return a method with the seed of another one, where both have one."""
+    if isinstance(method, SeededMethod) and isinstance(other, SeededMethod):
+        return dataclasses.replace(method, seed=other.seed)
+    return method

@@ -28,16 +28,18 @@ from ..arrays.axes import (
 from ..arrays.masks import spread_mask
 from ..arrays.pieces import Index, sample, slice_axes, slices
 from ..estimation.oversampling import consistency
-from ..methods.guidance import Comparison
+from ..methods.guidance import GuideComparison
+from ..methods.method import Method
 from ..physics.jpeg import JpegTables
-from ..physics.kernels import Kernel, Sampled, kernel_picture
-from ..physics.misfit import Gaussian
+from ..physics.kernels import Kernel, SampledKernel, kernel_image
+from ..physics.misfit import GaussianMisfit
 from ..physics.noise_model import NoiseModel
 from ..physics.operators import Downsample
-from ..problem import Method, Problem, Step, Task
+from ..problem import Problem, Step
 from ..tasks import TASKS, RemoveArtifacts, SuperResolve, guides, task_name
 from ..tasks.guides import Guides
 from ..tasks.inputs import Inputs
+from ..tasks.task import Task
 from . import diagnostics as checks
 from .devices import describe_device, give_memory_back, resolve_device
 from .errors import errors_as_sentences, refuse_without_memory
@@ -118,7 +120,7 @@ class Restoration(Iterator[Step]):
         self._asked, self._suited = method, False
         self.noise: Noise | None = None
         self._problem: Problem | None = None
-        self._comparison: Comparison | None = None
+        self._comparison: GuideComparison | None = None
         self._wanted = diagnostics
         self._checks: dict[str, Array] = {}
         self._refuse()
@@ -255,7 +257,7 @@ class Restoration(Iterator[Step]):
             self._notes.instead = reason or self._notes.instead
             self._comparison = None
             if guide is not None:
-                self._comparison = Comparison(method, guided(self.task, method))
+                self._comparison = GuideComparison(method, guided(self.task, method))
             for step in (self._comparison or method).fit(problem):
                 self._latest = (index, frame, step)
                 yield step
@@ -275,23 +277,23 @@ class Restoration(Iterator[Step]):
             raise NothingToRestoreError("no pixel is masked or missing: there is nothing to fill")
         if frame.alpha is not None and self.factors:
             # Opacity is not restored, but must be as large as the result.
-            enlarged = to_planes(frame.alpha, spatial_axes(self._letters), self._operator.guess)
+            enlarged = to_planes(frame.alpha, spatial_axes(self._letters), self._operator.interpolate)
             frame = dataclasses.replace(frame, alpha=enlarged.clip(frame.alpha.min(), frame.alpha.max()))
         return measured, weight, frame
 
     def _picture(self, kernel: Kernel) -> Array:
         """Return an image of a kernel with which the run can be made again."""
-        if isinstance(kernel, Sampled):
+        if isinstance(kernel, SampledKernel):
             return kernel.values
         assert isinstance(self._operator, Downsample)  # noqa: S101  (for mypy: only what enlarges takes a kernel)
-        return kernel_picture(kernel, self._operator.factors)
+        return kernel_image(kernel, self._operator.factors)
 
     def _blur(self) -> list[Any] | None:
         """Return what the blur looks like that a run reckons with, where there is one; rounded, to be looked at."""
         operator = self._operator
         if not isinstance(operator, Downsample):
             return None
-        blur: list[Any] = kernel_picture(operator.kernel, operator.factors).round(5).tolist()
+        blur: list[Any] = kernel_image(operator.kernel, operator.factors).round(5).tolist()
         return blur
 
     def _look(self, measured: Tensor) -> None:
@@ -391,7 +393,7 @@ class Restoration(Iterator[Step]):
         blank = torch.zeros((), device=self.device).expand(1, channels, *spatial)
         shape = self._operator.image_shape(tuple(spatial))
         guide = blank[:, :1].new_zeros(()).expand(1, self._guides.channels, *shape) if self._guides.channels else None
-        problem = Problem(measured=blank, weight=blank, operator=self._operator, misfit=Gaussian(), guide=guide)
+        problem = Problem(measured=blank, weight=blank, operator=self._operator, misfit=GaussianMisfit(), guide=guide)
         method = suited(self.task, self.method, problem)[0]
         ways = [method] if guide is None else [method, guided(self.task, method)]
         if "jpeg" in self.task.takes:
@@ -471,7 +473,7 @@ def restore(
         volume=volume,
         inputs=Inputs(
             mask=mask,
-            kernel=kernel if kernel is None or isinstance(kernel, Kernel) else Sampled(np.asarray(kernel)),
+            kernel=kernel if kernel is None or isinstance(kernel, Kernel) else SampledKernel(np.asarray(kernel)),
             guides=[guide] if isinstance(guide, np.ndarray) else guide,
             jpeg=jpeg,
         ),
@@ -511,7 +513,7 @@ def _refuse_strangers(inputs: Inputs, task: Task) -> None:
             )
 
 
-def _verdict(comparison: Comparison) -> str:
+def _verdict(comparison: GuideComparison) -> str:
     """Return a sentence on what a guide was worth."""
     if comparison.gain is None:
         return "whether the guide helped was not compared"

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, final
 
 from ..arrays.axes import MissingPixels
 from ..methods import METHODS
-from ..physics.kernels import Area, Bicubic, Gaussian, Kernel, Lanczos2
+from ..methods.method import Method
+from ..physics.kernels import Area, Bicubic, GaussianKernel, Kernel, Lanczos2
 from ..physics.operators import Downsample, Identity
-from ..problem import Method, Task
 from ..settings import Setting
+from .task import Task
 
 
 @final
@@ -115,7 +116,7 @@ class SuperResolve(Task):
             "bicubic": Bicubic(),
             "lanczos": Lanczos2(),
             "area": Area(),
-            "gaussian": Gaussian((self.blur_width,) * len(factors)),
+            "gaussian": GaussianKernel((self.blur_width,) * len(factors)),
             # Until the image has been looked at.
             "estimated": Bicubic(),
         }
@@ -232,3 +233,6 @@ def from_record(record: Mapping[str, Any]) -> tuple[Task, Method]:
 def task_name(task: Task) -> str:
     """Return the name that a task has in ``TASKS``."""
     return next(name for name, kind in TASKS.items() if isinstance(task, kind))
+
+
+__all__ = ["TASKS", "Denoise", "Guided", "Inpaint", "RemoveArtifacts", "SuperResolve", "Task"]

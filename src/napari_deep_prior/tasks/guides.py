@@ -89,14 +89,14 @@ class Guides:
             On the image's pixels; each channel of mean 0 and standard deviation 1, 0 where it has no value.
         registrations : tuple of Registration
         """
-        target = operator.guess(measured)[0].cpu().numpy()
-        known = operator.guess(weight)[0].cpu().numpy() > 0.5
+        target = operator.interpolate(measured)[0].cpu().numpy()
+        known = operator.interpolate(weight)[0].cpu().numpy() > 0.5
         target = np.where(known, target, np.nan)
         parts, registrations = [], []
         for guide in self._guides:
             values = self._part(guide, index, target.ndim - 1)
             if guide.coarse:
-                values = operator.guess(torch.from_numpy(values.astype(np.float32))[None])[0].numpy()
+                values = operator.interpolate(torch.from_numpy(values.astype(np.float32))[None])[0].numpy()
             values = np.broadcast_to(values, (len(values), *target.shape[1:]))
             _refuse_copy(values, target)
             if register:

@@ -15,8 +15,8 @@ from ..problem import Problem
 class Best:
     """The best image so far, by the pixels that judge; without such pixels the last one."""
 
-    def __init__(self, problem: Problem, judged: Tensor, image: Tensor) -> None:
-        self.problem, self.weight = problem, judged * problem.weight
+    def __init__(self, problem: Problem, evaluated: Tensor, image: Tensor) -> None:
+        self.problem, self.weight = problem, evaluated * problem.weight
         self.judges = bool((self.weight > 0).any())
         self.image, self.chosen = image, torch.tensor(1)
         self.error = self._error(image) if self.judges else None

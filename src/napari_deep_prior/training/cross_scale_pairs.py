@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..physics.kernels import Bicubic
 from ..physics.operators import Downsample
-from .trainer import TURNS, draw_below, draw_parts, turned
+from .trainer import ORIENTATIONS, draw_below, draw_crops, oriented
 
 SCALES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6)
 """Sizes of the truths in the image's own: patterns recur at other scales, and sampling differently at each."""
@@ -37,7 +37,7 @@ SMALLEST_SIDE = 4
 
 @final
 @dataclass(frozen=True)
-class Lesson:
+class TrainingPair:
     """Truths (N, C, rows, columns), what is interpolated from their measurements, and how much each pixel counts."""
 
     truth: Tensor
@@ -46,7 +46,7 @@ class Lesson:
 
 
 @final
-class Lessons:
+class TrainingPairs:
     """Pairs of all sizes, of which parts are drawn.
 
     Parameters
@@ -60,7 +60,7 @@ class Lessons:
 
     def __init__(self, operator: Downsample, turns: tuple[int, ...]) -> None:
         self.operator, self.turns = operator, turns
-        self.kept: list[list[Lesson]] = []
+        self.kept: list[list[TrainingPair]] = []
         self.often: list[float] = []
 
     def add(self, truths: Tensor, weight: Tensor, *, often: float) -> None:
@@ -69,7 +69,7 @@ class Lessons:
         ``weight`` is 0 where they are not known.
         """
         turns = first_turns(self.turns)
-        self.kept.append([self._lesson(turned(truths, turn), turned(weight, turn)) for turn in turns])
+        self.kept.append([self._lesson(oriented(truths, turn), oriented(weight, turn)) for turn in turns])
         self.often.append(often)
 
     def draw(self, *, crop: int, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -78,18 +78,18 @@ class Lessons:
         lesson = versions[draw_below(len(versions), generator)]
         plane = draw_below(len(lesson.truth), generator)
         images = tuple(image[plane : plane + 1] for image in (lesson.seen, lesson.truth, lesson.weight))
-        seen, truth, weight = draw_parts(images, crop=crop, count=count, turns=self.turns, generator=generator)
+        seen, truth, weight = draw_crops(images, crop=crop, count=count, turns=self.turns, generator=generator)
         return seen, truth, weight
 
-    def _lesson(self, truth: Tensor, weight: Tensor) -> Lesson:
+    def _lesson(self, truth: Tensor, weight: Tensor) -> TrainingPair:
         rows, columns = truth.shape[-2:]
-        seen = self.operator.guess(self.operator(truth))[..., :rows, :columns]
-        return Lesson(truth.contiguous(), seen.contiguous(), weight.clamp(min=LEAST_WEIGHT).contiguous())
+        seen = self.operator.interpolate(self.operator(truth))[..., :rows, :columns]
+        return TrainingPair(truth.contiguous(), seen.contiguous(), weight.clamp(min=LEAST_WEIGHT).contiguous())
 
 
-def of_image(planes: Tensor, weight: Tensor, operator: Downsample, turns: tuple[int, ...]) -> Lessons:
+def of_image(planes: Tensor, weight: Tensor, operator: Downsample, turns: tuple[int, ...]) -> TrainingPairs:
     """Return lessons from the planes (N, C, rows, columns) of an image, and from smaller versions of them."""
-    lessons = Lessons(operator, turns)
+    lessons = TrainingPairs(operator, turns)
     planes, weight = spread_out(planes), spread_out(weight)
     for scale in SCALES:
         if scale == 1:
@@ -99,7 +99,7 @@ def of_image(planes: Tensor, weight: Tensor, operator: Downsample, turns: tuple[
     return lessons
 
 
-def add_answer(lessons: Lessons, planes: Tensor) -> None:
+def add_answer(lessons: TrainingPairs, planes: Tensor) -> None:
     """Add what the network has made of an image, reduced to sizes between: there its errors are small."""
     planes = spread_out(planes)
     for part in BETWEEN:
@@ -119,11 +119,11 @@ def first_turns(turns: tuple[int, ...]) -> list[int]:
     probe = torch.arange(4.0).reshape(2, 2)
     found: list[Tensor] = []
     first = []
-    for turn in range(TURNS):
-        start = turned(probe, turn)
+    for turn in range(ORIENTATIONS):
+        start = oriented(probe, turn)
         if not any(torch.equal(start, known) for known in found):
             first.append(turn)
-            found += [turned(start, then) for then in turns]
+            found += [oriented(start, then) for then in turns]
     return first
 
 

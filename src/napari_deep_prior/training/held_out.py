@@ -32,7 +32,7 @@ PATIENCE_FACTOR = 0.4
 SCATTERED = 0.2
 """Share of missing pixels from which single ones are missing everywhere, and not holes here and there."""
 
-JUDGES = 0.05
+HELD_OUT_SHARE = 0.05
 """Share of the known pixels that only judge, where single pixels are missing, or none."""
 
 
@@ -98,11 +98,11 @@ class HeldOut(StoppingRule):
 
     name = "held-out error"
 
-    def __init__(self, problem: Problem, patience: int, hidden: Tensor, judged: Tensor) -> None:
+    def __init__(self, problem: Problem, patience: int, held_out: Tensor, evaluated: Tensor) -> None:
         super().__init__(problem, patience)
         self.problem = problem
-        self.weight = problem.weight * judged
-        self.learned = problem.weight * (1 - hidden)
+        self.weight = problem.weight * evaluated
+        self.learned = problem.weight * (1 - held_out)
 
     def measure(self, number: int, output: Tensor, average: Tensor) -> Tensor:
         """Return the mean misfit of the held-out pixels."""
@@ -149,9 +149,9 @@ def choose_rule(
     if name == "none":
         return FixedSteps(problem, patience)
     if name == "held-out":
-        hidden, judged = hold_out(problem, fraction, generator)
-        if int(judged.sum()) >= FEWEST_HELD_OUT:
-            return HeldOut(problem, patience, hidden, judged)
+        held_out, evaluated = hold_out(problem, fraction, generator)
+        if int(evaluated.sum()) >= FEWEST_HELD_OUT:
+            return HeldOut(problem, patience, held_out, evaluated)
     return WindowedVariance(problem, patience)
 
 
@@ -166,23 +166,25 @@ def hold_out(problem: Problem, fraction: float, generator: torch.Generator) -> t
     brightness = problem.measured.mean(dim=1, keepdim=True).cpu()
     measured = (problem.weight > 0).all(dim=1, keepdim=True).cpu()
     # One candidate in each block: its middle.
-    centres: tuple[Any, ...] = (..., *(slice(problem.grain // 2, None, problem.grain),) * 2)
+    centres: tuple[Any, ...] = (..., *(slice(problem.correlation_length // 2, None, problem.correlation_length),) * 2)
     chosen = torch.zeros_like(brightness)
     chosen[centres] = _stratified(brightness[centres], measured[centres], fraction, generator)
-    judged = chosen * measured
-    hidden = judged
-    if problem.grain > 1:
-        reach = problem.grain // 2
-        planes = judged.flatten(0, -3)[:, None]
-        hidden = functional.max_pool2d(planes, problem.grain, stride=1, padding=reach).reshape(judged.shape)
+    evaluated = chosen * measured
+    held_out = evaluated
+    if problem.correlation_length > 1:
+        reach = problem.correlation_length // 2
+        planes = evaluated.flatten(0, -3)[:, None]
+        held_out = functional.max_pool2d(planes, problem.correlation_length, stride=1, padding=reach).reshape(
+            evaluated.shape
+        )
     device = problem.measured.device
-    return hidden.to(device), judged.to(device)
+    return held_out.to(device), evaluated.to(device)
 
 
-def hide_like(known: Tensor, generator: torch.Generator) -> Tensor:
+def hold_out_like_missing(known: Tensor, generator: torch.Generator) -> Tensor:
     """Return a mask (1, C, *S), 1 on known pixels to be hidden: the holes moved to elsewhere, or scattered pixels."""
     spatial = known.shape[2:]
-    scattered = known * (torch.rand(spatial, generator=generator) < JUDGES).to(known)
+    scattered = known * (torch.rand(spatial, generator=generator) < HELD_OUT_SHARE).to(known)
     if float(1 - known.mean()) > SCATTERED:
         return scattered
     shifts = [int(torch.randint(length, (), generator=generator)) for length in spatial[-2:]]

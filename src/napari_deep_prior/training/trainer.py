@@ -28,7 +28,7 @@ LAST_RATE = 0.01
 LARGEST_GRADIENT = 1.0
 """Norm to which gradients are cut."""
 
-TURNS = 8
+ORIENTATIONS = 8
 """Ways to mirror and turn a plane by right angles."""
 
 CHUNK = 16
@@ -42,7 +42,7 @@ PREDICTING = 3
 
 
 @final
-class Student:
+class Trainer:
     """One network, and the steps that teach it."""
 
     def __init__(
@@ -92,9 +92,9 @@ class Student:
         return self.rate * min(1.0, self.step / WARMUP) * max(cosine, LAST_RATE)
 
     @torch.no_grad()
-    def predict(self, image: Tensor, turns: int = TURNS) -> Tensor:
+    def predict(self, image: Tensor, turns: int = ORIENTATIONS) -> Tensor:
         """Return a whole image (1, C, *S) improved, the mean over ``turns`` mirrored and turned versions of it."""
-        parts = [turned_back(self._improve_all(turned(image, turn)), turn) for turn in range(turns)]
+        parts = [oriented_back(self._improve_all(oriented(image, turn)), turn) for turn in range(turns)]
         return torch.stack(parts).mean(dim=0)
 
     def improve(self, image: Tensor) -> Tensor:
@@ -115,28 +115,28 @@ class Student:
         return torch.cat(parts, dim=2)
 
 
-def draw_parts(
+def draw_crops(
     images: tuple[Tensor, ...],
     *,
     crop: int,
     count: int,
-    turns: tuple[int, ...] = tuple(range(TURNS)),
+    turns: tuple[int, ...] = tuple(range(ORIENTATIONS)),
     generator: torch.Generator,
 ) -> list[Tensor]:
     """Return ``count`` random parts of each of the images (1, C, *S), the same ones of all, mirrored and turned."""
     shape = images[0].shape[2:]
-    sides = part_shape(tuple(shape), crop)
+    sides = crop_shape(tuple(shape), crop)
     parts = []
     for _ in range(count):
         starts = [draw_below(length - side + 1, generator) for length, side in zip(shape, sides, strict=True)]
         ends = [start + side for start, side in zip(starts, sides, strict=True)]
         place: tuple[Any, ...] = (..., *map(slice, starts, ends))
         turn = turns[draw_below(len(turns), generator)]
-        parts.append([turned(image[place], turn) for image in images])
+        parts.append([oriented(image[place], turn) for image in images])
     return [torch.cat(same) for same in zip(*parts, strict=True)]
 
 
-def part_shape(shape: tuple[int, ...], crop: int) -> tuple[int, ...]:
+def crop_shape(shape: tuple[int, ...], crop: int) -> tuple[int, ...]:
     """Return the spatial shape of a part: a square, so that it can be turned, in a volume a few planes of it."""
     side = min(crop, *shape[-2:])
     return (*(min(DEPTH, length) for length in shape[:-2]), side, side)
@@ -156,19 +156,19 @@ def memory(
     """Return about how many bytes training or prediction needs, whichever is more; arguments as above."""
     built = network.build(inputs=inputs, outputs=outputs, shape=shape, device=torch.device("meta"))
     dtype = working_dtype(precision, device, dimensions=2)
-    examples = torch.empty(count, inputs, *part_shape(shape, crop), device="meta", dtype=dtype)
+    examples = torch.empty(count, inputs, *crop_shape(shape, crop), device="meta", dtype=dtype)
     planes = min(CHUNK, shape[0]) if len(shape) == 3 else 1
     widest = sum(network.channels[:2]) + inputs + outputs
     predicting = PREDICTING * planes * shape[-2] * shape[-1] * widest * dtype.itemsize
     return max(training_memory(built, examples), predicting)
 
 
-def turned(image: Tensor, turn: int) -> Tensor:
+def oriented(image: Tensor, turn: int) -> Tensor:
     """Return one of the eight mirrored and turned versions of the planes of an image."""
     return torch.rot90(image.flip(-1) if turn & 4 else image, turn & 3, (-2, -1))
 
 
-def turned_back(image: Tensor, turn: int) -> Tensor:
+def oriented_back(image: Tensor, turn: int) -> Tensor:
     """Return what :func:`turned` was given."""
     straight = torch.rot90(image, -(turn & 3), (-2, -1))
     return straight.flip(-1) if turn & 4 else straight

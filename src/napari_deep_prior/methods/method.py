@@ -1,0 +1,58 @@
+"""What every method has in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, final
+
+import torch
+
+from ..problem import Problem, Step
+from ..settings import Setting, Settings
+
+LARGEST_SEED = 2**31 - 1
+
+SEED_STRIDE = 1_000_003
+"""Distance between the seeds of two pieces: a prime, so that the pieces of runs with near seeds differ, too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(Settings, ABC):
+    """Settings of a way to solve a problem. Its verb is :meth:`fit`."""
+
+    takes_guide: ClassVar[bool] = False
+    """Whether it can learn from the guide of a problem."""
+
+    @abstractmethod
+    def fit(self, problem: Problem) -> Iterator[Step]:
+        """Yield steps towards the image; the last one is the answer. To stop early, stop asking."""
+
+    @abstractmethod
+    def why_not(self, problem: Problem) -> str:
+        """Return why this method cannot solve a problem, in a clause for people; empty if it can."""
+
+    @abstractmethod
+    def memory(self, problem: Problem) -> int:
+        """Return the bytes that :meth:`fit` will need on the problem's device, estimated before the first is used."""
+
+    @final
+    def refuse(self, problem: Problem) -> None:
+        """Raise a ValueError if this method cannot solve a problem."""
+        if reason := self.why_not(problem):
+            raise ValueError(f"{reason}: choose the deep image prior")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeededMethod(Method):
+    """A method in which something is random, all of it from one seed."""
+
+    seed: Annotated[
+        int, Setting("Seed", "start of the random numbers: the same seed gives the same image", 0, LARGEST_SEED)
+    ] = 0
+
+    @final
+    def generator(self, problem: Problem) -> torch.Generator:
+        """Return the random numbers for a piece: the order of pieces, and retries, do not matter."""
+        return torch.Generator().manual_seed((self.seed + SEED_STRIDE * problem.piece) % (LARGEST_SEED + 1))
