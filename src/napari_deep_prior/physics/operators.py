@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar, cast, final
+from typing import ClassVar, TypeVar, cast, final
 
 import numpy as np
 import torch
@@ -36,6 +36,9 @@ Table = TypeVar("Table")
 class Operator(ABC):
     """A linear map from the image that is looked for to what was measured."""
 
+    is_identity: ClassVar[bool] = False
+    """Whether the image itself was measured."""
+
     @abstractmethod
     def __call__(self, image: Tensor) -> Tensor:
         """Return the noiseless measurement of an image ``(1, C, *S)``."""
@@ -53,6 +56,8 @@ class Operator(ABC):
 @dataclass(frozen=True)
 class Identity(Operator):
     """Denoising: the image itself was measured."""
+
+    is_identity = True
 
     def __call__(self, image: Tensor) -> Tensor:
         """Return the image unchanged."""
