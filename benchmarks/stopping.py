@@ -28,7 +28,7 @@ from napari_deep_prior.methods import Method
 from napari_deep_prior.physics.misfit import Misfit
 from napari_deep_prior.problem import Problem, Step
 from napari_deep_prior.runs.posing import estimate_channels, pose
-from napari_deep_prior.training.held_out import CHECK_EVERY, PATIENCE_FACTOR
+from napari_deep_prior.training.stopping import CHECK_EVERY, PATIENCE_FACTOR
 
 PRIOR = DeepImagePrior()
 
