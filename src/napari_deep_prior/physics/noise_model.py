@@ -66,6 +66,11 @@ class NoiseModel:
         """The family the noise belongs to."""
         return "Poisson-Gaussian" if self.gain > 0 else "Gaussian"
 
+    @property
+    def correlated(self) -> bool:
+        """Whether a held-out pixel can be guessed from its neighbours."""
+        return max(self.correlation, default=0.0) > WORTH_TELLING
+
     def variance(self, signal: ArrayLike) -> Floats:
         """Return the noise variance of pixels whose noise-free level is `signal`."""
         light = np.asarray(signal, np.float64) - self.offset
@@ -81,9 +86,8 @@ class NoiseModel:
             words = f"Gaussian noise, sigma = {self.read_noise:.3g}"
         else:
             words = "no noise found"
-        strongest = max(self.correlation, default=0.0)
-        if strongest > WORTH_TELLING:
-            words += f"; neighbouring pixels' noise is correlated ({strongest:.2f})"
+        if self.correlated:
+            words += f"; neighbouring pixels' noise is correlated ({max(self.correlation):.2f})"
         if not self.reliable:
             words += "; not reliable: " + ", and ".join(self.reasons)
         return words

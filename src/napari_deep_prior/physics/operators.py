@@ -19,7 +19,7 @@ import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-from .kernels import CUBIC_REACH, Floats, Kernel, SampledKernel, cubic
+from .kernels import CUBIC_REACH, Floats, Kernel, SampledKernel, cubic, kernel_image
 
 ROUNDING = 1e-6
 """Pixels by which a length may be off, because a factor such as 1.1 has no exact float."""
@@ -36,6 +36,9 @@ Table = TypeVar("Table")
 class Operator(ABC):
     """A linear map from the image that is looked for to what was measured."""
 
+    factors: tuple[float, ...]
+    """Pixels of the image in a measured one along each spatial axis; empty where the image itself was measured."""
+
     @abstractmethod
     def __call__(self, image: Tensor) -> Tensor:
         """Return the noiseless measurement of an image ``(1, C, *S)``."""
@@ -48,11 +51,21 @@ class Operator(ABC):
     def image_shape(self, measured_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the spatial shape of the image behind a measurement of spatial shape ``measured_shape``."""
 
+    @abstractmethod
+    def refuse_shape(self, image_shape: tuple[int, ...]) -> None:
+        """Raise a ValueError if it cannot act on an image of that spatial shape."""
+
+    @abstractmethod
+    def blur_image(self) -> Floats | None:
+        """Return what the blur looks like, in pixels of the image; None if there is none."""
+
 
 @final
 @dataclass(frozen=True)
 class Identity(Operator):
-    """Denoising: the image itself was measured."""
+    """The image itself was measured, as for denoising."""
+
+    factors: tuple[float, ...] = field(default=(), init=False)
 
     def __call__(self, image: Tensor) -> Tensor:
         """Return the image unchanged."""
@@ -65,6 +78,12 @@ class Identity(Operator):
     def image_shape(self, measured_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape unchanged."""
         return measured_shape
+
+    def refuse_shape(self, image_shape: tuple[int, ...]) -> None:
+        """Do nothing: any shape will do."""
+
+    def blur_image(self) -> None:
+        """Return None."""
 
 
 @final
@@ -121,7 +140,11 @@ class Downsample(Operator):
         lengths = zip(measured_shape, self.factors, strict=True)
         return tuple(math.floor(length * factor + ROUNDING) for length, factor in lengths)
 
-    def refuse_kernel(self, image_shape: tuple[int, ...]) -> None:
+    def blur_image(self) -> Floats:
+        """Return the kernel at whole pixels of the image."""
+        return kernel_image(self.kernel, self.factors)
+
+    def refuse_shape(self, image_shape: tuple[int, ...]) -> None:
         """Raise a ValueError if the kernel was given as an image that is larger than the one that it is to blur."""
         if not isinstance(self.kernel, SampledKernel):
             return

@@ -1,7 +1,8 @@
 """From an array to its restored version: restoration, output, recommendation, record, report."""
 
+from .efforts import EFFORTS, settings_for
 from .errors import OutOfMemoryError, RestorationError
-from .presets import preset
+from .record import Record
 from .restoration import Restoration, restore
 
-__all__ = ["OutOfMemoryError", "Restoration", "RestorationError", "preset", "restore"]
+__all__ = ["EFFORTS", "OutOfMemoryError", "Record", "Restoration", "RestorationError", "restore", "settings_for"]
