@@ -37,6 +37,14 @@ class Method(Settings, ABC):
     def memory(self, problem: Problem) -> int:
         """Return the bytes that :meth:`fit` will need on the problem's device, estimated before the first is used."""
 
+    @abstractmethod
+    def seconds(self, problem: Problem) -> float:
+        """Return about how long :meth:`fit` takes on a computer with two cores and AVX2, in float32.
+
+        Estimated from the number of steps and the size of the image, before anything is computed. A method that stops
+        by itself can be done sooner.
+        """
+
     @final
     def refuse(self, problem: Problem) -> None:
         """Raise a ValueError if this method cannot solve a problem."""

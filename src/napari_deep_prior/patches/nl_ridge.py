@@ -29,6 +29,13 @@ LIFT = 8.0
 CHUNK = 2048
 """Groups that are solved at a time, to bound the memory."""
 
+SECONDS_SEARCHING, SECONDS_COMBINING = 7e-9, 4.5e-8
+"""Seconds per pixel and candidate patch, and per pixel and patch of a group, on two cores with AVX2.
+
+From 512² pixels: 48 passes with 40 patches from 10 pixels around took 58 s, 12 passes with 30 patches from 12 pixels
+around 25 s in one channel and 36 s in three that share the search.
+"""
+
 SMALLEST_SIDE = PATCH + 1
 
 
@@ -73,6 +80,14 @@ def refine(
 def refine_groups(noisy: Tensor, pilot: Tensor, variance: Tensor, corners: Tensor) -> Tensor:
     """Return what :func:`refine` does, with patches that :func:`find_alike` found, be it in another plane."""
     return _combine(noisy, pilot, variance, corners, piloted=True)
+
+
+def seconds(
+    pixels: int, *, channels: int = 1, group_size: int = GROUP_SIZE, search_radius: int = SEARCH_RADIUS
+) -> float:
+    """Return about how long one pass takes on two cores with AVX2, for channels that share the search."""
+    candidates = (2 * search_radius + 1) ** 2
+    return pixels * (SECONDS_SEARCHING * candidates + SECONDS_COMBINING * channels * group_size)
 
 
 def memory(rows: int, columns: int, *, group_size: int = GROUP_SIZE, search_radius: int = SEARCH_RADIUS) -> int:
