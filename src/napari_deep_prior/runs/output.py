@@ -6,7 +6,8 @@ from typing import Any, Protocol, final
 
 import numpy as np
 
-from ..arrays.axes import Array, spatial_axes, to_dtype, to_planes
+from ..arrays.axes import Array, spatial_axes
+from ..arrays.frame import to_dtype, to_planes
 from ..arrays.pieces import Index
 from ..physics.operators import Operator
 

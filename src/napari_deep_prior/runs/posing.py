@@ -10,7 +10,8 @@ from typing import Any, final
 import numpy as np
 from torch import Tensor
 
-from ..arrays.axes import Array, Frame, channel_position, sample_count
+from ..arrays.axes import Array, channel_position, sample_count
+from ..arrays.frame import Frame
 from ..estimation.noise import estimate_noise
 from ..physics.jpeg import JpegTables, QuantisedMisfit
 from ..physics.misfit import Misfit, MisfitName, choose_misfit

@@ -12,16 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..arrays.axes import (
-    Array,
+from ..arrays.axes import Array, parse_axes, sample_count, spatial_axes
+from ..arrays.frame import (
     Frame,
     MissingPixelsError,
     NothingToRestoreError,
     canonical,
-    parse_axes,
     refuse_missing,
-    sample_count,
-    spatial_axes,
     to_dtype,
     to_planes,
 )

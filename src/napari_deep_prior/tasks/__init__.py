@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, final
 
-from ..arrays.axes import MissingPixels
+from ..arrays.frame import MissingPixels
 from ..methods import METHODS
 from ..methods.method import Method
 from ..physics.kernels import Area, Bicubic, GaussianKernel, Kernel, Lanczos2

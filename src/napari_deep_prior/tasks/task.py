@@ -6,7 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from ..arrays.axes import MissingPixels
+from ..arrays.frame import MissingPixels
 from ..physics.kernels import Kernel
 from ..physics.operators import Operator
 from ..settings import Setting, Settings
