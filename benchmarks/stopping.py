@@ -23,7 +23,8 @@ from torch import Tensor
 
 from napari_deep_prior import DeepImagePrior, Denoise, preset
 from napari_deep_prior.arrays import metrics
-from napari_deep_prior.arrays.axes import Array, canonical
+from napari_deep_prior.arrays.axes import Array
+from napari_deep_prior.arrays.frame import canonical
 from napari_deep_prior.methods import Method
 from napari_deep_prior.physics.misfit import Misfit
 from napari_deep_prior.problem import Problem, Step

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
-from napari_deep_prior.arrays.axes import canonical
+from napari_deep_prior.arrays.frame import canonical
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.methods import DeepImagePrior
 from napari_deep_prior.networks import Hourglass
@@ -22,6 +23,10 @@ from napari_deep_prior.tasks import Denoise
 
 # The problems here are so small that threads only wait for each other, the more so beside other work.
 torch.set_num_threads(1)
+
+# The same examples on every run, and no folder of those that failed; no deadline beside other work.
+settings.register_profile("same", max_examples=60, deadline=None, derandomize=True, database=None)
+settings.load_profile("same")
 
 TINY = Hourglass(channels=(8, 8), skip=(2, 2))
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import napari_deep_prior
-from napari_deep_prior.arrays.axes import Frame
+from napari_deep_prior.arrays.frame import Frame
 from napari_deep_prior.methods import METHODS, Method
 from napari_deep_prior.networks import NETWORKS
 from napari_deep_prior.networks.hourglass import initialise

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from napari_deep_prior.arrays import metrics
-from napari_deep_prior.arrays.axes import canonical
+from napari_deep_prior.arrays.frame import canonical
 from napari_deep_prior.arrays.phantom import Camera
 from napari_deep_prior.methods import DeepImagePrior
 from napari_deep_prior.methods.deep_image_prior import AVERAGING_GROWTH, GUIDE_STRENGTH, _Backtracking, _Code, _Member

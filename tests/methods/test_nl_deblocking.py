@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from skimage import data
 
-from napari_deep_prior.arrays.axes import Array, Frame, canonical
+from napari_deep_prior.arrays.axes import Array
+from napari_deep_prior.arrays.frame import Frame, canonical
 from napari_deep_prior.arrays.metrics import psnr, ssim
 from napari_deep_prior.arrays.phantom import cells
 from napari_deep_prior.methods import NLDeblocking

@@ -12,7 +12,8 @@ import torch
 from skimage import data
 from skimage.restoration import inpaint_biharmonic
 
-from napari_deep_prior.arrays.axes import Array, MissingPixelsError, NothingToRestoreError
+from napari_deep_prior.arrays.axes import Array
+from napari_deep_prior.arrays.frame import MissingPixelsError, NothingToRestoreError
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.methods import DeepImagePrior, NLRidge, PlugAndPlay
 from napari_deep_prior.physics.misfit import GaussianMisfit

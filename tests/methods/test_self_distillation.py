@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from napari_deep_prior.arrays import metrics
-from napari_deep_prior.arrays.axes import canonical
+from napari_deep_prior.arrays.frame import canonical
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.methods import NLRidge, SelfDistillation
 from napari_deep_prior.methods import self_distillation as distillation

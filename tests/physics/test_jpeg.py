@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage import data
 
-from napari_deep_prior.arrays.axes import canonical
+from napari_deep_prior.arrays.frame import canonical
 from napari_deep_prior.physics.jpeg import (
     BlockCosine,
     JpegTables,

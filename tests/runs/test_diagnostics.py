@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_deep_prior import DeepImagePrior, Denoise, Hourglass, restore
-from napari_deep_prior.arrays.axes import canonical
+from napari_deep_prior.arrays.frame import canonical
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.runs.diagnostics import in_words, residual

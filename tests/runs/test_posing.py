@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_deep_prior.arrays.axes import Frame, canonical
+from napari_deep_prior.arrays.frame import Frame, canonical
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.physics.misfit import Anscombe, Gaussian, Poisson
 from napari_deep_prior.physics.noise_model import NoiseModel

@@ -19,7 +19,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 from torch.nn import functional
 
-from ..arrays.axes import RANGE, Array
+from ..arrays.axes import Array
+from ..arrays.frame import RANGE
 from .misfit import GaussianMisfit, Misfit
 
 Table = tuple[tuple[int, ...], ...]

@@ -12,7 +12,7 @@ import numpy as np
 from napari.utils.transforms import Affine
 
 from ..arrays.axes import Array, parse_axes, stack_axes
-from ..arrays.registration import refuse_no_overlap, resample
+from ..arrays.resampling import refuse_no_overlap, resample
 from ..physics.jpeg import JpegTables, read_tables
 from ..runs.output import ArrayLike
 from ..runs.posing import Noise, estimate_channels

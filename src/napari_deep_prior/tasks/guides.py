@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..arrays.axes import Array, inner_axes, sample_count
 from ..arrays.pieces import Index
-from ..arrays.registration import Registration, registration_shift, shifted
+from ..arrays.registration import Registration, registration_shift
+from ..arrays.resampling import shifted
 from ..physics.operators import Operator
 
 SAME = 0.9999
