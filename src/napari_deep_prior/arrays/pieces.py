@@ -143,7 +143,9 @@ def _scaled(length: int, factor: float) -> int:
 
 def _refuse_tile(letter: str, axes: str, stacked: str, tile: int, halo: int, factor: float) -> None:
     if letter not in axes or letter in stacked or letter in "CS":
-        raise ValueError(f"an image with axes {axes} cannot be cut into tiles along {letter}: give Y, X, or Z of a volume")
+        raise ValueError(
+            f"an image with axes {axes} cannot be cut into tiles along {letter}: give Y, X, or Z of a volume"
+        )
     if tile < 1 or halo < 0:
         raise ValueError(f"a tile of {tile} pixels with a halo of {halo} is not possible: give at least 1 and 0")
     for name, size in (("tile", tile), ("halo", halo)):
@@ -152,4 +154,3 @@ def _refuse_tile(letter: str, axes: str, stacked: str, tile: int, halo: int, fac
                 f"a {name} of {size} pixels ends within a pixel of the result, which has {factor:g} in one: give a "
                 f"multiple of {Fraction(factor).limit_denominator(1000).denominator}"
             )
-

@@ -3,6 +3,7 @@
 from .efforts import EFFORTS, settings_for
 from .errors import OutOfMemoryError, RestorationError
 from .record import Record
-from .restoration import Restoration, restore
+from .restoration import Restoration
+from .run import restore
 
 __all__ = ["EFFORTS", "OutOfMemoryError", "Record", "Restoration", "RestorationError", "restore", "settings_for"]

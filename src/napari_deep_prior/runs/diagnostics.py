@@ -1,4 +1,4 @@
-"""What a person checks a restoration by: what was taken away, how sure the image is, and how well it explains the data."""
+"""What a person checks a restoration by: what was taken away, and how sure the image is."""
 
 from __future__ import annotations
 

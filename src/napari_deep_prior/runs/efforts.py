@@ -33,9 +33,7 @@ AUTO = "auto"
 Efforts = Mapping[str, Method]
 """The settings of a method, by effort."""
 
-_HOURGLASS = Hourglass(
-    channels=(128,) * 5, skip=(4,) * 5, normalise_joined=True, pointwise="all", padding="reflection"
-)
+_HOURGLASS = Hourglass(channels=(128,) * 5, skip=(4,) * 5, normalise_joined=True, pointwise="all", padding="reflection")
 
 _PUBLISHED = DeepImagePrior(
     steps=3000,
@@ -51,8 +49,10 @@ _PUBLISHED = DeepImagePrior(
 )
 """Ulyanov et al. 2018 (doi 10.1109/CVPR.2018.00984): the network and the numbers for denoising."""
 
-_NARROW = {"channels": (8, 16, 32, 64, 128), "skip": (0, 0, 0, 4, 4)}
+_NARROW = Hourglass(channels=(8, 16, 32, 64, 128), skip=(0, 0, 0, 4, 4))
 """Their network for JPEGs: it has hardly any fine features to show blocks with, which are the same everywhere."""
+
+_PUBLISHED_NARROW = dataclasses.replace(_HOURGLASS, channels=_NARROW.channels, skip=_NARROW.skip)
 
 PUBLISHED_FOR_HOLES: Mapping[str, DeepImagePrior] = {
     "scattered pixels": dataclasses.replace(_PUBLISHED, steps=11000, rate=0.001, jitter=0.03),
@@ -153,9 +153,12 @@ TABLE: Mapping[str, Mapping[str, Efforts]] = {
         },
         "deep-image-prior": _deep_image_prior(
             dataclasses.replace(
-                _PUBLISHED, steps=2400, code_channels=3, network=dataclasses.replace(_HOURGLASS, **_NARROW)
+                _PUBLISHED,
+                steps=2400,
+                code_channels=3,
+                network=_PUBLISHED_NARROW,
             ),
-            DeepImagePrior(steps=1200, network=Hourglass(**_NARROW)),
+            DeepImagePrior(steps=1200, network=_NARROW),
         ),
     },
 }

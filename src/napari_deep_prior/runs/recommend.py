@@ -106,6 +106,9 @@ def candidates(task: Task, wish: Wish) -> list[tuple[str, str]]:
     if not names:
         efforts = dict.fromkeys(effort for name in methods for effort in methods[name])
         raise ValueError(f"{task.command!r} has no effort {wish.effort!r}: choose one of {', '.join(efforts)}")
+    if wish.effort not in ("fast", "published"):
+        # Not those that have no more to give than in a hurry.
+        names = [name for name in names if methods[name][wish.effort] != methods[name].get("fast")]
     reasons = {name: REASONS[name] for name in names}
     if wish.effort == "published":
         reasons = dict.fromkeys(names, "as published")

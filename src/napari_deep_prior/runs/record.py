@@ -11,6 +11,8 @@ from ..methods import METHODS, Method
 from ..physics.noise_model import NoiseModel
 from ..tasks import TASKS, Task
 
+NOT_UNDERSTOOD = "there are no settings of Deep Prior that this version understands"
+
 SCHEMA = 1
 """Changes with the meaning of the fields: a record of another number is not read."""
 
@@ -108,9 +110,9 @@ class Recipe:
         ValueError
             If the record was not written by a version of this program that this one understands.
         """
+        if not isinstance(record, Mapping) or record.get("schema") != SCHEMA:
+            raise ValueError(NOT_UNDERSTOOD)
         try:
-            if record["schema"] != SCHEMA:
-                raise KeyError
             kinds = {kind.__name__: kind for kind in (*TASKS.values(), *METHODS.values())}
             task, method = (kinds[record[part]["kind"]].from_json(record[part]) for part in ("task", "method"))
             recipe = cls(
@@ -122,9 +124,9 @@ class Recipe:
                 had_kernel=record["kernel"] is not None,
             )
         except (KeyError, TypeError):
-            raise ValueError("there are no settings of Deep Prior that this version understands") from None
+            raise ValueError(NOT_UNDERSTOOD) from None
         if not (isinstance(recipe.task, Task) and isinstance(recipe.method, Method)):
-            raise ValueError("there are no settings of Deep Prior that this version understands")
+            raise ValueError(NOT_UNDERSTOOD)
         return recipe
 
 

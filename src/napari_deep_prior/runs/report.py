@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..arrays.axes import Array
-
 from ..methods.guidance import GuideComparison
 from ..physics.noise_model import NoiseModel
 
@@ -119,5 +118,3 @@ def size(count: int) -> str:
 def name_of_result(name: str, task: Task) -> str:
     """Return a name for the restored version of something called ``name``."""
     return f"{name} {task.result}"
-
-

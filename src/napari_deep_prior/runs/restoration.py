@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import Any, Self, Unpack, final
+from typing import Any, Self, final
 
 import numpy as np
+import numpy.typing as npt
 
-from ..arrays.axes import Array
 from ..arrays.frame import MissingPixelsError, NothingToRestoreError, to_dtype
 from ..problem import Step
-from ..tasks.task import Measured, Posed, Prepared, Task
+from ..tasks.task import Measured, Posed, Prepared
 from .devices import give_memory_back
 from .diagnostics import Checks
 from .errors import errors_as_sentences
-from .notes import Method, Notes, Record
+from .notes import Notes
 from .recommend import recommend
-from .setup import ArrayLike, RestoreOptions, Setup, set_up, split_options, wish_for
+from .record import Record
+from .setup import Setup
 
 
 @final
@@ -59,12 +60,7 @@ class Restoration(Iterator[Step]):
         return self.setup.factors
 
     @property
-    def method(self) -> Method:
-        """Settings of the method that restores, or is going to."""
-        return self._notes.method
-
-    @property
-    def image(self) -> Array:
+    def image(self) -> npt.NDArray[Any]:
         """The answer so far: axes and intensities of the input, of the type that was asked for.
 
         A copy while the run is under way, afterwards the result itself.
@@ -92,7 +88,7 @@ class Restoration(Iterator[Step]):
         return piece.write
 
     @property
-    def diagnostics(self) -> dict[str, Array]:
+    def diagnostics(self) -> dict[str, npt.NDArray[Any]]:
         """What the finished pieces can be checked by, if it was asked for; float32, in the axes of the input.
 
         "residual": what was taken away, in standard deviations of the noise. "uncertainty": standard deviation between
@@ -123,7 +119,7 @@ class Restoration(Iterator[Step]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def finish(self) -> Array:
+    def finish(self) -> npt.NDArray[Any]:
         """Run to the end, give the device's memory back and return the image."""
         with self:
             for _ in self:
@@ -161,7 +157,7 @@ class Restoration(Iterator[Step]):
             self._notes.solved(solver, posed)
             self._commit()
 
-    def _prepare(self, block: Array, measured: Measured) -> Prepared:
+    def _prepare(self, block: npt.NDArray[Any], measured: Measured) -> Prepared:
         """Return what all pieces share: estimated from the first one that can be restored."""
         noise = self._source.noise(block, self.task.given_noise)
         prepared = self.task.prepare(measured, noise, self.setup.inputs)
@@ -177,7 +173,7 @@ class Restoration(Iterator[Step]):
         self._output.write(piece, self._source.untouched(piece, self.setup.operator, self._output.dtype))
         self._notes.passed(number, error)
 
-    def _finished(self, measured: Measured, posed: Posed, step: Step) -> Array:
+    def _finished(self, measured: Measured, posed: Posed, step: Step) -> npt.NDArray[Any]:
         """Return what goes into the result for the image of a step."""
         values = to_dtype(posed.frame.to_image(step.image), self._output.dtype)
         if self.task.keeps_known:
@@ -193,63 +189,3 @@ class Restoration(Iterator[Step]):
         self._notes.chosen_steps.append(int(step.chosen))
         self._checks.add(measured, posed, self._prepared.noise, step)
         self._latest = None
-
-
-def restore(
-    image: ArrayLike,
-    task: Task,
-    method: str | Method = "auto",
-    *,
-    effort: str = "balanced",
-    **options: Unpack[RestoreOptions],
-) -> Restoration:
-    """Return a run that restores ``image``: iterate it, or call :meth:`Restoration.finish`.
-
-    Parameters
-    ----------
-    image : array
-        Real numbers of any intensity scale; NumPy, dask or zarr. Two or more axes of any length.
-    task : Task
-        What is to be done, for example ``Denoise()``.
-    method : str or Method
-        How: "auto", a name such as "deep-image-prior" (see ``napari_deep_prior.METHODS``), or exact settings.
-    effort : {"fast", "balanced", "best", "published"}
-        How much time is spent; not with exact settings.
-    axes : str, optional
-        One letter per axis, such as "ZYX" or "TCYX" (see :mod:`napari_deep_prior.arrays.axes`); guessed if not given.
-    volume : bool
-        Restore Z, Y and X together, instead of plane by plane.
-    mask : ndarray, optional
-        For tasks that fill: not 0 where a pixel is missing. Of the image's shape, or of its planes or volumes.
-    kernel : ndarray or Kernel, optional
-        For tasks that enlarge: the blur, an image of it in pixels of the result, of as many axes as are restored
-        together; or a kernel such as ``napari_deep_prior.files.kernels.parse_kernel`` returns.
-    guide : ndarray or sequence of ndarray, optional
-        Other images of the same place, which show where edges are; each of the image's shape, or of its volumes or
-        planes, colours last. Every piece is restored without them and with them, and the better answer is kept.
-    jpeg : JpegTables, optional
-        For tasks that undo compression: what :func:`~napari_deep_prior.files.jpeg.read_tables` reads from the file.
-    device : str
-        "auto", "cuda", "mps" or "cpu".
-    dtype : {"same", "float32"}
-        Type of the result's pixels: the input's (integers are rounded and limited to their range), or float32.
-    diagnostics : bool
-        Keep the residual and the uncertainty of every finished piece (see :attr:`Restoration.diagnostics`).
-
-    Raises
-    ------
-    ValueError
-        If the image, its axes, an input, the method or the device cannot be used.
-    OutOfMemoryError
-        If the run would not fit into the device's memory.
-
-    Examples
-    --------
-    >>> for step in (run := restore(image, Denoise())):  # doctest: +SKIP
-    ...     if step.number == 100:
-    ...         break
-    >>> run.image  # doctest: +SKIP
-    """
-    given, run_options = split_options(options)
-    wish = wish_for(method, effort, volume=run_options.volume)
-    return Restoration(set_up(image, task, wish, given, run_options))

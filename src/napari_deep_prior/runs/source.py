@@ -114,7 +114,9 @@ class Source:
 
         From some frames of a time lapse, whose neighbours show almost the same, else from a piece.
         """
-        stacked = [length for letter, length in zip(self.axes, self.shape, strict=True) if letter not in self.piece_axes]
+        stacked = [
+            length for letter, length in zip(self.axes, self.shape, strict=True) if letter not in self.piece_axes
+        ]
         if "T" not in self.axes or math.prod(stacked) <= 1:
             return estimate_channels(block, self.piece_axes, given)
         frames = middle_frames(self._array, self.axes)

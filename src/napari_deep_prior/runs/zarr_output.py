@@ -8,7 +8,6 @@ does not write chunks that hold nothing but the fill value.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, final
 
@@ -70,7 +69,7 @@ class ZarrOutput(Output):
         marker = self._markers / f"{piece.number}.json"
         unfinished = marker.with_suffix(".tmp")
         unfinished.write_text(json.dumps({"identity": self._identity}), encoding="utf-8")
-        os.replace(unfinished, marker)
+        unfinished.replace(marker)
 
     def done(self, piece: Piece) -> bool:
         """Return whether a piece was written, also by a run before."""

@@ -11,7 +11,9 @@ from .remove_artifacts import RemoveArtifacts
 from .super_resolve import SuperResolve
 from .task import Task
 
-TASKS: dict[str, type[Task]] = {kind.command: kind for kind in (Denoise, Inpaint, SuperResolve, Guided, RemoveArtifacts)}
+_KINDS: tuple[type[Task], ...] = (Denoise, Inpaint, SuperResolve, Guided, RemoveArtifacts)
+
+TASKS: dict[str, type[Task]] = {kind.command: kind for kind in _KINDS}
 
 
 def refuse_inputs(task: Task, given: Mapping[str, Any]) -> None:

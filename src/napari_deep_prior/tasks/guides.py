@@ -146,7 +146,7 @@ def _matched(guide: Array, axes: str, shape: tuple[int, ...], enlarged: tuple[in
 
 
 def _refuse_copy(values: Array, target: Array) -> None:
-    """Raise a ValueError if a guide is the image itself: held-out pixels would not be held out, and the noise would come back."""
+    """Raise a ValueError if a guide is the image itself: its held-out pixels would not be held out."""
     if any(_same(channel, own) for channel in values for own in target):
         raise ValueError("the guide is a copy of the image, noise and all: choose another image of the place")
 

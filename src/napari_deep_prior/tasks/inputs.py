@@ -90,7 +90,7 @@ def _checked_mask(mask: Array, target: Target) -> Array:
     return spread_mask(np.asarray(mask), target.shape, target.axes)
 
 
-def _checked_kernel(kernel: Array | Kernel, target: Target) -> Kernel:
+def _checked_kernel(kernel: Array | Kernel, _target: Target) -> Kernel:
     return kernel if isinstance(kernel, Kernel) else SampledKernel(np.asarray(kernel))
 
 
@@ -99,7 +99,7 @@ def _checked_guides(guide: Array | Sequence[Array], target: Target) -> Guides:
     return Guides(guides, axes=target.axes, shape=target.shape, enlarged=target.enlarged)
 
 
-def _checked_tables(tables: JpegTables, target: Target) -> JpegTables:
+def _checked_tables(tables: JpegTables, _target: Target) -> JpegTables:
     return tables
 
 
@@ -145,6 +145,4 @@ def check_inputs(given: Mapping[str, Any], target: Target) -> Inputs:
     ValueError
         If one of them does not.
     """
-    return Inputs(
-        **{name: INPUTS[name].check(value, target) for name, value in given.items() if is_given(value)}
-    )
+    return Inputs(**{name: INPUTS[name].check(value, target) for name, value in given.items() if is_given(value)})
