@@ -18,6 +18,9 @@ from ..training.held_out import SCATTERED
 DEFAULT_PRESET = "balanced"
 
 # Ulyanov et al. 2018: the denoising notebook's network and numbers.
+_PAPER_NETWORK = Hourglass(
+    channels=(128,) * 5, skip=(4,) * 5, normalise_joined=True, pointwise="all", padding="reflection"
+)
 _PAPER = DeepImagePrior(
     steps=3000,
     stop="none",
@@ -28,7 +31,7 @@ _PAPER = DeepImagePrior(
     start_at_median=False,
     code_range=0.1,
     precision="float32",
-    network=Hourglass(channels=(128,) * 5, skip=(4,) * 5, normalise_joined=True, pointwise="all", padding="reflection"),
+    network=_PAPER_NETWORK,
 )
 
 SPARSE, LARGE = 0.9, 32
@@ -39,7 +42,7 @@ _PAPER_HOLES: Mapping[str, Method] = {
         _PAPER,
         steps=6000,
         jitter=0.03,
-        network=dataclasses.replace(_PAPER.network, skip=(128,) * 5, upsampling="nearest"),
+        network=dataclasses.replace(_PAPER_NETWORK, skip=(128,) * 5, upsampling="nearest"),
     ),
     "paper-large": dataclasses.replace(
         _PAPER,
@@ -47,14 +50,14 @@ _PAPER_HOLES: Mapping[str, Method] = {
         jitter=0.0,
         code_channels=1,
         network=dataclasses.replace(
-            _PAPER.network, channels=(16, 32, 64, 128, 128, 128), skip=(0,) * 6, upsampling="nearest"
+            _PAPER_NETWORK, channels=(16, 32, 64, 128, 128, 128), skip=(0,) * 6, upsampling="nearest"
         ),
     ),
     "paper-sparse": dataclasses.replace(
         _PAPER,
         steps=1000,
         jitter=0.0,
-        network=dataclasses.replace(_PAPER.network, channels=(16, 32, 64, 128, 128), skip=(0,) * 5),
+        network=dataclasses.replace(_PAPER_NETWORK, channels=(16, 32, 64, 128, 128), skip=(0,) * 5),
     ),
 }
 """Ulyanov et al. 2018, for text and scratches, a large hole, and 98 % of the pixels missing."""
@@ -111,7 +114,7 @@ PRESETS: Mapping[str, Mapping[str, Method]] = {
             _PAPER,
             steps=2400,
             code_channels=3,
-            network=dataclasses.replace(_PAPER.network, channels=_NARROW.channels, skip=_NARROW.skip),
+            network=dataclasses.replace(_PAPER_NETWORK, channels=_NARROW.channels, skip=_NARROW.skip),
         ),
     },
 }
