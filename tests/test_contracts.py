@@ -19,7 +19,7 @@ import napari_deep_prior
 from napari_deep_prior.arrays.frame import Frame
 from napari_deep_prior.methods import METHODS, Method
 from napari_deep_prior.networks import NETWORKS
-from napari_deep_prior.networks.hourglass import initialise
+from napari_deep_prior.networks.network import initialise
 from napari_deep_prior.physics.kernels import Bicubic
 from napari_deep_prior.physics.misfit import weighted_mean
 from napari_deep_prior.physics.operators import OPERATORS, Downsample, Identity, Operator

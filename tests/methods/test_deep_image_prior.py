@@ -15,7 +15,7 @@ from napari_deep_prior.arrays.phantom import Camera
 from napari_deep_prior.methods import DeepImagePrior
 from napari_deep_prior.methods.deep_image_prior import AVERAGING_GROWTH, GUIDE_STRENGTH, _Backtracking, _Code, _Member
 from napari_deep_prior.networks import Hourglass
-from napari_deep_prior.networks.hourglass import initialise
+from napari_deep_prior.networks.network import initialise
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.problem import Problem, Step
 from napari_deep_prior.runs.restoration import restore

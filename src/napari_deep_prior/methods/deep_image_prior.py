@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal, final
 import torch
 from torch import Tensor, nn
 
-from ..networks.hourglass import SMALLEST_SIDE, Hourglass, initialise
-from ..networks.memory import training_memory
+from ..networks import NETWORKS
+from ..networks.hourglass import Hourglass
+from ..networks.network import Network, initialise, training_memory
 from ..physics.misfit import weighted_mean
 from ..problem import Problem, Step
 from ..settings import Setting
@@ -86,6 +87,7 @@ class DeepImagePrior(SeededMethod):
             "share of the steps that do without the guide: what only the image shows must not depend on it",
             0.0,
             0.9,
+            only_with="guides",
         ),
     ] = 0.15
     code_range: Annotated[
@@ -123,8 +125,8 @@ class DeepImagePrior(SeededMethod):
     precision: Annotated[
         Precision, Setting("Precision", "auto: bfloat16 inside the network where the processor has it")
     ] = "auto"
-    network: Annotated[Hourglass, Setting("Network", "the network whose structure is the prior")] = field(
-        default_factory=Hourglass
+    network: Annotated[Network, Setting("Network", "the network whose structure is the prior", groups=NETWORKS)] = (
+        field(default_factory=Hourglass)
     )
 
     def fit(self, problem: Problem) -> Iterator[Step]:
@@ -166,7 +168,7 @@ class DeepImagePrior(SeededMethod):
 
     def memory(self, problem: Problem) -> int:
         """Return about how many bytes the fit will need."""
-        canvas = _canvas(problem)
+        canvas = _canvas(self, problem)
         network = _network(self, problem, torch.device("meta"))
         dtype = working_dtype(self.precision, problem.measured.device, dimensions=len(canvas))
         code = torch.empty(1, _inputs(self, problem), *canvas, device="meta", dtype=dtype)
@@ -182,16 +184,16 @@ class DeepImagePrior(SeededMethod):
         return self.steps * self.members * training_memory(network, code) / BYTES_PER_SECOND
 
 
-def _canvas(problem: Problem) -> tuple[int, ...]:
-    """Spatial shape that the network works on: that of the image, or the least that a reflected border needs."""
+def _canvas(settings: DeepImagePrior, problem: Problem) -> tuple[int, ...]:
+    """Return the spatial shape that the network works on: that of the image, or the smallest that it can work on."""
     shape = problem.operator.image_shape(tuple(problem.measured.shape[2:]))
-    return tuple(max(length, SMALLEST_SIDE) for length in shape)
+    return tuple(max(length, settings.network.smallest_side) for length in shape)
 
 
 def _network(settings: DeepImagePrior, problem: Problem, device: torch.device) -> nn.Module:
     channels = problem.measured.shape[1]
     return settings.network.build(
-        inputs=_inputs(settings, problem), outputs=channels, shape=_canvas(problem), device=device
+        inputs=_inputs(settings, problem), outputs=channels, shape=_canvas(settings, problem), device=device
     )
 
 
@@ -245,10 +247,7 @@ class _Member:
         """
         channels = zip(problem.measured[0], weight.expand_as(problem.measured)[0] > 0, strict=True)
         medians = [values[known].median() if known.any() else values.new_tensor(0.5) for values, known in channels]
-        median = torch.stack(medians)
-        bias = self.network.get_parameter("head.bias")
-        with torch.no_grad():
-            bias.copy_(median.logit(eps=1e-3) if self.settings.network.activation == "sigmoid" else median)
+        self.settings.network.start_at(self.network, torch.stack(medians))
 
 
 class _Code:
@@ -260,7 +259,7 @@ class _Code:
         problem: Problem,
         generator: torch.Generator,
     ) -> None:
-        canvas, device = _canvas(problem), problem.measured.device
+        canvas, device = _canvas(settings, problem), problem.measured.device
         self.jitter, self.warmup = settings.jitter, settings.jitter_warmup
         self.device = device
         self.dtype = working_dtype(settings.precision, device, dimensions=len(canvas))

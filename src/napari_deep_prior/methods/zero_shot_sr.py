@@ -12,6 +12,8 @@ from typing import Annotated, Literal, final
 import torch
 from torch import Tensor
 
+from ..networks import RESIDUAL_NETWORKS
+from ..networks.network import ResidualNetwork
 from ..networks.plain import Plain
 from ..patches import nl_ridge as collaborative
 from ..patches.patch_denoising import filled, on_planes, too_small
@@ -97,7 +99,9 @@ class ZeroShotSR(SeededMethod):
     precision: Annotated[
         Precision, Setting("Precision", "auto: bfloat16 inside the network where the processor has it")
     ] = "auto"
-    network: Annotated[Plain, Setting("Network", "the network that is taught")] = field(default_factory=Plain)
+    network: Annotated[ResidualNetwork, Setting("Network", "the network that is trained", groups=RESIDUAL_NETWORKS)] = (
+        field(default_factory=Plain)
+    )
 
     def why_not(self, problem: Problem) -> str:
         """Return why this method cannot solve a problem; empty if it can."""
@@ -263,16 +267,16 @@ class _Pupil:
 
     def _improved(self, planes: Tensor) -> Tensor:
         """Return planes with what the network adds to them, in strips that overlap by all that it sees."""
-        reach = len(self.settings.network.channels) + 1
+        margin, stride = self.settings.network.margin, self.settings.network.stride
         rows, columns = planes.shape[-2:]
-        height = max(1, CHUNK // columns)
+        height = max(1, CHUNK // columns // stride) * stride
         together = max(1, CHUNK // (rows * columns))
         parts = []
         for some in planes.split(together):
             strips = []
             for first in range(0, rows, height):
-                start, last = max(first - reach, 0), min(first + height, rows)
-                strip = self.student.improve(some[..., start : min(last + reach, rows), :])
+                start, last = max(first - margin, 0), min(first + height, rows)
+                strip = self.student.improve(some[..., start : min(last + margin, rows), :])
                 strips.append(strip[..., first - start : last - start, :])
             parts.append(torch.cat(strips, dim=-2))
         return torch.cat(parts)

@@ -11,10 +11,7 @@ from typing import Any, Literal, final
 import torch
 from torch import Tensor, nn
 
-from ..networks.hourglass import initialise
-from ..networks.memory import training_memory
-from ..networks.plain import Plain
-from ..networks.unet import UNet
+from ..networks.network import ResidualNetwork, initialise, training_memory
 from ..physics.misfit import weighted_mean
 from .optimizers import Optimizer
 from .precision import Precision, working_dtype
@@ -47,7 +44,7 @@ class Trainer:
 
     def __init__(
         self,
-        network: UNet | Plain,
+        network: ResidualNetwork,
         *,
         inputs: int,
         outputs: int,
@@ -143,7 +140,7 @@ def crop_shape(shape: tuple[int, ...], crop: int) -> tuple[int, ...]:
 
 
 def memory(
-    network: UNet | Plain,
+    network: ResidualNetwork,
     *,
     inputs: int,
     outputs: int,
@@ -158,7 +155,7 @@ def memory(
     dtype = working_dtype(precision, device, dimensions=2)
     examples = torch.empty(count, inputs, *crop_shape(shape, crop), device="meta", dtype=dtype)
     planes = min(CHUNK, shape[0]) if len(shape) == 3 else 1
-    widest = sum(network.channels[:2]) + inputs + outputs
+    widest = network.widest + inputs + outputs
     predicting = PREDICTING * planes * shape[-2] * shape[-1] * widest * dtype.itemsize
     return max(training_memory(built, examples), predicting)
 
