@@ -17,10 +17,11 @@ from tqdm import tqdm
 from ..arrays import metrics
 from ..arrays.axes import Array, channel_position, sample_count
 from ..files import images as io
+from ..files.jpeg import read_tables
+from ..files.kernels import parse_kernel
 from ..methods import METHODS
 from ..methods.method import Method
-from ..physics.jpeg import read_tables
-from ..physics.kernels import Kernel, parse_kernel
+from ..physics.kernels import Kernel
 from ..runs.devices import DEVICES, describe_device, why_no_gpu
 from ..runs.errors import RestorationError
 from ..runs.presets import DEFAULT_PRESET, PRESETS, default_preset, preset

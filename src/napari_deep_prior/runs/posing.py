@@ -13,10 +13,12 @@ from torch import Tensor
 from ..arrays.axes import Array, channel_position, sample_count
 from ..arrays.frame import Frame
 from ..estimation.noise import estimate_noise
-from ..physics.jpeg import JpegTables, QuantisedMisfit
-from ..physics.misfit import Misfit, MisfitName, choose_misfit
+from ..physics.jpeg import JpegTables
+from ..physics.misfit import Misfit
+from ..physics.misfit_choice import MisfitName, choose_misfit
 from ..physics.noise_model import WORTH_TELLING, NoiseModel
 from ..physics.operators import Identity, Operator
+from ..physics.quantised_misfit import QuantisedMisfit
 from ..problem import Problem
 from ..tasks.task import Task
 

@@ -433,12 +433,12 @@ def restore(
         For tasks that fill: not 0 where a pixel is missing. Of the image's shape, or of its planes or volumes.
     kernel : ndarray or Kernel, optional
         For tasks that enlarge: the blur, an image of it in pixels of the result, of as many axes as are restored
-        together; or a kernel such as ``napari_deep_prior.physics.kernels.parse_kernel`` returns.
+        together; or a kernel such as ``napari_deep_prior.files.kernels.parse_kernel`` returns.
     guide : ndarray or sequence of ndarray, optional
         Other images of the same place, which show where edges are; each of the image's shape, or of its volumes or
         planes, colours last. Every slice is restored without them and with them, and the better answer is kept.
     jpeg : JpegTables, optional
-        For tasks that undo compression: what :func:`~napari_deep_prior.physics.jpeg.read_tables` reads from the file.
+        For tasks that undo compression: what :func:`~napari_deep_prior.files.jpeg.read_tables` reads from the file.
     device : str
         "auto", "cuda", "mps" or "cpu".
     dtype : {"same", "float32"}
