@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 def misfit_of(
     measured: np.ndarray, tables: JpegTables, centre_weight: float = 0.0, unit: str = "steps"
 ) -> tuple[QuantisedMisfit, torch.Tensor, Callable[[np.ndarray], torch.Tensor]]:
-    """Return the misfit to a decoded image, the image as a tensor, and a function that makes another image such a tensor."""
+    """Return the misfit to a decoded image, the image as a tensor, and the conversion of other images to tensors."""
     tensor, _, frame = canonical(measured, "YXS"[: measured.ndim], device=CPU)
     factor, shift = (part.reshape(-1, 1, 1) for part in frame.units)
 

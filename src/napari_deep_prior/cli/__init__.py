@@ -69,7 +69,7 @@ def _run(options: argparse.Namespace) -> int:
         picture = dataclasses.replace(picture, spacing=spacing, units=dict.fromkeys(spacing, "µm"))
     with _restoration(picture, options) as run:
         dtype = np.dtype(np.float32) if options.dtype == "float32" else picture.pixels.dtype
-        io.refuse_picture(options.output, axes=run.axes, shape=run.shape, dtype=dtype)
+        io.refuse_image(options.output, axes=run.axes, shape=run.shape, dtype=dtype)
         if options.residual and run.factors:
             raise ValueError("an enlarged image has no residual to write, its pixels are others: leave out --residual")
         reference = _reference(options.reference, run.shape)
