@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from skimage import data
 
 from napari_deep_prior import NLDeblocking, RemoveArtifacts, restore
-from napari_deep_prior.physics.jpeg import read_tables
+from napari_deep_prior.files.jpeg import read_tables
 from napari_deep_prior.plugin.layers import tables_of
 from napari_deep_prior.runs.presets import PRESETS
 

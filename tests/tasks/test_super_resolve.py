@@ -21,7 +21,7 @@ from napari_deep_prior.arrays.metrics import psnr
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.cli import DONE, FAILED, main
 from napari_deep_prior.files import images as io
-from napari_deep_prior.physics.kernels import parse_kernel
+from napari_deep_prior.files.kernels import parse_kernel
 from napari_deep_prior.runs.errors import OutOfMemoryError
 from napari_deep_prior.runs.presets import PRESETS, default_preset
 from napari_deep_prior.runs.restoration import Restoration, name_of_result

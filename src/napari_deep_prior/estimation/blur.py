@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.optimize import minimize
 
-from ..physics.kernels import Bicubic, Floats, Kernel, turned_gaussian
+from ..physics.gaussian_psf import rotated_gaussian
+from ..physics.kernels import Bicubic, Floats, Kernel
 from . import spectrum
 
 Indices = NDArray[np.intp]
@@ -251,7 +252,7 @@ def _judged(found: tuple[Floats, Floats], factors: tuple[float, float]) -> BlurE
         f"the blur is about {sigma[0]:.1f} pixels of the enlarged image wide (standard deviation) at {angle:.0f} "
         f"degrees from the row axis, and {sigma[1]:.1f} across"
     )
-    return BlurEstimate(turned_gaussian(sigma, angle), sigma, angle, True, sentence)
+    return BlurEstimate(rotated_gaussian(sigma, angle), sigma, angle, True, sentence)
 
 
 def _undone(covariance: Floats, factors: tuple[float, float]) -> tuple[tuple[float, float], float]:

@@ -13,7 +13,8 @@ from napari.utils.transforms import Affine
 
 from ..arrays.axes import Array, parse_axes, stack_axes
 from ..arrays.resampling import refuse_no_overlap, resample
-from ..physics.jpeg import JpegTables, read_tables
+from ..files.jpeg import read_tables
+from ..physics.jpeg import JpegTables
 from ..runs.output import ArrayLike
 from ..runs.posing import Noise, estimate_channels
 from ..tasks import SuperResolve, isotropic
