@@ -180,7 +180,7 @@ class DeepImagePrior(SeededMethod):
     def seconds(self, problem: Problem) -> float:
         """Return about how long all steps take on two cores with AVX2."""
         network = _network(self, problem, torch.device("meta"))
-        code = torch.empty(1, _inputs(self, problem), *_canvas(problem), device="meta")
+        code = torch.empty(1, _inputs(self, problem), *_canvas(self, problem), device="meta")
         return self.steps * self.members * training_memory(network, code) / BYTES_PER_SECOND
 
 

@@ -7,11 +7,12 @@ from typing import Annotated, final
 
 from ..arrays.axes import Array
 from ..estimation.jpeg_tables import estimate_tables
-from ..physics.jpeg import JpegTables, QuantisedMisfit, tables_of_quality
+from ..physics.jpeg import JpegTables, tables_of_quality
 from ..physics.kernels import Kernel
-from ..physics.misfit import choose_misfit
+from ..physics.misfit_choice import choose_misfit
 from ..physics.noise_model import NoiseModel
 from ..physics.operators import Identity
+from ..physics.quantised_misfit import QuantisedMisfit
 from ..settings import Setting
 from .inputs import Inputs
 from .task import Measured, Posed, Prepared, Task, grey_levels, problem_of

@@ -18,7 +18,8 @@ from ..arrays.frame import Frame, MissingPixels
 from ..arrays.pieces import Piece
 from ..estimation.channels import GivenNoise, correlation_length
 from ..physics.kernels import Kernel
-from ..physics.misfit import Misfit, MisfitName, choose_misfit
+from ..physics.misfit import Misfit
+from ..physics.misfit_choice import MisfitName, choose_misfit
 from ..physics.noise_model import NoiseModel
 from ..physics.operators import Operator
 from ..problem import Problem
