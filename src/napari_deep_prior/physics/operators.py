@@ -39,6 +39,12 @@ class Operator(ABC):
     factors: tuple[float, ...]
     """Pixels of the image in a measured one along each spatial axis; empty where the image itself was measured."""
 
+    @property
+    @final
+    def is_identity(self) -> bool:
+        """Whether the image itself was measured."""
+        return not self.factors
+
     @abstractmethod
     def __call__(self, image: Tensor) -> Tensor:
         """Return the noiseless measurement of an image ``(1, C, *S)``."""
