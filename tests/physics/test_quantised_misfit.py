@@ -37,7 +37,8 @@ def rounding_excess(table: Table, unit: str) -> float:
     """Return an upper bound of the mean squared excess that rounding to grey levels causes.
 
     A position in an interval is at most evenly distributed at its ends; moved by a normal error of s steps it is
-    outside by E|e|³ / 3 = 0.53 s³ in the mean square. Pixels that are rounded alike add up in the mean of a block.
+    outside by E|e|³ / 3 = 0.53 s³ in the mean square. The errors of pixels that are rounded in the same
+    direction add up in the mean of a block.
     """
     error = np.full((8, 8), ROUNDING)
     error[0, 0] *= 8

@@ -16,7 +16,7 @@ from ..estimation.noise import estimate_noise
 from ..physics.jpeg import JpegTables
 from ..physics.misfit import Misfit
 from ..physics.misfit_choice import MisfitName, choose_misfit
-from ..physics.noise_model import WORTH_TELLING, NoiseModel
+from ..physics.noise_model import CORRELATED, NoiseModel
 from ..physics.operators import Identity, Operator
 from ..physics.quantised_misfit import QuantisedMisfit
 from ..problem import Problem
@@ -96,7 +96,7 @@ def pose(
     else:
         name, misfit = "quantised", QuantisedMisfit(jpeg, frame.units, measured)
     strongest = max((max(model.correlation) for model in noise), default=0.0)
-    correlation_length = 1 if strongest <= WORTH_TELLING else 3 if strongest <= STRONGLY_CORRELATED else 5
+    correlation_length = 1 if strongest <= CORRELATED else 3 if strongest <= STRONGLY_CORRELATED else 5
     problem = Problem(
         measured=measured,
         weight=weight,
