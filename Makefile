@@ -1,5 +1,5 @@
 # `make demo`  denoise the sample in the real viewer; pictures and image in demo/
-# `make test`  style, types, manifest, tests
+# `make test`  style, types, imports, manifest, tests
 # `make bench` our presets beside other denoisers (long), `make bench-quick` in a few minutes
 # Each does its own set-up, in .venv; nothing outside of this folder is changed but missing apt packages (as root).
 
@@ -7,6 +7,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # A person with a display sees the window of the demo; tests always get a screen of their own where there is Xvfb.
 VIRTUAL := $(shell command -v xvfb-run >/dev/null 2>&1 || [ "$$(uname -s)" = Linux ] && echo 'xvfb-run --auto-servernum --server-args="-screen 0 1600x1000x24"')
+# PYTEST_OPTIONS= runs the tests in one process; "PYTEST_OPTIONS=-k masks" runs some of them.
+PYTEST_OPTIONS ?= --numprocesses=auto --maxprocesses=4 --dist=worksteal
 DEMO_SCREEN := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,$(VIRTUAL))
 
 .PHONY: install demo test lint bench bench-quick clean
@@ -19,7 +21,7 @@ install: .venv/.installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]' --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,cluster,zarr]' --group dev
 	touch $@
 
 demo: install
@@ -29,10 +31,11 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/npe2 validate napari-deep-prior
 
 test: lint
-	$(VIRTUAL) $(BIN)/python -m pytest
+	$(VIRTUAL) $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 # BM3D's licence forbids more than this: the package never depends on it.
 bench: install

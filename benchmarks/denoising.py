@@ -21,15 +21,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
+from napari_deep_prior.runs.posing import estimate_channels
 
 from napari_deep_prior import Denoise, preset, restore
 from napari_deep_prior.arrays import metrics
 from napari_deep_prior.arrays.axes import Array
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.files import images as io
-from napari_deep_prior.physics.anscombe import anscombe, inverse_anscombe
 from napari_deep_prior.physics.noise_model import NoiseModel
-from napari_deep_prior.runs.posing import estimate_channels
+from napari_deep_prior.physics.photon_misfits import AnscombeMisfit
 
 RESULTS = Path(__file__).parent / "results"
 DEFAULT_DATA = Path(__file__).parents[2] / "shared" / "data" / "dev"
@@ -124,8 +125,10 @@ def _classical(channel: Array, name: str, *, stabilised: bool) -> Array:
     if not stabilised:
         return _denoiser(name, None)(channel)
     (model,) = estimate_channels(channel, "YX", Denoise())
-    values = anscombe(channel, model)
-    return inverse_anscombe(_denoiser(name, model)(values), model)
+    grey = torch.from_numpy(channel)[None, None]
+    misfit = AnscombeMisfit([model], (np.ones(1), np.zeros(1)), grey)
+    denoised = _denoiser(name, model)(misfit.stabilise(grey)[0, 0].numpy())
+    return misfit.unstabilise(torch.from_numpy(denoised)[None, None])[0, 0].numpy()
 
 
 def _denoiser(name: str, model: NoiseModel | None) -> Callable[[Array], Array]:

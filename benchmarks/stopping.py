@@ -19,15 +19,16 @@ from typing import NamedTuple, final
 import numpy as np
 import torch
 from denoising import DEFAULT_DATA, _load, _matched, _pairs
+from napari_deep_prior.runs.posing import estimate_channels, pose
 from torch import Tensor
 
 from napari_deep_prior import DeepImagePrior, Denoise, preset
 from napari_deep_prior.arrays import metrics
-from napari_deep_prior.arrays.axes import Array, canonical
+from napari_deep_prior.arrays.axes import Array
+from napari_deep_prior.arrays.frame import canonical
 from napari_deep_prior.methods import Method
 from napari_deep_prior.physics.misfit import Misfit
 from napari_deep_prior.problem import Problem, Step
-from napari_deep_prior.runs.posing import estimate_channels, pose
 from napari_deep_prior.training.stopping import CHECK_EVERY, PATIENCE_FACTOR
 
 PRIOR = DeepImagePrior()

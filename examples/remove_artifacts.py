@@ -11,7 +11,7 @@ from skimage.data import astronaut
 
 from napari_deep_prior import RemoveArtifacts, restore
 from napari_deep_prior.arrays import metrics
-from napari_deep_prior.physics.jpeg import read_tables
+from napari_deep_prior.files.jpeg import read_tables
 
 truth = astronaut()[:192, 128:320]
 with TemporaryDirectory() as folder:

@@ -1,33 +1,29 @@
-"""What holds for every operator, network, task, method and preset, and for the modules among themselves."""
+"""What holds for every operator, network, task, method and preset."""
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import json
-import math
 import subprocess
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from napari_deep_prior.runs.presets import DEFAULT_PRESET, PRESETS, preset
 
 import napari_deep_prior
 from napari_deep_prior.methods import METHODS, Method
 from napari_deep_prior.networks import NETWORKS
-from napari_deep_prior.networks.hourglass import initialise
+from napari_deep_prior.networks.network import initialise
 from napari_deep_prior.physics.kernels import Bicubic
 from napari_deep_prior.physics.misfit import weighted_mean
 from napari_deep_prior.physics.operators import OPERATORS, Downsample, Identity, Operator
-from napari_deep_prior.runs.presets import DEFAULT_PRESET, PRESETS, preset
 from napari_deep_prior.runs.restoration import restore
 from napari_deep_prior.settings import Settings, fields, flat_fields, replace_flat
 from napari_deep_prior.tasks import TASKS, from_record, task_name
 
-PACKAGE = Path(napari_deep_prior.__file__).parent
 SHAPES = [(1, 2), (2, 1), (3, 3), (5, 8), (17, 13), (1, 1, 3), (2, 5, 7), (3, 8, 5)]
 EXAMPLES: dict[str, Callable[[tuple[int, ...]], Operator]] = {
     "identity": lambda _shape: Identity(),
@@ -230,78 +226,7 @@ def test_names_of_settings_are_unique_across_task_method_and_network(task: str, 
     assert len(names) == len(set(names))
 
 
-# Modules
-
-LEVELS = (
-    {
-        "settings",
-        "axes",
-        "noise",
-        "kernels",
-        "devices",
-        "metrics",
-        "io",
-        "phantom",
-        "collaborative",
-        "alignment",
-    },
-    {"networks", "misfit", "stacks", "failures", "operators", "masks", "spectrum"},
-    {"problem", "jpeg", "canvas", "guides", "resolution", "blur_estimation"},
-    {"inputs", "jpeg_traces"},
-    {"methods", "posing", "diagnostics"},
-    {"tasks"},
-    {"presets", "traces"},
-    {"restoration"},
-    {"cli"},
-    {"__main__"},
-)
-"""Folders and files of the core: each may import only from lower levels. New ones find their place here."""
-
-LEAVES = {"metrics", "io", "phantom"}
-"""Leaves that need to know what an array with axes is."""
-
-
-def imports(module: Path) -> Iterator[str]:
-    """Yield the first part of every name of this package that a module imports when it runs."""
-    inside = module.relative_to(PACKAGE).parent.parts
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            path = (*inside[: len(inside) - node.level + 1],) if node.level else ()
-            full = [*path, *(node.module or "").split(".")] if node.module else list(path)
-            if not node.level:
-                if full[0] != "napari_deep_prior":
-                    continue
-                full = full[1:]
-            yield from [full[0]] if full else [alias.name for alias in node.names]
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                head, *rest = alias.name.split(".")
-                if head == "napari_deep_prior" and rest:
-                    yield rest[0]
-
-
-CORE = [
-    path
-    for path in sorted(PACKAGE.rglob("*.py"))
-    if "plugin" not in path.relative_to(PACKAGE).parts and path != PACKAGE / "__init__.py"
-]
-
-
-@pytest.mark.parametrize("module", CORE, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_modules_import_only_from_below(module: Path) -> None:
-    levels = {name: number for number, level in enumerate(LEVELS) for name in level}
-    own = module.relative_to(PACKAGE).with_suffix("").parts[0]
-    assert own in levels, f"{own} is new: give it a place in LEVELS"
-    for name in imports(module):
-        allowed = levels.get(name, math.inf) < levels[own] or name == own or (own in LEAVES and name == "axes")
-        assert allowed, f"{own} may not import {name}"
-
-
-def test_the_parser_of_imports_finds_them() -> None:
-    assert {"axes", "stacks", "tasks", "problem"} <= set(imports(PACKAGE / "restoration.py"))
-    assert {"networks", "misfit"} <= set(imports(PACKAGE / "methods" / "deep_image_prior.py"))
-    assert {"io", "metrics"} <= set(imports(PACKAGE / "cli.py"))
-
+# The package
 
 VIEWERS = ("napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "magicgui", "superqt", "pyqtgraph", "vispy")
 

@@ -1,19 +1,23 @@
-"""The package as it is installed, and the manifest by which napari finds it."""
+"""The package as it is installed, what it needs, and the manifest by which napari finds it."""
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from napari_deep_prior.tasks import TASKS
 
@@ -158,7 +162,154 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     files = (path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     assert names == {path.relative_to(PACKAGE.parent).as_posix() for path in files}
     assert "napari_deep_prior/py.typed" in names
-    # A cluster installs the core, the viewer brings its own Qt.
+    # A cluster installs the core.
     plain = [line for line in required.splitlines() if line.startswith("requires-dist") and "extra ==" not in line]
     assert plain
-    assert not any(binding in line for line in plain for binding in ("pyqt5", "pyqt6", "pyside", "napari["))
+    assert not any(name in line for line in plain for name in ("pyqt", "pyside", "qtpy", "napari", "magicgui"))
+
+
+# What the package needs
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "dask_jobqueue": "dask-jobqueue"}
+"""Distributions that are not called as the module that they bring."""
+
+
+def declared(*extras: str) -> set[str]:
+    """Return the distributions that these extras need, or the core if none is given."""
+    lists = [PROJECT["optional-dependencies"][extra] for extra in extras] if extras else [PROJECT["dependencies"]]
+    return {re.match(r"[\w.-]+", requirement)[0].lower() for requirements in lists for requirement in requirements}
+
+
+def executed(statements: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements that run when a module is imported."""
+    for statement in statements:
+        yield statement
+        if isinstance(statement, ast.FunctionDef) or (
+            isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.dump(statement.test)
+        ):
+            continue
+        for part in ast.iter_child_nodes(statement):
+            inner = getattr(part, "body", [])
+            yield from executed([part] if isinstance(part, ast.stmt) else inner if isinstance(inner, list) else [])
+
+
+def imported(nodes: Iterable[ast.AST]) -> set[str]:
+    """Return the distributions that these nodes import, without those of the standard library."""
+    modules = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            modules |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            modules.add(node.module.split(".")[0])
+    return {DISTRIBUTIONS.get(name, name).lower() for name in modules - set(sys.stdlib_module_names)}
+
+
+def sources(*, plugin: bool) -> dict[str, ast.Module]:
+    paths = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
+    return {
+        name: ast.parse(path.read_text(encoding="utf-8"))
+        for name, path in paths.items()
+        if name.startswith("plugin/") == plugin
+    }
+
+
+@pytest.mark.parametrize("plugin", [False, True], ids=["core", "plugin"])
+def test_every_import_is_of_a_declared_dependency(plugin: bool) -> None:
+    always = declared() | (declared("napari") if plugin else set())
+    missing = {}
+    for name, tree in sources(plugin=plugin).items():
+        missing[name] = imported(executed(tree.body)) - always
+        missing[name] |= imported(ast.walk(tree)) - always - declared("cluster", "zarr")
+    assert not {name: found for name, found in missing.items() if found}
+
+
+def test_every_dependency_is_imported_somewhere() -> None:
+    core = set().union(*(imported(ast.walk(tree)) for tree in sources(plugin=False).values()))
+    assert declared() - core == {"imagecodecs"}
+    plugin = set().union(*(imported(ast.walk(tree)) for tree in sources(plugin=True).values()))
+    assert declared("napari") <= plugin
+
+
+def test_what_a_module_imports_is_found() -> None:
+    text = """
+import os, PIL.Image
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    import napari
+try:
+    from scipy.ndimage import label
+except ImportError:
+    from . import settings
+class Method:
+    import numpy.fft
+    def fit(self):
+        from zarr import open_array
+"""
+    tree = ast.parse(text)
+    assert imported(executed(tree.body)) == {"pillow", "scipy", "numpy"}
+    assert imported(ast.walk(tree)) == {"pillow", "scipy", "numpy", "napari", "zarr"}
+
+
+BLOCK = """
+import importlib, sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in absent:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+absent = set(sys.argv[1].split(","))
+sys.meta_path.insert(0, Absent())
+for name in sys.argv[2:]:
+    importlib.import_module(name)
+from napari_deep_prior import __all__
+from napari_deep_prior.__main__ import main
+sys.argv[1:] = ["denoise", "--help"]
+main()
+"""
+
+
+def test_the_core_works_where_only_the_core_is_installed(run_python: Run) -> None:
+    absent = [
+        "napari",
+        "qtpy",
+        "PyQt5",
+        "PyQt6",
+        "PySide6",
+        "magicgui",
+        "psygnal",
+        "superqt",
+        "pyqtgraph",
+        "vispy",
+        "dask",
+        "distributed",
+        "zarr",
+    ]
+    modules = [
+        ".".join(("napari_deep_prior", *Path(name).with_suffix("").parts)).removesuffix(".__init__")
+        for name in sources(plugin=False)
+        if name != "__main__.py"
+    ]
+    done = run_python("-c", BLOCK, ",".join(absent), *modules)
+    assert done.returncode == 0, done.stderr
+    assert "usage: deep-prior denoise" in done.stdout
+
+
+# What others see of the project
+
+
+def test_pictures_of_the_readme_are_seen_outside_of_the_repository() -> None:
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]*)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert pictures
+    for address in pictures:
+        repository, _, path = address.partition("/main/")
+        assert repository == PROJECT["urls"]["Homepage"].replace("github.com", "raw.githubusercontent.com")
+        assert (ROOT / path).is_file()
+
+
+def test_hosted_ci_tests_every_python_that_is_promised() -> None:
+    promised = {name.rpartition(" ")[2] for name in PROJECT["classifiers"] if re.search(r"Python :: 3\.\d+$", name)}
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
+    tested = workflow["jobs"]["test"]["strategy"]["matrix"]["include"]
+    assert {entry["python"] for entry in tested} == promised
+    assert {entry["system"].partition("-")[0] for entry in tested} == {"ubuntu", "windows", "macos"}
+    assert min(promised, key=lambda name: int(name.partition(".")[2])) == PROJECT["requires-python"].removeprefix(">=")

@@ -4,7 +4,10 @@ A setting is a dataclass field annotated with :class:`Setting`::
 
     steps: Annotated[int, Setting("Steps", "the most iterations", low=1)] = 1000
 
-The annotation is the only place where its label, its help and its limits are written.
+The annotation is the only place where its label, its help and its limits are written. A setting that is itself a
+group of settings names the classes of which one can be chosen::
+
+    network: Annotated[Network, Setting("Network", "the prior", groups=NETWORKS)] = field(default_factory=Hourglass)
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ import dataclasses
 import math
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Self, TypeVar
 
@@ -22,22 +26,38 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Setting:
-    """What a person is told about a field, and the values it may take (both limits included)."""
+    """Label and help of a field, and the values that it may take.
+
+    Attributes
+    ----------
+    label, help : str
+        Name and explanation in the form and on the command line.
+    low, high : float
+        Smallest and largest value, both allowed; of a tuple, those of each number.
+    advanced : bool
+        Whether it is shown among the advanced settings only.
+    only_with : str
+        Name of an input of the task, such as "guides": without it the setting has no effect and is not shown.
+    groups : mapping of str to type
+        Classes by name, of which one can be chosen, for a setting that is itself a group of settings.
+    """
 
     label: str
     help: str
     low: float = -math.inf
     high: float = math.inf
     advanced: bool = True
+    only_with: str = ""
+    groups: Mapping[str, type[Settings]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Field:
-    """One setting of a settings class, its annotation resolved.
+    """One setting of a settings class, with its annotation resolved.
 
-    ``kind`` is ``int``, ``float``, ``bool``, ``str`` (then ``choices`` lists the values), ``tuple``
-    (of integers) or ``Settings`` (a nested group, of one of the classes ``groups``). An ``optional`` one may be
-    None: left to the program.
+    ``kind`` is ``int``, ``float``, ``bool``, ``str`` (``choices`` lists the values if only some are allowed), ``tuple``
+    (of integers) or ``Settings`` (a nested group, of one of the classes in ``groups``). An ``optional`` one may be
+    None: then the program chooses the value.
     """
 
     name: str
@@ -46,7 +66,11 @@ class Field:
     about: Setting
     choices: tuple[str, ...] = ()
     optional: bool = False
-    groups: tuple[type[Settings], ...] = ()
+
+    @property
+    def groups(self) -> Mapping[str, type[Settings]]:
+        """Classes by name, of which a nested group can be one."""
+        return self.about.groups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +78,14 @@ class Settings:
     """Frozen, keyword-only settings that check themselves and round-trip JSON."""
 
     def __post_init__(self) -> None:
-        for field in fields(type(self)):
-            value = _python_number(getattr(self, field.name))
-            _check(field, value)
-            object.__setattr__(self, field.name, value)
+        for each in fields(type(self)):
+            value = _python_number(getattr(self, each.name))
+            _check(each, value)
+            object.__setattr__(self, each.name, value)
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON types; ``kind`` names the class."""
-        values = {field.name: getattr(self, field.name) for field in fields(type(self))}
+        values = {each.name: getattr(self, each.name) for each in fields(type(self))}
         return {"kind": type(self).__name__} | {
             name: value.to_json() if isinstance(value, Settings) else _plain(value) for name, value in values.items()
         }
@@ -76,14 +100,14 @@ class Settings:
             If the record is of another class, or has a field or a value that this version does not know.
         """
         if not isinstance(record, Mapping):
-            # Records come from files: whatever is wrong with one is a wrong value.
+            # Records come from files, so that even a wrong type is a wrong value.
             raise ValueError(f"the settings of {cls.__name__!r} are {record!r}; names with their values are needed")
         if record.get("kind") != cls.__name__:
             raise ValueError(f"these settings are of {record.get('kind')!r}; {cls.__name__!r} is needed")
-        known = {field.name: field for field in fields(cls)}
+        known = {each.name: each for each in fields(cls)}
         values = {name: value for name, value in record.items() if name != "kind"}
-        if strangers := sorted(set(values) - set(known)):
-            raise ValueError(f"{cls.__name__} of this version has no setting {', '.join(strangers)}")
+        if unknown := sorted(set(values) - set(known)):
+            raise ValueError(f"{cls.__name__} of this version has no setting {', '.join(unknown)}")
         return cls(**{name: _revive(known[name], value) for name, value in values.items()})
 
 
@@ -92,30 +116,59 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 
 def fields(cls: type[Settings]) -> tuple[Field, ...]:
     """Return the settings of a class in the order of their definition."""
+    # mypy takes the hash of the instances for that of the class.
+    return _fields(cls)  # type: ignore[arg-type]
+
+
+@cache
+def _fields(cls: type[Settings]) -> tuple[Field, ...]:
     hints = typing.get_type_hints(cls, include_extras=True)
-    return tuple(_field(field, hints[field.name]) for field in dataclasses.fields(cls))
+    return tuple(_field(each, hints[each.name]) for each in dataclasses.fields(cls))
 
 
 def flat_fields(settings: Settings) -> Iterator[Field]:
-    """Yield every setting of ``settings`` and of the groups nested in it; names are unique across them."""
-    for field in fields(type(settings)):
-        value = getattr(settings, field.name)
+    """Yield every setting of ``settings`` and of the groups nested in it, with its value as the default.
+
+    Names are unique across them.
+    """
+    for each in fields(type(settings)):
+        value = getattr(settings, each.name)
         if isinstance(value, Settings):
             yield from flat_fields(value)
         else:
-            yield dataclasses.replace(field, default=value)
+            yield dataclasses.replace(each, default=value)
 
 
 def replace_flat(settings: AnySettings, values: Mapping[str, Any]) -> AnySettings:
     """Return ``settings`` with the named values changed, wherever they are nested."""
     changes: dict[str, Any] = {}
-    for field in fields(type(settings)):
-        value = getattr(settings, field.name)
+    for each in fields(type(settings)):
+        value = getattr(settings, each.name)
         if isinstance(value, Settings):
-            changes[field.name] = replace_flat(value, values)
-        elif field.name in values:
-            changes[field.name] = values[field.name]
+            changes[each.name] = replace_flat(value, values)
+        elif each.name in values:
+            changes[each.name] = values[each.name]
     return dataclasses.replace(settings, **changes)
+
+
+def choose_group(settings: AnySettings, name: str, choice: str) -> AnySettings:
+    """Return ``settings`` with the group ``name`` of the class that its table lists as ``choice``.
+
+    The group has the defaults of that class; a group that is of the class already is kept.
+
+    Raises
+    ------
+    ValueError
+        If there is no such group, or its table has no such class.
+    """
+    groups = next((each.groups for each in fields(type(settings)) if each.name == name), {})
+    if choice not in groups:
+        allowed = (
+            f"one of {', '.join(groups)} is needed" if groups else f"{type(settings).__name__} has no choice of it"
+        )
+        raise ValueError(f"{name} is {choice!r}; {allowed}")
+    chosen = groups[choice]
+    return settings if type(getattr(settings, name)) is chosen else dataclasses.replace(settings, **{name: chosen()})
 
 
 def parse_numbers(text: str) -> tuple[int, ...]:
@@ -126,52 +179,59 @@ def parse_numbers(text: str) -> tuple[int, ...]:
         raise ValueError(f"{text!r} is not a list of whole numbers: write, for example, 16, 32, 64") from None
 
 
-def _field(field: dataclasses.Field[Any], hint: Any) -> Field:
+def _field(defined: dataclasses.Field[Any], hint: Any) -> Field:
     annotation, about = typing.get_args(hint)
-    default = field.default_factory() if callable(field.default_factory) else field.default
+    name = defined.name
+    default = defined.default_factory() if callable(defined.default_factory) else defined.default
     origin = typing.get_origin(annotation)
     if origin is Literal:
-        return Field(field.name, str, default, about, typing.get_args(annotation))
+        return Field(name, str, default, about, typing.get_args(annotation))
     if origin is UnionType and NoneType in typing.get_args(annotation):
         kind = next(part for part in typing.get_args(annotation) if part is not NoneType)
-        return Field(field.name, kind, default, about, optional=True)
-    if origin is UnionType or (isinstance(annotation, type) and issubclass(annotation, Settings)):
-        groups = typing.get_args(annotation) or (annotation,)
-        return Field(field.name, Settings, default, about, groups=groups)
-    return Field(field.name, origin or annotation, default, about)
+        return Field(name, kind, default, about, optional=True)
+    if about.groups:
+        return Field(name, Settings, default, about)
+    return Field(name, origin or annotation, default, about)
 
 
-def _check(field: Field, value: Any) -> None:
-    name = field.name
-    if value is None and field.optional:
+def _check(entry: Field, value: Any) -> None:
+    if value is None and entry.optional:
         return
-    if field.choices and value not in field.choices:
-        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, field.choices))}")
-    numbers = value if isinstance(value, tuple) else (value,)
-    if field.kind in (int, tuple):
-        right = all(isinstance(number, int) and not isinstance(number, bool) for number in numbers)
-    elif field.kind is float:
-        right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    else:
-        right = isinstance(value, field.groups or field.kind)
-    if not right or (field.kind is tuple) != isinstance(value, tuple):
-        kinds = " or ".join(kind.__name__ for kind in field.groups or (field.kind,))
-        expected = {tuple: "a tuple of whole numbers", int: "a whole number"}.get(field.kind, kinds)
-        raise ValueError(f"{name} is {value!r}; it must be {expected}")
-    if field.kind in (int, float, tuple):
-        for number in numbers:
-            if not field.about.low <= number <= field.about.high:
-                raise ValueError(f"{name} is {value!r}; {_limits(field.about)}")
+    if entry.choices and value not in entry.choices:
+        raise ValueError(f"{entry.name} is {value!r}; it must be one of {', '.join(map(repr, entry.choices))}")
+    if not _is_of_kind(entry, value):
+        raise ValueError(f"{entry.name} is {value!r}; it must be {_kind_in_words(entry)}")
+    if entry.kind in (int, float, tuple):
+        low, high = entry.about.low, entry.about.high
+        for number in value if isinstance(value, tuple) else (value,):
+            if not low <= number <= high:
+                limits = f"be at least {low:g}" if high == math.inf else f"lie between {low:g} and {high:g}"
+                raise ValueError(f"{entry.name} is {value!r}; it must {limits}")
 
 
-def _limits(about: Setting) -> str:
-    if about.high == math.inf:
-        return f"it must be at least {about.low:g}"
-    return f"it must lie between {about.low:g} and {about.high:g}"
+def _is_of_kind(entry: Field, value: Any) -> bool:
+    if entry.kind is tuple:
+        return isinstance(value, tuple) and all(_is_whole(number) for number in value)
+    if entry.kind is int:
+        return _is_whole(value)
+    if entry.kind is float:
+        return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+    return isinstance(value, tuple(entry.groups.values()) or entry.kind)
+
+
+def _is_whole(value: Any) -> bool:
+    # Python's bool is an int.
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _kind_in_words(entry: Field) -> str:
+    words = {tuple: "a tuple of whole numbers", int: "a whole number", float: "a number", str: "text"}
+    classes = " or ".join(kind.__name__ for kind in entry.groups.values())
+    return classes or words.get(entry.kind, entry.kind.__name__)
 
 
 def _python_number(value: Any) -> Any:
-    """Return numbers of NumPy as Python's own, which JSON knows."""
+    """Return NumPy's numbers as Python's own, which JSON can store."""
     if isinstance(value, tuple):
         return tuple(_python_number(part) for part in value)
     return value.item() if isinstance(value, np.generic) else value
@@ -181,11 +241,13 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _revive(field: Field, value: Any) -> Any:
-    if field.kind is Settings:
+def _revive(entry: Field, value: Any) -> Any:
+    if entry.kind is Settings:
+        classes = {group.__name__: group for group in entry.groups.values()}
         kind = value.get("kind") if isinstance(value, Mapping) else None
-        group = next((group for group in field.groups if group.__name__ == kind), field.groups[0])
-        return group.from_json(value)
-    if field.kind is tuple:
+        if kind not in classes:
+            raise ValueError(f"{entry.name} is {value!r}; settings of {' or '.join(classes)} are needed")
+        return classes[kind].from_json(value)
+    if entry.kind is tuple:
         return tuple(value) if isinstance(value, list) else value
-    return float(value) if field.kind is float and isinstance(value, int) else value
+    return float(value) if entry.kind is float and _is_whole(value) else value

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from napari_deep_prior.arrays.axes import MissingPixelsError
+from napari_deep_prior.arrays.frame import MissingPixelsError
 from napari_deep_prior.arrays.pieces import MOST_FRAMES, sample, slice_axes, slices
 from napari_deep_prior.methods import DeepImagePrior
 from napari_deep_prior.runs.restoration import restore

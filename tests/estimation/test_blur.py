@@ -10,7 +10,8 @@ from skimage import data
 
 from napari_deep_prior.arrays.metrics import psnr
 from napari_deep_prior.estimation.blur import BlurEstimate, across_scales, estimate_blur
-from napari_deep_prior.physics.kernels import Bicubic, Gaussian, Kernel, SampledKernel, turned_gaussian
+from napari_deep_prior.physics.gaussian_psf import rotated_gaussian
+from napari_deep_prior.physics.kernels import Bicubic, Gaussian, Kernel, SampledKernel
 from napari_deep_prior.physics.operators import Downsample
 
 TWO = (2.0, 2.0)
@@ -45,7 +46,7 @@ def test_a_known_blur_is_found_from_the_image_alone(picture: np.ndarray, sigma: 
 
 
 def test_the_direction_of_a_blur_is_found(picture: np.ndarray) -> None:
-    found = estimate_blur(reduced(picture, turned_gaussian((2.2, 1.0), 30)), TWO)
+    found = estimate_blur(reduced(picture, rotated_gaussian((2.2, 1.0), 30)), TWO)
     assert found.reliable
     assert found.angle == pytest.approx(30, abs=12)
     assert found.sigma[0] > 1.4 * found.sigma[1]
@@ -53,7 +54,7 @@ def test_the_direction_of_a_blur_is_found(picture: np.ndarray) -> None:
 
 
 def test_mirroring_the_image_mirrors_the_direction() -> None:
-    small = reduced(data.coins().astype(np.float32), turned_gaussian((2.2, 1.0), 30))
+    small = reduced(data.coins().astype(np.float32), rotated_gaussian((2.2, 1.0), 30))
     assert estimate_blur(small[:, ::-1], TWO).angle == pytest.approx(-30, abs=12)
 
 

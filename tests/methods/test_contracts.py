@@ -13,10 +13,11 @@ from napari_deep_prior.methods import METHODS, DeepImagePrior, Method, NLDeblock
 from napari_deep_prior.methods.method import SeededMethod
 from napari_deep_prior.methods.zero_shot_sr import ZeroShotSR
 from napari_deep_prior.networks import Hourglass, Plain, UNet
-from napari_deep_prior.physics.jpeg import QuantisedMisfit, tables_of_quality
+from napari_deep_prior.physics.jpeg import tables_of_quality
 from napari_deep_prior.physics.kernels import Bicubic
 from napari_deep_prior.physics.misfit import GaussianMisfit
 from napari_deep_prior.physics.operators import Downsample, Identity
+from napari_deep_prior.physics.quantised_misfit import QuantisedMisfit
 from napari_deep_prior.problem import Problem, Step
 
 QUICK: dict[str, Method] = {

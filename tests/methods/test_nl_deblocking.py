@@ -10,13 +10,15 @@ import torch
 from PIL import Image
 from skimage import data
 
-from napari_deep_prior.arrays.axes import Array, Frame, canonical
+from napari_deep_prior.arrays.axes import Array
+from napari_deep_prior.arrays.frame import Frame, canonical
 from napari_deep_prior.arrays.metrics import psnr, ssim
 from napari_deep_prior.arrays.phantom import cells
 from napari_deep_prior.methods import NLDeblocking
-from napari_deep_prior.physics.jpeg import QuantisedMisfit, tables_of_quality
+from napari_deep_prior.physics.jpeg import tables_of_quality
 from napari_deep_prior.physics.misfit import GaussianMisfit
 from napari_deep_prior.physics.operators import Identity
+from napari_deep_prior.physics.quantised_misfit import QuantisedMisfit
 from napari_deep_prior.problem import Problem
 
 QUICK = NLDeblocking(passes=4, group_size=25, search_radius=8)

@@ -8,7 +8,8 @@ import torch
 from skimage import data
 from skimage.restoration import inpaint_biharmonic
 
-from napari_deep_prior.arrays.axes import Array, canonical
+from napari_deep_prior.arrays.axes import Array
+from napari_deep_prior.arrays.frame import canonical
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.methods import PlugAndPlay
 from napari_deep_prior.physics.misfit import GaussianMisfit

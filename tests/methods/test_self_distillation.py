@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from napari_deep_prior.arrays import metrics
-from napari_deep_prior.arrays.axes import canonical
+from napari_deep_prior.arrays.frame import canonical
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.methods import NLRidge, SelfDistillation, self_distillation
 from napari_deep_prior.methods.self_distillation import _Denoiser
 from napari_deep_prior.networks import UNet
+from napari_deep_prior.physics.kernels import Bicubic
 from napari_deep_prior.physics.noise_model import NoiseModel
-from napari_deep_prior.physics.operators import Operator
+from napari_deep_prior.physics.operators import Downsample
 from napari_deep_prior.problem import Problem, Step
 
 CPU = torch.device("cpu")
@@ -95,22 +96,12 @@ def test_missing_pixels_are_filled(pose: Pose, noisy: np.ndarray, truth: np.ndar
     assert np.abs(image - truth)[holes].mean() < np.abs(np.nanmean(holed) - truth)[holes].mean()
 
 
-class Halving(Operator):
-    """Half of the image is measured."""
-
-    def __call__(self, image: torch.Tensor) -> torch.Tensor:
-        return 0.5 * image
-
-    def interpolate(self, measured: torch.Tensor) -> torch.Tensor:
-        return 2 * measured
-
-    def image_shape(self, measured_shape: tuple[int, ...]) -> tuple[int, ...]:
-        return measured_shape
-
-
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"correlation_length": 3}, "neighbouring pixels is correlated"), ({"operator": Halving()}, "only denoise")],
+    [
+        ({"correlation_length": 3}, "neighbouring pixels is correlated"),
+        ({"operator": Downsample((2.0, 2.0), Bicubic())}, "only denoise"),
+    ],
 )
 def test_a_problem_that_it_cannot_solve_is_refused(problem: Problem, changes: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=f"{words}.*: choose the deep image prior"):

@@ -7,14 +7,13 @@ import torch
 from torch.nn import functional
 
 from napari_deep_prior.networks import Hourglass
-from napari_deep_prior.networks.hourglass import initialise
 from napari_deep_prior.networks.layers import (
     _pad_reflection_by_slices,
     _upsample_linear_by_slices,
     pad_reflection,
     upsample,
 )
-from napari_deep_prior.networks.memory import training_memory
+from napari_deep_prior.networks.network import initialise, training_memory
 
 CPU = torch.device("cpu")
 TINY = Hourglass(channels=(8, 8), skip=(2, 2))

@@ -6,16 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from napari_deep_prior.physics.misfit import (
-    AnscombeMisfit,
-    CameraUnits,
-    GaussianMisfit,
-    Misfit,
-    PoissonMisfit,
-    choose_misfit,
-    weighted_mean,
-)
+from napari_deep_prior.physics.anscombe import anscombe_bias
+from napari_deep_prior.physics.misfit import GaussianMisfit, Misfit, weighted_mean
+from napari_deep_prior.physics.misfit_choice import choose_misfit
 from napari_deep_prior.physics.noise_model import NoiseModel
+from napari_deep_prior.physics.photon_misfits import AnscombeMisfit, PoissonMisfit
 from napari_deep_prior.problem import Problem
 
 CAMERA = NoiseModel(gain=2.0, offset=100.0, read_noise=3.0)
@@ -62,7 +57,7 @@ def test_every_misfit_is_smallest_at_the_measurement(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MISFITS)
-def test_every_misfit_pulls_the_prediction_towards_the_measurement(name: str) -> None:
+def test_the_gradient_of_every_misfit_leads_to_the_measurement(name: str) -> None:
     predicted = torch.tensor([0.2, 0.8]).reshape(1, 1, 1, 2).requires_grad_()
     made(name).pointwise(predicted, torch.full((1, 1, 1, 2), 0.5)).sum().backward()
     darker, brighter = predicted.grad.flatten()
@@ -106,7 +101,7 @@ def test_the_inverse_of_the_gaussian_misfit_is_exact_and_its_spread_is_one() -> 
 
 
 @pytest.mark.parametrize("name", ["anscombe", "poisson"])
-def test_saturated_pixels_do_not_pull_the_prediction_down(name: str) -> None:
+def test_brighter_predictions_of_saturated_pixels_cost_nothing(name: str) -> None:
     camera = NoiseModel(gain=2.0, offset=100.0, read_noise=3.0, saturation=400.0)
     misfit = made(name, camera)
     measured = torch.tensor([400.0, 400.0, 399.0]).sub(90).div(500).reshape(1, 1, 1, 3)
@@ -120,7 +115,7 @@ def test_saturated_pixels_do_not_pull_the_prediction_down(name: str) -> None:
 
 @pytest.mark.parametrize("read_noise", [0.0, 3.0])
 @pytest.mark.parametrize("name", MISFITS)
-def test_gradients_are_finite_and_lead_out_of_the_dark(name: str, read_noise: float) -> None:
+def test_gradients_of_dark_predictions_are_finite_and_lead_upwards(name: str, read_noise: float) -> None:
     misfit = made(name, NoiseModel(gain=2.0, offset=100.0, read_noise=read_noise))
     # Down to 2000 photons below zero light.
     predicted = torch.linspace(-8, 0.02, 500).reshape(1, 1, 1, -1).requires_grad_()
@@ -136,12 +131,12 @@ def test_every_channel_has_its_own_camera() -> None:
     units = (np.array([500.0, 100.0, 50.0]), np.array([90.0, 5.0, 0.0]))
     image = torch.rand(1, 3, 4, 5, generator=torch.Generator().manual_seed(0))
     measured = torch.rand(1, 3, 4, 5, generator=torch.Generator().manual_seed(1))
-    together = AnscombeMisfit(CameraUnits(cameras, units, image), cameras)
+    together = AnscombeMisfit(cameras, units, image)
     for channel, camera in enumerate(cameras):
         own = tuple(values[channel : channel + 1] for values in units)
-        alone = AnscombeMisfit(CameraUnits([camera], own, image), [camera])
+        alone = AnscombeMisfit([camera], own, image)
         here = (slice(None), slice(channel, channel + 1))
-        for kind in ("stabilise", "expected", "spread", "unstabilise"):
+        for kind in ("stabilise", "expected", "stabilised_variance", "unstabilise"):
             torch.testing.assert_close(getattr(together, kind)(image)[here], getattr(alone, kind)(image[here]))
         torch.testing.assert_close(
             together.pointwise(image, measured)[here], alone.pointwise(image[here], measured[here])
@@ -150,10 +145,48 @@ def test_every_channel_has_its_own_camera() -> None:
 
 def test_without_photon_noise_the_transform_is_the_light_over_the_read_noise() -> None:
     camera = NoiseModel(gain=0.0, offset=100.0, read_noise=5.0)
-    misfit = AnscombeMisfit(CameraUnits([camera], UNITS, LIKE), [camera])
+    misfit = AnscombeMisfit([camera], UNITS, LIKE)
     grey = torch.tensor([90.0, 100.0, 105.0, 590.0]).reshape(1, 1, 1, 4)
     torch.testing.assert_close(misfit.stabilise((grey - 90) / 500).flatten(), torch.tensor([-2.0, 0.0, 1.0, 98.0]))
     assert torch.equal(misfit.stabilised_variance(LIKE), torch.ones_like(LIKE))
+
+
+def in_grey_levels(camera: NoiseModel) -> AnscombeMisfit:
+    return AnscombeMisfit([camera], (np.ones(1), np.zeros(1)), LIKE)
+
+
+def column(values: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(values, np.float64)).reshape(1, 1, -1, 1)
+
+
+def test_the_transform_is_the_textbook_one_but_for_a_constant() -> None:
+    level = np.linspace(-20, 500, 50)
+    inside = 2 * level + 3 / 8 * 2**2 + 3**2 - 2 * 10
+    textbook = 2 / 2 * np.sqrt(np.maximum(inside, 0))
+    misfit = in_grey_levels(NoiseModel(gain=2.0, offset=10.0, read_noise=3.0))
+    difference = textbook - misfit.stabilise(column(level)).flatten().numpy()
+    np.testing.assert_allclose(difference, difference[0], rtol=1e-6)
+    assert float(misfit.stabilise(column([10.0]))) == 0
+
+
+@pytest.mark.parametrize("gain", [1e-3, 1e-6, 1e-12])
+def test_with_little_gain_the_transform_approaches_division_by_the_read_noise(gain: float) -> None:
+    misfit = in_grey_levels(NoiseModel(gain=gain, offset=5.0, read_noise=4.0))
+    level = column(np.linspace(-10, 100, 30))
+    torch.testing.assert_close(misfit.stabilise(level), (level - 5) / 4, rtol=3e-3, atol=1e-6)
+    torch.testing.assert_close(misfit.unstabilise(misfit.expected(level)), level, rtol=0, atol=2e-3)
+
+
+def test_a_transform_without_noise_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"gain 0 and read noise 0.*give read_noise"):
+        AnscombeMisfit([CAMERA, NoiseModel()], (np.ones(2), np.zeros(2)), LIKE)
+
+
+@pytest.mark.parametrize("read_noise", [0.0, 2.0, 140.0])
+def test_the_mean_transform_is_never_above_the_transform_of_the_mean(read_noise: float) -> None:
+    levels, bias = anscombe_bias(NoiseModel(gain=20.0, offset=5.0, read_noise=read_noise))
+    assert np.all(np.diff(levels) > 0)
+    assert np.all(bias <= 0)
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-6, 1e30])
@@ -199,14 +232,14 @@ def test_the_misfit_is_chosen_by_name_and_noise(
     assert type(misfit) is kind
 
 
-def test_gaussian_noise_is_as_strong_as_in_the_middle_of_the_range() -> None:
+def test_the_gaussian_misfit_has_the_noise_of_the_middle_of_the_range() -> None:
     sigma = np.sqrt(CAMERA.variance(90 + 250)) / 500
     assert float(made("gaussian").sigma) == pytest.approx(float(sigma))
     flat = choose_misfit("auto", [NoiseModel(read_noise=3.0)], UNITS, LIKE)[1]
     assert float(flat.sigma) == pytest.approx(3 / 500)
 
 
-def test_a_posed_problem_knows_the_noise_of_a_volume(pose: Callable[..., Problem], rng: np.random.Generator) -> None:
+def test_the_misfit_of_a_problem_fits_a_volume(pose: Callable[..., Problem], rng: np.random.Generator) -> None:
     problem = pose(rng.poisson(50, (3, 5, 6)).astype(np.float32), "ZYX", noise=[NoiseModel(gain=1.0)])
     assert isinstance(problem.misfit, AnscombeMisfit)
     assert problem.misfit.pointwise(problem.measured, problem.measured).shape == (1, 1, 3, 5, 6)
@@ -216,7 +249,7 @@ def test_the_weighted_mean_counts_each_value_by_its_weight() -> None:
     assert float(weighted_mean(torch.tensor([1.0, 2.0, 100.0]), torch.tensor([3.0, 1.0, 0.0]))) == 1.25
 
 
-def test_only_values_of_some_weight_get_a_gradient() -> None:
+def test_values_of_weight_0_get_no_gradient() -> None:
     values = torch.rand(1, 1, 4, 5, requires_grad=True)
     weight = (torch.rand(1, 1, 4, 5, generator=torch.Generator().manual_seed(0)) > 0.5).float()
     weighted_mean(values.square(), weight).backward()

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from napari_deep_prior.runs.presets import preset
 
-from napari_deep_prior.arrays.axes import MissingPixelsError
+from napari_deep_prior.arrays.frame import MissingPixelsError
 from napari_deep_prior.methods import DeepImagePrior, Method
 from napari_deep_prior.networks import Hourglass
 from napari_deep_prior.problem import Problem, Step
 from napari_deep_prior.runs.errors import OutOfMemoryError, RestorationError
-from napari_deep_prior.runs.presets import preset
 from napari_deep_prior.runs.restoration import VERSION, name_of_result, restore
 from napari_deep_prior.tasks import Denoise, Inpaint, SuperResolve, from_record
 
@@ -183,7 +183,7 @@ def test_the_memory_estimate_is_right_within_a_factor_of_two(run_python: Run, pr
 from pathlib import Path
 import numpy as np, torch
 from napari_deep_prior import DeepImagePrior, Denoise, Hourglass, restore
-from napari_deep_prior.arrays.axes import canonical
+from napari_deep_prior.arrays.frame import canonical
 from napari_deep_prior.runs.posing import pose
 
 image = np.random.default_rng(0).integers(0, 200, (256, 256)).astype(np.uint8)

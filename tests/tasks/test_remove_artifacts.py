@@ -18,7 +18,8 @@ from napari_deep_prior import DeepImagePrior, Denoise, NLDeblocking, RemoveArtif
 from napari_deep_prior.arrays.metrics import psnr, ssim
 from napari_deep_prior.cli import DONE, FAILED, main
 from napari_deep_prior.files import images as io
-from napari_deep_prior.physics.jpeg import read_tables, tables_of_quality
+from napari_deep_prior.files.jpeg import read_tables
+from napari_deep_prior.physics.jpeg import tables_of_quality
 from napari_deep_prior.runs.restoration import Restoration, name_of_result
 from napari_deep_prior.tasks import from_record
 

@@ -1,52 +1,156 @@
-"""Stacks: which parts of a larger array are restored one after another."""
+"""Pieces: the parts of an array that are restored one after another, and where each of them goes in the result.
+
+A piece is a slice of a stack (a plane, or a volume), or a tile of one. The plan is a pure function of shapes.
+"""
 
 from __future__ import annotations
 
 import itertools
-from typing import Any
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import final
 
-import numpy as np
-
-from .axes import Array, stack_axes
-
-MOST_FRAMES = 8
-"""Frames of a time lapse from which the noise is told."""
+from .axes import stack_axes
 
 Index = tuple[int | slice, ...]
 
+ROUNDING = 1e-6
+"""Pixels by which a length may be off, because a factor such as 1.1 has no exact float."""
 
-def slices(shape: tuple[int, ...], axes: str, *, volume: bool) -> list[Index]:
-    """Return the index of every plane (or volume) of an array, in order; channels stay together.
 
-    An array without stack axes is one slice, all of it.
+@final
+@dataclass(frozen=True)
+class Piece:
+    """What is read, and what is written.
+
+    Parameters
+    ----------
+    number : int
+        Its place in the plan, counted from 0.
+    read : Index
+        Of the array that is restored: the part to read, halo included. Axes of a stack have a number, others a slice.
+    write : Index
+        Of the result: the part to write. Those of all pieces cover the result, and none of them overlap.
+    inner : tuple of slice
+        Of the restored ``read`` part: what goes to ``write``; one slice for each axis that ``read`` keeps.
     """
+
+    number: int
+    read: Index
+    write: Index
+    inner: tuple[slice, ...]
+
+
+@final
+@dataclass(frozen=True)
+class _Span:
+    """What a piece has along one axis."""
+
+    read: int | slice
+    write: int | slice
+    inner: slice | None
+
+
+def plan(
+    shape: tuple[int, ...],
+    axes: str,
+    *,
+    volume: bool = False,
+    factors: Mapping[str, float] | None = None,
+    tile: Mapping[str, int] | None = None,
+    halo: int = 0,
+) -> list[Piece]:
+    """Return the pieces of an array in order: every plane (or volume) of a stack, or the tiles of each of them.
+
+    Channels and colour samples stay together.
+
+    Parameters
+    ----------
+    shape, axes : tuple of int, str
+        Lengths of the array, and one letter per axis.
+    volume : bool
+        Whether Z belongs to a piece, and is not an axis of the stack.
+    factors : mapping of str to float, optional
+        Pixels of the result in one of the array, by axis letter; 1 for those not named.
+    tile : mapping of str to int, optional
+        The most pixels that a piece writes along an axis, counted in pixels of the array; axes not named stay whole.
+    halo : int
+        Pixels around a tile that are read besides, as far as there are any.
+
+    Raises
+    ------
+    ValueError
+        If a tile has no pixel, is to be cut along an axis of the stack or of channels, or its borders do not lie
+        between pixels of the result.
+    """
+    factors, tile = factors or {}, tile or {}
     stacked = stack_axes(axes, volume=volume)
-    ranges = [range(shape[axes.index(letter)]) for letter in stacked]
-    indices = []
-    for position in itertools.product(*ranges):
-        at = dict(zip(stacked, position, strict=True))
-        indices.append(tuple(at.get(letter, slice(None)) for letter in axes))
-    return indices
-
-
-def sample(image: Any, axes: str, *, frames: int = MOST_FRAMES) -> Array:
-    """Return some neighbouring frames from the middle of the ``T`` axis, all of the other axes at their middle.
-
-    Enough to tell the noise by the differences of neighbours; a lazy array is read only there.
-    """
-    index: list[slice] = []
-    for letter, length in zip(axes, image.shape, strict=True):
-        if letter == "T":
-            first = max(0, (length - frames) // 2)
-            index.append(slice(first, first + frames))
-        elif letter in stack_axes(axes, volume=False):
-            index.append(slice(length // 2, length // 2 + 1))
+    for letter in tile:
+        _refuse_tile(letter, axes, stacked, tile[letter], halo, factors.get(letter, 1))
+    spans = []
+    for letter, length in zip(axes, shape, strict=True):
+        if letter in stacked:
+            spans.append([_Span(at, at, None) for at in range(length)])
         else:
-            index.append(slice(None))
-    return np.asarray(image[tuple(index)])
+            spans.append(list(_spans(length, factors.get(letter, 1), tile.get(letter, length), halo)))
+    # Tiles of one slice follow each other, whatever the order of the axes.
+    order = sorted(range(len(axes)), key=lambda axis: axes[axis] not in stacked)
+    pieces = []
+    for number, chosen in enumerate(itertools.product(*(spans[axis] for axis in order))):
+        place = dict(zip(order, chosen, strict=True))
+        along = [place[axis] for axis in range(len(axes))]
+        pieces.append(
+            Piece(
+                number,
+                tuple(span.read for span in along),
+                tuple(span.write for span in along),
+                tuple(span.inner for span in along if span.inner is not None),
+            )
+        )
+    return pieces
 
 
-def slice_axes(axes: str, *, volume: bool) -> str:
-    """Return the letters of the axes that one slice has."""
+def enlarged_shape(shape: tuple[int, ...], axes: str, factors: Mapping[str, float]) -> tuple[int, ...]:
+    """Return the lengths of a result: as many whole pixels as the array's have room for."""
+    return tuple(_scaled(length, factors.get(letter, 1)) for letter, length in zip(axes, shape, strict=True))
+
+
+def piece_axes(axes: str, *, volume: bool) -> str:
+    """Return the letters of the axes that one piece has."""
     stacked = stack_axes(axes, volume=volume)
     return "".join(letter for letter in axes if letter not in stacked)
+
+
+def _spans(length: int, factor: float, tile: int, halo: int) -> Iterator[_Span]:
+    """Yield the tiles along one axis; without any, all of it."""
+    if tile >= length:
+        whole = slice(0, _scaled(length, factor))
+        yield _Span(slice(0, length), whole, whole)
+        return
+    for start in range(0, length, tile):
+        stop = min(start + tile, length)
+        first, last = max(0, start - halo), min(length, stop + halo)
+        write = slice(_scaled(start, factor), _scaled(stop, factor))
+        before = _scaled(first, factor)
+        yield _Span(slice(first, last), write, slice(write.start - before, write.stop - before))
+
+
+def _scaled(length: int, factor: float) -> int:
+    return math.floor(length * factor + ROUNDING)
+
+
+def _refuse_tile(letter: str, axes: str, stacked: str, tile: int, halo: int, factor: float) -> None:
+    if letter not in axes or letter in stacked or letter in "CS":
+        raise ValueError(
+            f"an image with axes {axes} cannot be cut into tiles along {letter}: give Y, X, or Z of a volume"
+        )
+    if tile < 1 or halo < 0:
+        raise ValueError(f"a tile of {tile} pixels with a halo of {halo} is not possible: give at least 1 and 0")
+    for name, size in (("tile", tile), ("halo", halo)):
+        if abs(size * factor - round(size * factor)) > ROUNDING:
+            raise ValueError(
+                f"a {name} of {size} pixels ends within a pixel of the result, which has {factor:g} in one: give a "
+                f"multiple of {Fraction(factor).limit_denominator(1000).denominator}"
+            )

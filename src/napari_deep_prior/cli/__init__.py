@@ -17,10 +17,11 @@ from tqdm import tqdm
 from ..arrays import metrics
 from ..arrays.axes import Array, channel_position, sample_count
 from ..files import images as io
+from ..files.jpeg import read_tables
+from ..files.kernels import parse_kernel
 from ..methods import METHODS
 from ..methods.method import Method
-from ..physics.jpeg import read_tables
-from ..physics.kernels import Kernel, parse_kernel
+from ..physics.kernels import Kernel
 from ..runs.devices import DEVICES, describe_device, why_no_gpu
 from ..runs.errors import RestorationError
 from ..runs.presets import DEFAULT_PRESET, PRESETS, default_preset, preset
@@ -68,7 +69,7 @@ def _run(options: argparse.Namespace) -> int:
         picture = dataclasses.replace(picture, spacing=spacing, units=dict.fromkeys(spacing, "µm"))
     with _restoration(picture, options) as run:
         dtype = np.dtype(np.float32) if options.dtype == "float32" else picture.pixels.dtype
-        io.refuse_picture(options.output, axes=run.axes, shape=run.shape, dtype=dtype)
+        io.refuse_image(options.output, axes=run.axes, shape=run.shape, dtype=dtype)
         if options.residual and run.factors:
             raise ValueError("an enlarged image has no residual to write, its pixels are others: leave out --residual")
         reference = _reference(options.reference, run.shape)

@@ -1,4 +1,4 @@
-"""Files in and out: TIFF, OME-TIFF and PNG, with axes, voxel size and the record of what was done."""
+"""Images in and out: TIFF, OME-TIFF and PNG, with axes, pixel size and the record of the restoration."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import struct
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 from xml.etree import ElementTree as ET
@@ -18,25 +18,16 @@ import tifffile
 from PIL import Image
 
 from ..arrays.axes import Array, parse_axes
+from .tiff_metadata import OME_TYPES, OME_UNITS, imagej_metadata, ome_metadata, ome_order
 
 TIFF_ENDINGS = (".tif", ".tiff")
 PLAIN_ENDINGS = (".png", ".jpg", ".jpeg")
-OME_ORDER = "TZCYXS"
-"""Order in which an OME-TIFF stores its axes."""
 
-OME_UNITS = {
-    "micrometer": "µm", "um": "µm", "micron": "µm", "microns": "µm", "\\u00b5m": "µm", "μm": "µm", "µm": "µm",
-    "nanometer": "nm", "nm": "nm", "millimeter": "mm", "mm": "mm", "meter": "m", "m": "m", "centimeter": "cm",
-    "cm": "cm", "angstrom": "Å", "pixel": "pixel", "inch": "in",
-}  # fmt: skip
-"""Names that programs give a unit of length, and the one that OME knows."""
+RECORD = "deep-prior"
+"""Key of the record of the restoration, in a file and in the metadata of a layer."""
 
-OME_TYPES = ("int8", "int16", "int32", "uint8", "uint16", "uint32", "float16", "float32", "float64")
-"""Types of pixels that an OME-TIFF can hold; half precision is written as single."""
-
-RECORD, AXES_KEY = "deep-prior", "deep-prior-axes"
-"""Keys of the record, in a file and in a layer's metadata, and of a file's axes: OME itself does not tell an axis of
-length 1 from none."""
+AXES_KEY = "deep-prior-axes"
+"""Key of the axes of a file: OME itself does not distinguish an axis of length 1 from none."""
 
 UNREADABLE = (
     OSError, ValueError, KeyError, IndexError, struct.error, ET.ParseError, SyntaxError, tifffile.TiffFileError,
@@ -49,7 +40,7 @@ UNREADABLE = (
 @final
 @dataclass(frozen=True, kw_only=True)
 class ImageFile:
-    """An image as it lies in a file.
+    """An image with what its file says about it.
 
     Parameters
     ----------
@@ -62,7 +53,7 @@ class ImageFile:
     units : dict of str to str
         Unit of those sizes, as OME writes it ("µm").
     record : dict
-        What was done to the image by this program; empty if nothing was.
+        Record of the restoration that made the image; empty if there was none.
     """
 
     pixels: Array
@@ -78,27 +69,22 @@ def read(path: str | os.PathLike[str], *, axes: str | None = None) -> ImageFile:
     Raises
     ------
     ValueError
-        If the file is not there or cannot be read, or the axes do not fit.
+        If there is no such file, it cannot be read, or the axes do not fit.
     """
     file = Path(path)
     if not file.is_file():
         raise ValueError(f"there is no file {str(file)!r}")
     try:
-        picture = _read_tiff(file) if file.suffix.lower() in TIFF_ENDINGS else _read_plain(file)
+        image = _read_tiff(file) if file.suffix.lower() in TIFF_ENDINGS else _read_plain(file)
     except UNREADABLE as error:
         raise ValueError(f"cannot read {str(file)!r} as an image: {error}") from error
-    letters = parse_axes(axes, picture.pixels.shape) if axes else picture.axes
-    return ImageFile(
-        pixels=picture.pixels,
-        axes=letters,
-        spacing={letter: size for letter, size in picture.spacing.items() if letter in letters},
-        units=picture.units,
-        record=picture.record,
-    )
+    letters = parse_axes(axes, image.pixels.shape) if axes else image.axes
+    spacing = {letter: size for letter, size in image.spacing.items() if letter in letters}
+    return replace(image, axes=letters, spacing=spacing)
 
 
 def refuse_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
-    """Raise a ValueError, before any work is done, if a result could not be written to ``path``."""
+    """Raise a ValueError, before any work is done, if no image can be written to ``path``."""
     file = Path(path)
     if file.suffix.lower() not in (*TIFF_ENDINGS, ".png"):
         raise ValueError(f"cannot write {file.name!r}: the name must end in .tif, .tiff, .ome.tif or .png")
@@ -115,8 +101,8 @@ def refuse_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
         raise ValueError(f"cannot write into the folder {str(file.parent)!r}: {error.strerror}") from error
 
 
-def refuse_picture(path: str | os.PathLike[str], *, axes: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Raise a ValueError, before any work is done, if the file of that name cannot hold such an image."""
+def refuse_image(path: str | os.PathLike[str], *, axes: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Raise a ValueError, before any work is done, if the format of the file cannot hold such an image."""
     if Path(path).suffix.lower() == ".png":
         colour = axes == "YXS" and shape[-1] in (2, 3, 4) and dtype == np.uint8
         if not colour and not (axes == "YX" and dtype in (np.uint8, np.uint16)):
@@ -124,13 +110,13 @@ def refuse_picture(path: str | os.PathLike[str], *, axes: str, shape: tuple[int,
         return
     if dtype.name not in OME_TYPES:
         raise ValueError(f"an OME-TIFF cannot hold pixels of type {dtype}: write float32 (--dtype float32)")
-    _ome_order(axes)
+    ome_order(axes)
 
 
-def write(path: str | os.PathLike[str], picture: ImageFile, *, overwrite: bool = False) -> None:
-    """Write an OME-TIFF (or a PNG) that is complete or not there at all.
+def write(path: str | os.PathLike[str], image: ImageFile, *, overwrite: bool = False) -> None:
+    """Write an OME-TIFF (or a PNG) that is either complete or not there at all.
 
-    An OME-TIFF keeps axes (in the order ``OME_ORDER``), spacing, units and record; a PNG keeps the pixels only.
+    An OME-TIFF keeps axes (in OME's order), spacing, units and record; a PNG keeps the pixels only.
 
     Raises
     ------
@@ -138,21 +124,21 @@ def write(path: str | os.PathLike[str], picture: ImageFile, *, overwrite: bool =
         If the file exists and ``overwrite`` is False, its folder cannot be written to, or it cannot hold the image.
     """
     refuse_output(path, overwrite=overwrite)
-    refuse_picture(path, axes=picture.axes, shape=picture.pixels.shape, dtype=picture.pixels.dtype)
+    refuse_image(path, axes=image.axes, shape=image.pixels.shape, dtype=image.pixels.dtype)
     file = Path(path)
     if file.suffix.lower() == ".png":
-        _replace(file, lambda name: imageio.imwrite(name, picture.pixels, extension=".png"))
+        _write_beside(file, lambda name: imageio.imwrite(name, image.pixels, extension=".png"))
     else:
-        _replace(file, lambda name: _write_tiff(name, picture))
+        _write_beside(file, lambda name: _write_tiff(name, image))
 
 
-def _replace(file: Path, write_to: Callable[[str], None]) -> None:
-    """Write beside the file first, so that a crash or Ctrl-C leaves the old file or the new one, never a half."""
+def _write_beside(file: Path, write_to: Callable[[str], None]) -> None:
+    """Write beside the file first, so that a crash or Ctrl-C leaves the old file or the new one, never a part of it."""
     handle, name = tempfile.mkstemp(suffix=file.suffix, prefix=f".{file.stem}-", dir=file.parent)
     os.close(handle)
     try:
         write_to(name)
-        # mkstemp makes files private; give what any new file of this person would get.
+        # mkstemp makes files private; a result gets the permissions of any new file.
         mask = os.umask(0)
         os.umask(mask)
         Path(name).chmod(0o666 & ~mask)
@@ -170,89 +156,46 @@ def _read_plain(file: Path) -> ImageFile:
 
 
 def _read_tiff(file: Path) -> ImageFile:
+    spacing: dict[str, float] = {}
+    units: dict[str, str] = {}
+    record: dict[str, Any] = {}
     with tifffile.TiffFile(file) as tiff:
         series = tiff.series[0]
         pixels, axes = series.asarray(), series.axes
         if "Y" not in axes or "X" not in axes:
             axes = parse_axes(None, pixels.shape)
-        record: dict[str, Any] = {}
         if tiff.is_ome:
-            spacing, units, notes = _ome_metadata(tiff.ome_metadata or "")
-            record = json.loads(notes.get(RECORD, "{}"))
-            pixels, axes = _with_single_axes(pixels, axes, notes.get(AXES_KEY, axes))
+            spacing, units, annotations = ome_metadata(tiff.ome_metadata or "")
+            record = json.loads(annotations.get(RECORD, "{}"))
+            pixels, axes = _with_single_axes(pixels, axes, annotations.get(AXES_KEY, axes))
         elif tiff.is_imagej:
-            spacing, units = _imagej_metadata(tiff)
-        else:
-            spacing, units = {}, {}
+            spacing, units = imagej_metadata(tiff)
     return ImageFile(pixels=pixels, axes=axes, spacing=spacing, units=units, record=record)
 
 
 def _with_single_axes(pixels: Array, axes: str, written: str) -> tuple[Array, str]:
-    """Return an image with the axes of length 1 that it was written with, where all others are still there."""
+    """Return an image with the axes of length 1 that it was written with, if all of its axes are among those."""
     if [letter for letter in written if letter in axes] != list(axes):
         return pixels, axes
     return np.expand_dims(pixels, [at for at, letter in enumerate(written) if letter not in axes]), written
 
 
-def _ome_metadata(text: str) -> tuple[dict[str, float], dict[str, str], dict[str, str]]:
-    """Return spacing, units and the notes (key and value) of an OME-XML text."""
-    root = ET.fromstring(text)  # noqa: S314  (the person's own file; expat refuses entity bombs)
-    pixels = next((element for element in root.iter() if element.tag.endswith("}Pixels")), None)
-    spacing, units = {}, {}
-    for letter in "ZYX":
-        size = None if pixels is None else pixels.get(f"PhysicalSize{letter}")
-        if pixels is not None and size is not None and float(size) > 0:
-            spacing[letter] = float(size)
-            units[letter] = pixels.get(f"PhysicalSize{letter}Unit", "µm")
-    notes = {entry.get("K", ""): entry.text or "" for entry in root.iter() if entry.tag.endswith("}M")}
-    return spacing, units, notes
-
-
-def _imagej_metadata(tiff: tifffile.TiffFile) -> tuple[dict[str, float], dict[str, str]]:
-    metadata = tiff.imagej_metadata or {}
-    unit = OME_UNITS.get(str(metadata.get("unit", "")).lower(), "")
-    if not unit:
-        return {}, {}
-    spacing = {}
-    tags = tiff.pages.first.tags
-    for letter in "YX":
-        if (tag := tags.get(f"{letter}Resolution")) and tag.value[0]:
-            spacing[letter] = tag.value[1] / tag.value[0]
-    if "spacing" in metadata:
-        spacing["Z"] = float(metadata["spacing"])
-    return spacing, dict.fromkeys(spacing, unit)
-
-
-def _write_tiff(name: str, picture: ImageFile) -> None:
-    axes, order = _ome_order(picture.axes)
-    pixels = np.transpose(picture.pixels, order)
+def _write_tiff(name: str, image: ImageFile) -> None:
+    axes, order = ome_order(image.axes)
+    pixels = np.transpose(image.pixels, order)
     metadata: dict[str, Any] = {"axes": axes, "MapAnnotation": {AXES_KEY: axes}}
-    for letter, size in picture.spacing.items():
+    for letter, size in image.spacing.items():
         if letter in "ZYX":
+            unit = image.units.get(letter, "µm")
             metadata[f"PhysicalSize{letter}"] = size
-            metadata[f"PhysicalSize{letter}Unit"] = OME_UNITS.get(
-                picture.units.get(letter, "µm"), picture.units.get(letter, "µm")
-            )
-    if picture.record:
-        metadata["MapAnnotation"][RECORD] = json.dumps(picture.record)
+            metadata[f"PhysicalSize{letter}Unit"] = OME_UNITS.get(unit, unit)
+    if image.record:
+        metadata["MapAnnotation"][RECORD] = json.dumps(image.record)
     colour = "rgb" if axes.endswith("S") and pixels.shape[-1] in (3, 4) else "minisblack"
-    # Samples of a pixel lie together; tifffile knows that by itself of colours only.
+    # The samples of a pixel are stored together, which tifffile assumes of colours only.
     layout = "contig" if axes.endswith("S") else None
-    # OME knows no half-precision floats.
+    # OME has no half-precision floats.
     pixels = pixels.astype(np.float32) if pixels.dtype == np.float16 else pixels
     tifffile.imwrite(
         name, pixels, ome=True, metadata=metadata, photometric=colour, planarconfig=layout, compression="zlib",
     )  # fmt: skip
-
-
-def _ome_order(axes: str) -> tuple[str, list[int]]:
-    """Return the axes in OME's order, and where each of them was.
-
-    Letters that OME has no place for take the first stack axes that are free.
-    """
-    free = [letter for letter in "TZC" if letter not in axes]
-    renamed = "".join(letter if letter in OME_ORDER else (free.pop(0) if free else letter) for letter in axes)
-    if strangers := [letter for letter in renamed if letter not in OME_ORDER]:
-        raise ValueError(f"an OME-TIFF has no place for the axes {', '.join(strangers)} of an image with axes {axes}")
-    ordered = "".join(letter for letter in OME_ORDER if letter in renamed)
-    return ordered, [renamed.index(letter) for letter in ordered]

@@ -9,8 +9,9 @@ from typing import Annotated, Literal, final
 import torch
 from torch import Tensor, nn
 
-from ..networks.hourglass import SMALLEST_SIDE, Hourglass, initialise
-from ..networks.memory import training_memory
+from ..networks import NETWORKS
+from ..networks.hourglass import Hourglass
+from ..networks.network import Network, initialise, training_memory
 from ..physics.misfit import weighted_mean
 from ..problem import Problem, Step
 from ..settings import Setting
@@ -78,6 +79,7 @@ class DeepImagePrior(SeededMethod):
             "share of the steps without the guide, so that the network also fits what only the image shows",
             0.0,
             0.9,
+            only_with="guide",
         ),
     ] = 0.15
     code_range: Annotated[
@@ -115,8 +117,8 @@ class DeepImagePrior(SeededMethod):
     precision: Annotated[
         Precision, Setting("Precision", "auto: bfloat16 inside the network where the processor has it")
     ] = "auto"
-    network: Annotated[Hourglass, Setting("Network", "the network whose structure is the prior")] = field(
-        default_factory=Hourglass
+    network: Annotated[Network, Setting("Network", "the network whose structure is the prior", groups=NETWORKS)] = (
+        field(default_factory=Hourglass)
     )
 
     def fit(self, problem: Problem) -> Iterator[Step]:
@@ -188,7 +190,7 @@ class _Member:
     """
 
     def __init__(self, settings: DeepImagePrior, problem: Problem, weight: Tensor, generator: torch.Generator) -> None:
-        device, shape = problem.measured.device, _network_shape(problem)
+        device, shape = problem.measured.device, _network_shape(settings, problem)
         self.settings = settings
         self.network = _network(settings, problem, device)
         initialise(self.network, generator)
@@ -231,20 +233,17 @@ class _Member:
         """
         channels = zip(problem.measured[0], weight.expand_as(problem.measured)[0] > 0, strict=True)
         medians = [values[known].median() if known.any() else values.new_tensor(0.5) for values, known in channels]
-        median = torch.stack(medians)
-        bias = self.network.get_parameter("head.bias")
-        with torch.no_grad():
-            bias.copy_(median.logit(eps=1e-3) if self.settings.network.activation == "sigmoid" else median)
+        self.settings.network.start_at(self.network, torch.stack(medians))
 
 
-def _network_shape(problem: Problem) -> tuple[int, ...]:
-    """Return the spatial shape of the network: that of the image, or the least that a reflected border needs."""
+def _network_shape(settings: DeepImagePrior, problem: Problem) -> tuple[int, ...]:
+    """Return the spatial shape of the network: that of the image, or the smallest that it can work on."""
     shape = problem.operator.image_shape(tuple(problem.measured.shape[2:]))
-    return tuple(max(length, SMALLEST_SIDE) for length in shape)
+    return tuple(max(length, settings.network.smallest_side) for length in shape)
 
 
 def _network(settings: DeepImagePrior, problem: Problem, device: torch.device) -> nn.Module:
-    channels, shape = problem.measured.shape[1], _network_shape(problem)
+    channels, shape = problem.measured.shape[1], _network_shape(settings, problem)
     return settings.network.build(inputs=_inputs(settings, problem), outputs=channels, shape=shape, device=device)
 
 
@@ -255,7 +254,7 @@ def _inputs(settings: DeepImagePrior, problem: Problem) -> int:
 
 def _blank_code(settings: DeepImagePrior, problem: Problem, dtype: torch.dtype) -> Tensor:
     """Return an input of the network without data."""
-    return torch.empty(1, _inputs(settings, problem), *_network_shape(problem), device="meta", dtype=dtype)
+    return torch.empty(1, _inputs(settings, problem), *_network_shape(settings, problem), device="meta", dtype=dtype)
 
 
 def _input_plan(settings: DeepImagePrior, shape: tuple[int, ...]) -> InputPlan:

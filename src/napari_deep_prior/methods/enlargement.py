@@ -9,6 +9,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from ..networks.network import ResidualNetwork
 from ..patches import nl_ridge
 from ..patches.patch_denoising import map_planes
 from ..problem import Problem
@@ -39,14 +40,14 @@ class Enlargement:
         The problem that is solved, its measurement complete.
     known : Tensor, (1, C, *T)
         1 where the measurement counts, 0 where it is missing.
-    reach : int
-        Pixels from which the network improves a pixel, to every side.
+    network : ResidualNetwork
+        Tells how far around a pixel the network looks.
     agree : bool
         Whether the image is made to agree with the measurement by back-projection.
     """
 
-    def __init__(self, problem: Problem, known: Tensor, *, reach: int, agree: bool) -> None:
-        self.problem, self.known, self.reach, self.agree = problem, known, reach, agree
+    def __init__(self, problem: Problem, known: Tensor, *, network: ResidualNetwork, agree: bool) -> None:
+        self.problem, self.known, self.network, self.agree = problem, known, network, agree
         self.reslicing = reslicing_of(problem.operator)
         self.interpolated = problem.operator.interpolate(problem.measured)
 
@@ -87,16 +88,17 @@ class Enlargement:
         return back_project(self.problem, image, self.known) if self.agree else image
 
     def _in_strips(self, improve: Improve, planes: Tensor) -> Tensor:
-        """Return planes improved in strips that overlap by the reach of the network."""
+        """Return planes improved in strips that overlap by the margin of the network."""
+        margin, stride = self.network.margin, self.network.stride
         rows, columns = planes.shape[-2:]
-        height = max(1, CHUNK // columns)
+        height = max(1, CHUNK // columns // stride) * stride
         at_a_time = max(1, CHUNK // (rows * columns))
         parts = []
         for part in planes.split(at_a_time):
             strips = []
             for first in range(0, rows, height):
-                start, last = max(first - self.reach, 0), min(first + height, rows)
-                strip = improve(part[..., start : min(last + self.reach, rows), :])
+                start, last = max(first - margin, 0), min(first + height, rows)
+                strip = improve(part[..., start : min(last + margin, rows), :])
                 strips.append(strip[..., first - start : last - start, :])
             parts.append(torch.cat(strips, dim=-2))
         return torch.cat(parts)

@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from ..patches import nl_ridge
 from ..patches.patch_denoising import map_planes, too_small
-from ..physics.jpeg import QuantisedMisfit
 from ..physics.misfit import weighted_mean
+from ..physics.quantised_misfit import QuantisedMisfit
 from ..problem import Problem, Step
 from ..settings import Setting
 from .method import Method
@@ -115,7 +115,7 @@ class NLDeblocking(Method):
         """Return an image (1, C, H, W) without the noise that is assumed."""
         cosine, factor = misfit.cosine, misfit.factor
         levels = image * factor
-        change = cosine.luminances(misfit.again(image) * factor - levels)
+        change = cosine.luminances(misfit.recompressed(image) * factor - levels)
         variance = strength**2 * _local_means(change.square()) + LEAST_DEVIATION**2
         planes = cosine.luminances(levels)
         corners = nl_ridge.find_similar_patches(
@@ -136,7 +136,7 @@ def _before_rounding(misfit: QuantisedMisfit, measured: Tensor) -> Tensor:
     )
     file = measured.clone()
     if height and width:
-        file[..., :height, :width] = misfit.again(measured[..., :height, :width])
+        file[..., :height, :width] = misfit.recompressed(measured[..., :height, :width])
     return file
 
 
@@ -147,7 +147,7 @@ def _shifted_compression(misfit: QuantisedMisfit, image: Tensor) -> Tensor:
     offsets = list(itertools.product(range(0, rows, rows // POSITIONS), range(0, columns, columns // POSITIONS)))[1:]
     total = torch.zeros_like(image)
     for offset in offsets:
-        total += misfit.again(image, offset=offset)
+        total += misfit.recompressed(image, offset=offset)
     return total / len(offsets)
 
 

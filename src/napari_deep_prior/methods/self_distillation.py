@@ -11,6 +11,8 @@ from typing import Annotated, final
 import torch
 from torch import Tensor
 
+from ..networks import RESIDUAL_NETWORKS
+from ..networks.network import ResidualNetwork
 from ..networks.unet import UNet
 from ..patches import patch_denoising
 from ..patches.patch_denoising import Estimate, denoise_without_held_out, mix, refine, stabilised
@@ -67,7 +69,9 @@ class SelfDistillation(SeededMethod):
     precision: Annotated[
         Precision, Setting("Precision", "auto: bfloat16 inside the network where the processor has it")
     ] = "auto"
-    network: Annotated[UNet, Setting("Network", "the network that is trained")] = field(default_factory=UNet)
+    network: Annotated[ResidualNetwork, Setting("Network", "the network that is trained", groups=RESIDUAL_NETWORKS)] = (
+        field(default_factory=UNet)
+    )
 
     def why_not(self, problem: Problem) -> str:
         """Return why this method cannot solve a problem; empty if it can."""

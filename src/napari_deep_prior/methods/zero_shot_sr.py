@@ -11,6 +11,8 @@ from typing import Annotated, Literal, final
 import torch
 from torch import Tensor
 
+from ..networks import RESIDUAL_NETWORKS
+from ..networks.network import ResidualNetwork
 from ..networks.plain import Plain
 from ..patches import nl_ridge
 from ..patches.patch_denoising import fill_missing, too_small
@@ -90,7 +92,9 @@ class ZeroShotSR(SeededMethod):
     precision: Annotated[
         Precision, Setting("Precision", "auto: bfloat16 inside the network where the processor has it")
     ] = "auto"
-    network: Annotated[Plain, Setting("Network", "the network that is trained")] = field(default_factory=Plain)
+    network: Annotated[ResidualNetwork, Setting("Network", "the network that is trained", groups=RESIDUAL_NETWORKS)] = (
+        field(default_factory=Plain)
+    )
 
     def why_not(self, problem: Problem) -> str:
         """Return why this method cannot solve a problem; empty if it can."""
@@ -174,8 +178,7 @@ class _Enlarger:
         self.settings, self.generator = settings, settings.generator(problem)
         known = (problem.weight > 0).to(problem.measured.dtype).expand_as(problem.measured)
         problem = _prepared(settings, problem, known)
-        reach = len(settings.network.channels) + 1
-        self.enlargement = Enlargement(problem, known, reach=reach, agree=settings.back_project)
+        self.enlargement = Enlargement(problem, known, network=settings.network, agree=settings.back_project)
         flat = self.enlargement.reslicing
         self.orientations = flat.orientations
         # Where the planes YX are trained on and others are enlarged, the result is no training example.

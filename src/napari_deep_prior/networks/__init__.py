@@ -1,9 +1,19 @@
-"""Networks: how an image is written down as weights. ``NETWORKS`` lists them."""
+"""Networks: the structure that turns weights into an image. The form and the command line offer those of NETWORKS.
+
+To add a network, write one file with a subclass of :class:`.network.Network` and add one row here.
+"""
 
 from .hourglass import Hourglass
+from .network import Network, ResidualNetwork
 from .plain import Plain
 from .unet import UNet
 
-NETWORKS = {"hourglass": Hourglass, "plain": Plain, "unet": UNet}
+NETWORKS: dict[str, type[Network]] = {"hourglass": Hourglass, "unet": UNet, "plain": Plain}
+"""All networks by name: each can be the network of the deep image prior."""
 
-__all__ = ["NETWORKS", "Hourglass", "Plain", "UNet"]
+RESIDUAL_NETWORKS: dict[str, type[ResidualNetwork]] = {
+    name: kind for name, kind in NETWORKS.items() if issubclass(kind, ResidualNetwork)
+}
+"""The networks that can be trained to correct images: by self-distillation and for zero-shot super-resolution."""
+
+__all__ = ["NETWORKS", "RESIDUAL_NETWORKS", "Hourglass", "Network", "Plain", "ResidualNetwork", "UNet"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Annotated, Literal, final
 
@@ -10,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..settings import Setting, Settings
+from ..settings import Setting
 from .layers import Padding, Upsampling, pad_reflection, upsample
+from .network import Network
 
 LEAK = 0.2
 """Slope of the activation below zero (Ulyanov et al. 2018)."""
@@ -23,18 +23,21 @@ NORMALISATIONS: dict[int, type[nn.BatchNorm2d] | type[nn.BatchNorm3d]] = {
     3: nn.BatchNorm3d,
 }
 
-SMALLEST_SIDE = 2
-"""A reflected border needs two pixels; smaller images get a larger canvas of which the image is cut out."""
+LOGIT_MARGIN = 1e-3
+"""Distance from 0 and 1 that is kept from the values to start at: the sigmoid reaches neither."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Hourglass(Settings):
+class Hourglass(Network):
     """Encoder and decoder with skip connections (Ulyanov et al. 2018, doi 10.1109/CVPR.2018.00984, "skip").
 
-    Any size goes in and the same size comes out. An axis is halved only while it has at least three pixels, so
-    thin volumes keep their few planes.
+    For the deep image prior in two and three dimensions. An axis is halved only while it has at least three pixels, so
+    thin volumes keep their few planes. It is no residual network: it normalises by the statistics of the whole input,
+    so that a crop and the whole image would be treated differently.
     """
+
+    smallest_side = 2
 
     channels: Annotated[
         tuple[int, ...],
@@ -76,42 +79,22 @@ class Hourglass(Settings):
                 f"{len(self.skip)}: give both one number per scale, at least one"
             )
 
-    def build(self, *, inputs: int, outputs: int, shape: tuple[int, ...], device: torch.device) -> nn.Module:
-        """Return the network, its weights not yet drawn (see :func:`initialise`).
+    def start_at(self, module: nn.Module, values: Tensor) -> None:
+        """Set the bias of the last layer to what the last activation turns into ``values``, (outputs,)."""
+        with torch.no_grad():
+            bias = module.get_parameter("head.bias")
+            bias.copy_(values.logit(eps=LOGIT_MARGIN) if self.activation == "sigmoid" else values)
 
-        Parameters
-        ----------
-        inputs, outputs : int
-            Channels that go in and come out.
-        shape : tuple of int
-            Spatial shape, two or three axes of at least ``SMALLEST_SIDE`` pixels.
-        """
-        # Layers fill their memory from the random numbers of the process; on "meta" there is none to fill.
-        with torch.device("meta"):
-            network = _Network(self, inputs, outputs, shape)
-        return network if device.type == "meta" else network.to_empty(device=device)
+    def _module(self, inputs: int, outputs: int, shape: tuple[int, ...]) -> nn.Module:
+        return _HourglassModule(self, inputs, outputs, shape)
 
 
-def initialise(network: nn.Module, generator: torch.Generator, *, gain: float = 1.0) -> None:
-    """Draw the weights of a network on the CPU, as PyTorch does by default, but from ``generator`` alone.
-
-    Drawn on the CPU, a seed means the same start on every device. Normalisations start as the identity, biases at 0.
-    Weights are larger by ``gain``, which deep networks without normalisation need.
-    """
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if parameter.ndim > 1:
-                bound = gain / math.sqrt(parameter[0].numel())
-                parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator))
-            else:
-                parameter.fill_(1.0 if name.endswith("weight") else 0.0)
-
-
-class _Network(nn.Module):
+@final
+class _HourglassModule(nn.Module):
     def __init__(self, settings: Hourglass, inputs: int, outputs: int, shape: tuple[int, ...]) -> None:
         super().__init__()
         dimensions = len(shape)
-        self.scales = _Scale(settings, 0, inputs, shape)
+        self.scales = _HourglassScale(settings, 0, inputs, shape)
         self.head = CONVOLUTIONS[dimensions](settings.channels[0], outputs, 1)
         self.bounded = settings.activation == "sigmoid"
 
@@ -121,7 +104,8 @@ class _Network(nn.Module):
         return image.sigmoid() if self.bounded else image
 
 
-class _Scale(nn.Module):
+@final
+class _HourglassScale(nn.Module):
     """One scale and, inside it, all coarser ones."""
 
     def __init__(self, settings: Hourglass, level: int, inputs: int, shape: tuple[int, ...]) -> None:
@@ -129,22 +113,22 @@ class _Scale(nn.Module):
         channels, skip = settings.channels[level], settings.skip[level]
         dimensions = len(shape)
         self.upsampling: Upsampling = settings.upsampling
-        self.strides = tuple(2 if length > SMALLEST_SIDE else 1 for length in shape)
+        self.strides = tuple(2 if length > Hourglass.smallest_side else 1 for length in shape)
         coarse = tuple(-(-length // stride) for length, stride in zip(shape, self.strides, strict=True))
-        self.skip = _Block(settings, dimensions, inputs, skip, 1) if skip else None
+        self.skip = _HourglassBlock(settings, dimensions, inputs, skip, 1) if skip else None
         self.down = nn.Sequential(
-            _Block(settings, dimensions, inputs, channels, 3, self.strides),
-            _Block(settings, dimensions, channels, channels, 3),
+            _HourglassBlock(settings, dimensions, inputs, channels, 3, self.strides),
+            _HourglassBlock(settings, dimensions, channels, channels, 3),
         )
         last = level + 1 == len(settings.channels)
-        self.coarser = None if last else _Scale(settings, level + 1, channels, coarse)
+        self.coarser = None if last else _HourglassScale(settings, level + 1, channels, coarse)
         joined = skip + (channels if last else settings.channels[level + 1])
         self.normalise = (
             NORMALISATIONS[dimensions](joined, track_running_stats=False) if settings.normalise_joined else None
         )
-        up = [_Block(settings, dimensions, joined, channels, 3)]
+        up = [_HourglassBlock(settings, dimensions, joined, channels, 3)]
         if settings.pointwise == "all" or (settings.pointwise == "coarse" and level > 0):
-            up.append(_Block(settings, dimensions, channels, channels, 1))
+            up.append(_HourglassBlock(settings, dimensions, channels, channels, 1))
         self.up = nn.Sequential(*up)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -160,7 +144,8 @@ class _Scale(nn.Module):
         return features
 
 
-class _Block(nn.Module):
+@final
+class _HourglassBlock(nn.Module):
     """Convolution, normalisation by the image's own statistics, leaky rectifier.
 
     Works in the precision of what comes in; the weights stay float32, so that small updates are not lost.

@@ -1,19 +1,41 @@
-"""Padding and upsampling with a deterministic gradient on every device.
+"""Layers that networks share: a convolution in the precision of its input, and deterministic padding and upsampling.
 
-PyTorch's own are used on the CPU, where they are deterministic and fast. Their CUDA gradients add up in no fixed
-order, so that the same seed would not give the same image; there the same values are put together from slices.
+PyTorch's own padding and upsampling are used on the CPU, where they are deterministic and fast. Their CUDA gradients
+sum in no fixed order, so that the same seed would not give the same image; there the same values are composed of
+slices.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 Upsampling = Literal["bilinear", "nearest"]
 Padding = Literal["zero", "reflection"]
+
+RESIDUAL_SCALE = 0.1
+"""Factor of the output of residual networks: the untrained network is to change the image only a little."""
+
+
+@final
+class Convolution(nn.Module):
+    """Convolve planes with 3×3 kernels, in the precision of the input.
+
+    The weights stay float32, so that small updates are not lost. ``torch.autocast`` would do the same, but it does
+    not know the "meta" device, on which memory is counted.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, 3, 3))
+        self.bias = nn.Parameter(torch.empty(outputs))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the features (N, outputs, rows, columns) of images (N, inputs, rows, columns)."""
+        return functional.conv2d(image, self.weight.to(image.dtype), self.bias.to(image.dtype), padding=1)
 
 
 def pad_reflection(image: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A plain chain of convolutions, for what is learned from one image to another and needs only a small neighbourhood."""
+"""A plain chain of convolutions, for corrections that need only a small neighbourhood."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import itertools
 from dataclasses import dataclass
 from typing import Annotated, final
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..settings import Setting, Settings
-from .convolution import GENTLE, Convolution
+from ..settings import Setting
+from .layers import RESIDUAL_SCALE, Convolution
+from .network import ResidualNetwork
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Plain(Settings):
+class Plain(ResidualNetwork):
     """3×3 convolutions with rectifiers between them, all at full resolution (Shocher et al. 2018, arXiv 1712.06087).
 
-    Sees as many pixels to every side as it has layers. Planes of a volume go through it one by one.
+    For zero-shot super-resolution. As the deep image prior it is a weak one: it knows no coarse scales, and bridges no
+    gaps wider than its layers. Planes of a volume go through it one by one.
     """
 
     channels: Annotated[
@@ -32,23 +33,41 @@ class Plain(Settings):
         if not self.channels:
             raise ValueError("channels is empty: give one number per layer, at least one")
 
-    def build(self, *, inputs: int, outputs: int, shape: tuple[int, ...], device: torch.device) -> nn.Module:
-        """Return the network, its weights not yet drawn; it is the same for every ``shape``.
+    @property
+    def margin(self) -> int:
+        """Pixels to every side of a pixel in a plane that its output depends on: one per layer."""
+        return len(self.channels) + 1
 
-        Parameters
-        ----------
-        inputs, outputs : int
-            Channels that go in and come out.
+    @property
+    def stride(self) -> int:
+        """One pixel: all layers work at full resolution."""
+        return 1
+
+    @property
+    def widest(self) -> int:
+        """Feature channels of the first two layers together."""
+        return sum(self.channels[:2])
+
+    def start_at(self, module: nn.Module, values: Tensor) -> None:
+        """Add ``values``, (outputs,), to the output.
+
+        Not as the bias of the last layer: in bfloat16 it would round the whole image to 8 bits.
         """
-        with torch.device("meta"):
-            network = _Network((inputs, *self.channels, outputs))
-        return network if device.type == "meta" else network.to_empty(device=device)
+        module.register_buffer("level", values.detach().clone())
+
+    def _module(self, inputs: int, outputs: int, shape: tuple[int, ...]) -> nn.Module:
+        return _PlainModule((inputs, *self.channels, outputs))
 
 
-class _Network(nn.Module):
+@final
+class _PlainModule(nn.Module):
+    level: Tensor | None
+    """Values to which the layers' output is added, (outputs,); none for a network that corrects images."""
+
     def __init__(self, channels: tuple[int, ...]) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(Convolution(seen, made) for seen, made in itertools.pairwise(channels))
+        self.layers = nn.ModuleList(Convolution(before, after) for before, after in itertools.pairwise(channels))
+        self.register_buffer("level", None)
 
     def forward(self, image: Tensor) -> Tensor:
         volume = image.ndim == 5
@@ -57,6 +76,8 @@ class _Network(nn.Module):
             features = layer(features)
             if number < len(self.layers):
                 features = functional.relu(features, inplace=True)
-        # What is added to an image is small: bfloat16 has digits enough for it.
-        improved = GENTLE * features.float()
-        return improved.unflatten(0, (len(image), -1)).movedim(1, 2) if volume else improved
+        # A difference is small: bfloat16 has digits enough for it.
+        output = RESIDUAL_SCALE * features.float()
+        if self.level is not None:
+            output = output + self.level[:, None, None]
+        return output.unflatten(0, (len(image), -1)).movedim(1, 2) if volume else output

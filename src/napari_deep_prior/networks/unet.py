@@ -1,4 +1,4 @@
-"""A small U-Net, for what is learned from one image to another."""
+"""A small U-Net, for corrections that need a large neighbourhood."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..settings import Setting, Settings
-from .convolution import GENTLE, Convolution
+from ..settings import Setting
+from .layers import RESIDUAL_SCALE, Convolution
+from .network import ResidualNetwork
 
 LEAK = 0.1
 """Slope of the activation below zero."""
@@ -19,14 +20,18 @@ LEAK = 0.1
 BLOCK = 2
 """Pixels along a side that become channels at the entrance: all work is done at half resolution."""
 
+MARGIN_STRIDES = 6
+"""Strides to every side that an output pixel depends on, at most: the sum of all 3×3 kernels and one coarsest pixel."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class UNet(Settings):
+class UNet(ResidualNetwork):
     """Encoder and decoder (Ronneberger et al. 2015, doi 10.1007/978-3-319-24574-4_28).
 
-    Works at half resolution, where two by two pixels are channels (Shi et al. 2016, doi 10.1109/CVPR.2016.207), without
-    normalisation, in planes; in a volume every plane is seen together with its two neighbours.
+    For self-distillation. Works at half resolution, where two by two pixels are channels (Shi et al. 2016,
+    doi 10.1109/CVPR.2016.207), without normalisation. A volume is processed plane by plane, each together with its two
+    neighbours.
     """
 
     channels: Annotated[
@@ -39,39 +44,50 @@ class UNet(Settings):
         if not self.channels:
             raise ValueError("channels is empty: give one number per scale, at least one")
 
-    def build(self, *, inputs: int, outputs: int, shape: tuple[int, ...], device: torch.device) -> nn.Module:
-        """Return the network, its weights not yet drawn; ``shape`` only tells planes from volumes.
+    @property
+    def margin(self) -> int:
+        """Pixels to every side of a pixel in a plane that its output depends on, a multiple of ``stride``."""
+        return MARGIN_STRIDES * self.stride
 
-        Parameters
-        ----------
-        inputs, outputs : int
-            Channels that go in and come out.
-        """
-        with torch.device("meta"):
-            network = _Network(self.channels, inputs, outputs, volume=len(shape) == 3)
-        return network if device.type == "meta" else network.to_empty(device=device)
+    @property
+    def stride(self) -> int:
+        """Pixels of the plane along one pixel of the coarsest scale."""
+        return BLOCK << (len(self.channels) - 1)
+
+    @property
+    def widest(self) -> int:
+        """Feature channels of the two finest scales together."""
+        return sum(self.channels[:2])
+
+    def start_at(self, module: nn.Module, values: Tensor) -> None:
+        """Set the bias of the last layer so that it gives ``values``, (outputs,), in all pixels of a block."""
+        with torch.no_grad():
+            module.get_parameter("head.bias").copy_((values / RESIDUAL_SCALE).repeat_interleave(BLOCK**2))
+
+    def _module(self, inputs: int, outputs: int, shape: tuple[int, ...]) -> nn.Module:
+        return _UNetModule(self, inputs, outputs, volume=len(shape) == 3)
 
 
-class _Network(nn.Module):
-    def __init__(self, channels: tuple[int, ...], inputs: int, outputs: int, *, volume: bool) -> None:
+@final
+class _UNetModule(nn.Module):
+    def __init__(self, settings: UNet, inputs: int, outputs: int, *, volume: bool) -> None:
         super().__init__()
-        self.volume = volume
-        self.multiple = BLOCK * 2 ** (len(channels) - 1)
-        seen = inputs * (3 if volume else 1) * BLOCK**2
+        channels = settings.channels
+        self.volume, self.stride = volume, settings.stride
         steps = list(itertools.pairwise(channels))
-        self.enter = _Layer(seen, channels[0])
-        self.down = nn.ModuleList(_Layer(fine, coarse) for fine, coarse in steps)
-        self.middle = _Layer(channels[-1], channels[-1])
+        self.enter = _UNetLayer(inputs * (3 if volume else 1) * BLOCK**2, channels[0])
+        self.down = nn.ModuleList(_UNetLayer(fine, coarse) for fine, coarse in steps)
+        self.middle = _UNetLayer(channels[-1], channels[-1])
         self.up = nn.ModuleList(
-            nn.Sequential(_Layer(fine + coarse, fine), _Layer(fine, fine)) for fine, coarse in reversed(steps)
+            nn.Sequential(_UNetLayer(fine + coarse, fine), _UNetLayer(fine, fine)) for fine, coarse in reversed(steps)
         )
         self.head = nn.Conv2d(channels[0], outputs * BLOCK**2, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         planes = _with_neighbours(image) if self.volume else image
         rows, columns = planes.shape[-2:]
-        # Any size: up to a multiple of the coarsest scale the border is repeated.
-        padding = (0, -columns % self.multiple, 0, -rows % self.multiple)
+        # Any size: the border is repeated up to a whole number of pixels of the coarsest scale.
+        padding = (0, -columns % self.stride, 0, -rows % self.stride)
         padded = functional.pad(planes, padding, mode="replicate") if any(padding) else planes
         features = self.enter(functional.pixel_unshuffle(padded, BLOCK))
         finer = []
@@ -83,8 +99,10 @@ class _Network(nn.Module):
             enlarged = features.repeat_interleave(2, dim=-2).repeat_interleave(2, dim=-1)
             features = layers(torch.cat([enlarged, skip], dim=1))
         # The last layer in full precision: bfloat16 has 8 bits, a camera has up to 16.
-        improved: Tensor = GENTLE * functional.pixel_shuffle(self.head(features.float()), BLOCK)[..., :rows, :columns]
-        return improved.unflatten(0, (len(image), -1)).movedim(1, 2) if self.volume else improved
+        output: Tensor = (
+            RESIDUAL_SCALE * functional.pixel_shuffle(self.head(features.float()), BLOCK)[..., :rows, :columns]
+        )
+        return output.unflatten(0, (len(image), -1)).movedim(1, 2) if self.volume else output
 
 
 def _with_neighbours(volume: Tensor) -> Tensor:
@@ -94,7 +112,8 @@ def _with_neighbours(volume: Tensor) -> Tensor:
     return torch.cat([volume, before, after], dim=1).movedim(2, 1).flatten(0, 1)
 
 
-class _Layer(nn.Module):
+@final
+class _UNetLayer(nn.Module):
     """Convolution and leaky rectifier."""
 
     def __init__(self, inputs: int, outputs: int) -> None:

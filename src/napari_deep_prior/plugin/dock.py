@@ -25,7 +25,8 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from ..arrays.axes import Array, MissingPixelsError, stack_axes
+from ..arrays.axes import Array, stack_axes
+from ..arrays.frame import MissingPixelsError
 from ..files.images import RECORD
 from ..methods.method import Method
 from ..runs.devices import available_devices, describe_device, resolve_device, why_no_gpu

@@ -12,8 +12,9 @@ import numpy as np
 from napari.utils.transforms import Affine
 
 from ..arrays.axes import Array, parse_axes, stack_axes
-from ..arrays.registration import refuse_no_overlap, resample
-from ..physics.jpeg import JpegTables, read_tables
+from ..arrays.resampling import refuse_no_overlap, resample
+from ..files.jpeg import read_tables
+from ..physics.jpeg import JpegTables
 from ..runs.output import ArrayLike
 from ..runs.posing import Noise, estimate_channels
 from ..tasks import SuperResolve, isotropic

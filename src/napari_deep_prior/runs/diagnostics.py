@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..arrays.axes import Array
+from ..arrays.frame import to_dtype
+from ..estimation.oversampling import consistency
 from ..physics.noise_model import NoiseModel
-from ..problem import Problem
+from ..problem import Problem, Step
+from ..tasks.task import Measured, Posed
+from . import report
 
-STRUCTURE = 0.08
-"""Correlation of neighbouring residuals, beyond that of the noise, from which one can see structure in them."""
 
-WEAK, STRONG = 0.7, 1.3
-"""Variance of the residual, in units of the noise's, outside of which too little or too much was taken away."""
+class Checks:
+    """Collects what the finished pieces can be checked by.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the result.
+    kept : bool
+        Whether residual and uncertainty are kept: they take the memory of two more images.
+    """
+
+    def __init__(self, shape: tuple[int, ...], *, kept: bool) -> None:
+        self.arrays: dict[str, Array] = {}
+        self.residuals: list[str] = []
+        self.agreements: list[float] = []
+        self._shape, self._kept = shape, kept
+
+    def add(self, measured: Measured, posed: Posed, noise: tuple[NoiseModel, ...], step: Step) -> None:
+        """Take in a finished piece."""
+        enlarged = bool(posed.problem.operator.factors)
+        if enlarged:
+            self.agreements.append(consistency(posed.problem.operator, step.image, posed.problem.measured))
+        if not self._kept:
+            return
+        values = residual(posed.problem, step.image)
+        self.residuals.append(report.residual_in_words(values.cpu().numpy(), noise))
+        # Of an enlarged image the residual has other pixels, and stays a sentence.
+        found = {} if enlarged else {"residual": posed.frame.to_plain(values)}
+        if step.deviation is not None:
+            found["uncertainty"] = posed.frame.to_deviation(step.deviation)
+        for name, part in found.items():
+            whole = self.arrays.setdefault(name, np.zeros(self._shape, np.float32))
+            whole[measured.piece.write] = to_dtype(part, np.dtype(np.float32))[measured.piece.inner]
 
 
 @torch.no_grad()
@@ -26,24 +57,6 @@ def residual(problem: Problem, image: Tensor) -> Tensor:
     0 where nothing was measured. Noise alone has mean 0, variance 1 and no visible structure.
     """
     misfit = problem.misfit
-    difference = misfit.stabilise(problem.measured) - misfit.expected(problem.operator(image))
-    return torch.where(problem.weight > 0, difference / misfit.stabilised_variance(problem.operator(image)).sqrt(), 0.0)
-
-
-def in_words(values: Array, noise: Sequence[NoiseModel]) -> str:
-    """Return a sentence on the residual of a plane or volume, (..., rows, columns); empty if it cannot be told."""
-    if min(values.shape[-2:]) < 2 or not values.any():
-        return ""
-    centred = values - values.mean()
-    variance = float(np.mean(centred**2))
-    down = float(np.mean(centred[..., 1:, :] * centred[..., :-1, :])) / variance
-    right = float(np.mean(centred[..., :, 1:] * centred[..., :, :-1])) / variance
-    expected = max((max(model.correlation) for model in noise), default=0.0)
-    seen = f"neighbours correlate by {down:.2f} and {right:.2f}, the variance is {variance:.2f} of the noise's"
-    if max(down, right) - expected > STRUCTURE:
-        return f"structure was removed: {seen}"
-    if variance > STRONG:
-        return f"more than the noise was removed: {seen}"
-    if variance < WEAK:
-        return f"some noise was left: {seen}"
-    return f"the residual looks like noise: {seen}"
+    predicted = problem.operator(image)
+    difference = misfit.stabilise(problem.measured) - misfit.expected(predicted)
+    return torch.where(problem.weight > 0, difference / misfit.stabilised_variance(predicted).sqrt(), 0.0)

@@ -1,4 +1,4 @@
-"""Guides: other images of the same place, brought onto the image that they are to guide."""
+"""Guides: other images of the same place, on the pixels of the image that they are to guide."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..arrays.axes import Array, inner_axes, sample_count
 from ..arrays.pieces import Index
-from ..arrays.registration import Registration, registration_shift, shifted
+from ..arrays.registration import Registration, registration_shift
+from ..arrays.resampling import shifted
 from ..physics.operators import Operator
 
 SAME = 0.9999
@@ -37,7 +38,7 @@ class _Guide:
 
 @final
 class Guides:
-    """The guides of all slices of an image.
+    """The guides of all pieces of an image.
 
     Parameters
     ----------
@@ -64,35 +65,37 @@ class Guides:
         for guide in self._guides:
             finite = guide.channels[np.isfinite(guide.channels)]
             if finite.size == 0 or finite.min() == finite.max():
-                raise ValueError("the guide shows nothing, all of its pixels are alike: choose another image")
+                raise ValueError("the guide shows nothing, all of its pixels are equal: choose another image")
 
     @property
     def channels(self) -> int:
         """Return how many channels the guides have in all."""
         return sum(len(guide.channels) for guide in self._guides)
 
-    def of_slice(
+    def of_piece(
         self, index: Index, measured: Tensor, weight: Tensor, operator: Operator, *, register: bool
-    ) -> tuple[Tensor, tuple[Registration, ...]]:
-        """Return the guides of a slice, and where they lay if they were looked for.
+    ) -> tuple[Tensor, str]:
+        """Return the guides of a piece, and a sentence on where they lay, empty if they were not registered.
 
         Parameters
         ----------
+        index : Index
+            Where the piece lies in the image.
         measured, weight : Tensor, (1, C, *S)
-            The canonical slice at ``index``.
+            The canonical piece.
         register : bool
-            Whether each guide is moved to where its edges lie on those of the slice.
+            Whether each guide is moved to where its edges lie on those of the piece.
 
         Returns
         -------
         guide : Tensor, (1, G, *S)
             On the image's pixels; each channel of mean 0 and standard deviation 1, 0 where it has no value.
-        registrations : tuple of Registration
+        remark : str
         """
         target = operator.interpolate(measured)[0].cpu().numpy()
         known = operator.interpolate(weight)[0].cpu().numpy() > 0.5
         target = np.where(known, target, np.nan)
-        parts, registrations = [], []
+        parts, remarks = [], []
         for guide in self._guides:
             values = self._part(guide, index, target.ndim - 1)
             if guide.coarse:
@@ -101,26 +104,23 @@ class Guides:
             _refuse_copy(values, target)
             if register:
                 found = registration_shift(target, values, spatial=target.ndim - 1)
-                registrations.append(found)
+                remarks.append(_in_words(found))
                 values = shifted(values, found.shift) if found.trusted else values
             parts.append(values)
-        guides = np.stack([_normal(channel) for values in parts for channel in values])
-        return torch.from_numpy(guides)[None].to(measured.device), tuple(registrations)
+        guides = np.stack([_normalised(channel) for values in parts for channel in values])
+        return torch.from_numpy(guides)[None].to(measured.device), "; ".join(dict.fromkeys(remarks))
 
     def _part(self, guide: _Guide, index: Index, dimensions: int) -> Array:
-        """Return the channels of a guide at a slice, (G, *S); of length 1 along depth that the guide has not."""
+        """Return the channels of a guide in a piece, (G, *S); of length 1 along a depth that the guide lacks."""
         place = dict(zip(self._axes, index, strict=True))
         values = guide.channels[:, *(place[letter] for letter in guide.letters)]
         return values[:, None] if values.ndim - 1 < dimensions else values
 
 
-def in_words(registrations: Sequence[Registration]) -> str:
-    """Return a sentence for people on where the guides lay; empty if nobody looked."""
-    words = []
-    for found in registrations:
-        moved = ", ".join(f"{step:+.1f}" for step in found.shift)
-        words.append(f"guide moved by ({moved}) pixels" if found.trusted else "guide taken as it lies, no shift found")
-    return "; ".join(dict.fromkeys(words))
+def _in_words(found: Registration) -> str:
+    if not found.trusted:
+        return "guide taken as it lies, no shift found"
+    return f"guide moved by ({', '.join(f'{step:+.1f}' for step in found.shift)}) pixels"
 
 
 def _matched(guide: Array, axes: str, shape: tuple[int, ...], enlarged: tuple[int, ...]) -> _Guide:
@@ -146,7 +146,7 @@ def _matched(guide: Array, axes: str, shape: tuple[int, ...], enlarged: tuple[in
 
 
 def _refuse_copy(values: Array, target: Array) -> None:
-    """Raise a ValueError if a guide is a slice itself: what is held out would be seen, and the noise come back."""
+    """Raise a ValueError if a guide is the image itself: its held-out pixels would not be held out."""
     if any(_same(channel, own) for channel in values for own in target):
         raise ValueError("the guide is a copy of the image, noise and all: choose another image of the place")
 
@@ -160,7 +160,7 @@ def _same(first: Array, second: Array) -> bool:
     return bool(abs(np.corrcoef(one, other)[0, 1]) > SAME)
 
 
-def _normal(channel: Array) -> Array:
+def _normalised(channel: Array) -> Array:
     """Return values of mean 0 and standard deviation 1, float32; 0 where there are none."""
     finite = np.isfinite(channel)
     if not finite.any():

@@ -1,19 +1,89 @@
-"""What every task has in common."""
+"""What every task has in common: the problem that it poses.
+
+``measured = noise(operator(image))``: a task says what the operator and the noise are. A run asks it four things, in
+this order: the operator as far as it is known before the image is read, what the first piece shows for all of them,
+and the problem of each piece.
+"""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, final
 
-from ..arrays.axes import MissingPixels
+from torch import Tensor
+
+from ..arrays.axes import Array
+from ..arrays.frame import Frame, MissingPixels
+from ..arrays.pieces import Piece
+from ..estimation.channels import GivenNoise, correlation_length
 from ..physics.kernels import Kernel
+from ..physics.misfit import Misfit
+from ..physics.misfit_choice import MisfitName, choose_misfit
+from ..physics.noise_model import NoiseModel
 from ..physics.operators import Operator
+from ..problem import Problem
 from ..settings import Setting, Settings
+from .inputs import Inputs
+
+
+@final
+@dataclass(frozen=True)
+class Measured:
+    """A piece as it was measured.
+
+    Parameters
+    ----------
+    values, weight : Tensor, (1, C, *S)
+        Canonical values (see :mod:`napari_deep_prior.arrays.frame`); weight 0 where they are missing.
+    frame : Frame
+        The way back to the array.
+    piece : Piece
+        Where it lies in the array.
+    """
+
+    values: Tensor
+    weight: Tensor
+    frame: Frame
+    piece: Piece
+
+
+@final
+@dataclass(frozen=True)
+class Prepared:
+    """What all pieces share: estimated once, before the first of them is restored."""
+
+    operator: Operator
+    noise: tuple[NoiseModel, ...]
+    remarks: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Posed:
+    """The problem of a piece, and what is worth telling about it.
+
+    Parameters
+    ----------
+    frame : Frame
+        The way back from the image to the array of the result.
+    misfit : str
+        Name of the misfit.
+    remarks : tuple of str
+        For people, a sentence each.
+    guide_remark : str
+        Where the guides lay; empty if there are none.
+    """
+
+    problem: Problem
+    frame: Frame
+    misfit: MisfitName
+    remarks: tuple[str, ...] = ()
+    guide_remark: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task(Settings):
+class Task(Settings, ABC):
     """Settings of a kind of restoration: what was measured of the image, and with which noise."""
 
     missing: Annotated[
@@ -23,7 +93,6 @@ class Task(Settings):
             "refuse an image with NaN or infinite pixels, or treat them as missing and fill them",
         ),
     ] = "refuse"
-
     noise: Annotated[
         Literal["auto", "anscombe", "gaussian", "poisson"],
         Setting(
@@ -41,17 +110,20 @@ class Task(Settings):
     sigma: Annotated[
         float | None, Setting("Sigma", "noise without light, in grey levels; empty: estimated from the image", low=0)
     ] = None
-    register: Annotated[
-        bool, Setting("Register guides", "move each guide to where its edges lie on the image's, up to 20 pixels")
-    ] = True
+
+    command: ClassVar[str]
+    """Its name on the command line, and in ``TASKS``."""
+
+    result: ClassVar[str]
+    """What is added to the name of something restored, for example "denoised"."""
 
     removes_noise: ClassVar[bool] = False
-    """Whether it is the noise that the result differs by from the measurement."""
+    """Whether the result differs from the measurement by the noise alone."""
 
-    takes: ClassVar[frozenset[str]] = frozenset({"guides"})
-    """What can be given besides the image: names of :class:`~napari_deep_prior.tasks.inputs.Inputs`."""
+    takes: ClassVar[frozenset[str]] = frozenset()
+    """What can be given besides the image: names of ``INPUTS``."""
 
-    needs: ClassVar[str] = ""
+    needs: ClassVar[frozenset[str]] = frozenset()
     """What must be given besides the image."""
 
     @property
@@ -60,13 +132,80 @@ class Task(Settings):
         """Whether pixels that are not missing go into the result exactly as they were measured."""
 
     @abstractmethod
-    def operator(self, axes: str, *, kernel: Kernel | None = None) -> Operator:
-        """Return what maps the image to the measurement.
+    def operator(self, axes: str, kernel: Kernel | None) -> Operator:
+        """Return what maps the image to the measurement, as far as it is known before the image is read.
 
         Parameters
         ----------
         axes : str
-            The letters of the spatial axes.
-        kernel : Kernel, optional
+            The letters of the spatial axes of a piece.
+        kernel : Kernel or None
             The blur, for tasks that take one.
+
+        Raises
+        ------
+        ValueError
+            If the task cannot be done with these axes.
         """
+
+    @abstractmethod
+    def prepare(self, first: Measured, noise: tuple[NoiseModel, ...], inputs: Inputs) -> Prepared:
+        """Return what only the image shows, and all pieces share.
+
+        Parameters
+        ----------
+        first : Measured
+            The first piece that can be restored.
+        noise : tuple of NoiseModel
+            Of every channel.
+        """
+
+    @abstractmethod
+    def problem(self, measured: Measured, prepared: Prepared, inputs: Inputs) -> Posed:
+        """Return the problem of a piece."""
+
+    @property
+    @final
+    def given_noise(self) -> GivenNoise:
+        """What the person says of the noise."""
+        return GivenNoise(gain=self.gain, offset=self.offset, sigma=self.sigma)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskWithGuide(Task):
+    """A task that other images of the same place can help with."""
+
+    register: Annotated[
+        bool, Setting("Register guides", "move each guide to where its edges lie on the image's, up to 20 pixels")
+    ] = True
+
+    @final
+    def pose(self, measured: Measured, prepared: Prepared, inputs: Inputs, *, frame: Frame | None = None) -> Posed:
+        """Return the problem with the operator that was prepared, the noise that was estimated, and the guides."""
+        name, misfit = choose_misfit(self.noise, prepared.noise, measured.frame.units, measured.values)
+        guide, remark = None, ""
+        if inputs.guide is not None:
+            guide, remark = inputs.guide.of_piece(
+                measured.piece.read, measured.values, measured.weight, prepared.operator, register=self.register
+            )
+        problem = problem_of(measured, prepared, misfit, guide)
+        return Posed(problem=problem, frame=frame or measured.frame, misfit=name, guide_remark=remark)
+
+
+def problem_of(measured: Measured, prepared: Prepared, misfit: Misfit, guide: Tensor | None = None) -> Problem:
+    """Return the problem of a piece with a misfit."""
+    return Problem(
+        measured=measured.values,
+        weight=measured.weight,
+        operator=prepared.operator,
+        misfit=misfit,
+        correlation_length=correlation_length(prepared.noise),
+        guide=guide,
+        piece=measured.piece.number,
+    )
+
+
+def grey_levels(measured: Measured) -> Array:
+    """Return a piece in the image's own units, (rows, columns) or (rows, columns, channels), without opacity."""
+    frame = measured.frame
+    return Frame("YXS" if len(frame.low) > 1 else "YX", frame.low, frame.span).to_image(measured.values)

@@ -8,10 +8,7 @@ from typing import Literal, final
 import torch
 from torch import Tensor, nn
 
-from ..networks.hourglass import initialise
-from ..networks.memory import training_memory
-from ..networks.plain import Plain
-from ..networks.unet import UNet
+from ..networks.network import ResidualNetwork, initialise, training_memory
 from ..physics.misfit import weighted_mean
 from .augmentation import ORIENTATIONS, crop_shape, oriented, oriented_back
 from .optimizers import Optimizer
@@ -52,7 +49,7 @@ class TrainingPlan:
 
     Parameters
     ----------
-    network : UNet or Plain
+    network : ResidualNetwork
         The network; it adds a correction to the image that goes in.
     channels : int
         Channels of the image.
@@ -68,7 +65,7 @@ class TrainingPlan:
         What is made small.
     """
 
-    network: UNet | Plain
+    network: ResidualNetwork
     channels: int
     shape: tuple[int, ...]
     precision: Precision
@@ -167,6 +164,6 @@ def memory(plan: TrainingPlan, *, crop: int, count: int) -> int:
     """
     inputs = torch.empty(count, plan.channels, *crop_shape(plan.shape, crop), device="meta", dtype=plan.dtype)
     planes = min(CHUNK, plan.shape[0]) if len(plan.shape) == 3 else 1
-    widest = sum(plan.network.channels[:2]) + 2 * plan.channels
+    widest = plan.network.widest + 2 * plan.channels
     predicting = PREDICTING * planes * plan.shape[-2] * plan.shape[-1] * widest * plan.dtype.itemsize
     return max(training_memory(plan.build(torch.device("meta")), inputs), predicting)

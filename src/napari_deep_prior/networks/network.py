@@ -1,0 +1,119 @@
+"""What every network is: settings that build a PyTorch module for an image of any size."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ..settings import Settings
+
+OVERHEAD = 1.4
+"""Measured peak over counted memory: gradients in flight and the workspace of the convolutions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network(Settings, ABC):
+    """Settings of a network. The module takes (N, inputs, *S) and returns (N, outputs, *S) in float32.
+
+    S are two or three spatial axes of any size from ``smallest_side`` on. The module computes in the floating-point
+    format of its input, while its weights stay float32. Each network can be the prior of the deep image prior.
+    """
+
+    smallest_side: ClassVar[int] = 1
+    """Pixels that every spatial axis needs."""
+
+    def build(self, *, inputs: int, outputs: int, shape: tuple[int, ...], device: torch.device) -> nn.Module:
+        """Return the module. Its weights are not yet drawn: see :func:`initialise`.
+
+        Parameters
+        ----------
+        inputs, outputs : int
+            Channels that go in and come out.
+        shape : tuple of int
+            Spatial shape, two or three axes of at least ``smallest_side`` pixels.
+        device : torch.device
+            Where the weights are stored; on "meta" they take no memory, which :func:`training_memory` needs.
+        """
+        # Layers fill their memory from the random numbers of the process; on "meta" there is none to fill.
+        with torch.device("meta"):
+            module = self._module(inputs, outputs, shape)
+        return module if device.type == "meta" else module.to_empty(device=device)
+
+    @abstractmethod
+    def start_at(self, module: nn.Module, values: Tensor) -> None:
+        """Make the output of an untrained module close to ``values``, (outputs,): one value per channel.
+
+        The deep image prior sets the median of the image, so that the fit need not find the brightness first.
+        """
+
+    @abstractmethod
+    def _module(self, inputs: int, outputs: int, shape: tuple[int, ...]) -> nn.Module:
+        """Return the module with the layers' usual random weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidualNetwork(Network, ABC):
+    """A network that can also be trained to correct images: its output is added to its input (residual learning).
+
+    The output of the untrained module is small, so that training starts near the unchanged image. The output at a
+    pixel depends only on a neighbourhood of it, so that a network trained on crops can be applied to a whole image.
+    """
+
+    @property
+    @abstractmethod
+    def margin(self) -> int:
+        """Pixels to every side of a pixel in a plane that its output depends on, a multiple of ``stride``."""
+
+    @property
+    @abstractmethod
+    def stride(self) -> int:
+        """Pixels of the plane along one pixel of the coarsest scale: a part must begin at a multiple of it."""
+
+    @property
+    @abstractmethod
+    def widest(self) -> int:
+        """Feature channels of the two finest layers or scales together: they need most of a prediction's memory."""
+
+
+def initialise(module: nn.Module, generator: torch.Generator, *, gain: float = 1.0) -> None:
+    """Draw the weights of a module from ``generator`` alone, with the distribution that PyTorch uses by default.
+
+    They are drawn on the CPU, so that a seed gives the same weights on every device. Normalisations start as the
+    identity, biases at 0.
+
+    Parameters
+    ----------
+    gain : float
+        Factor of the weights. Deep networks without normalisation need more than 1, or their features vanish.
+    """
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            if parameter.ndim > 1:
+                bound = gain / math.sqrt(parameter[0].numel())
+                parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator))
+            else:
+                parameter.fill_(1.0 if name.endswith("weight") else 0.0)
+
+
+def training_memory(module: nn.Module, inputs: Tensor) -> int:
+    """Return about how many bytes a forward and backward pass of ``module`` on ``inputs`` keeps at its peak.
+
+    Both must be on the "meta" device, where tensors have shapes but no memory. Counts what autograd saves for
+    the backward pass, and four values (weight, gradient, two moments) for each weight.
+    """
+    saved: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        saved[id(tensor)] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        module(inputs)
+    activations = sum(tensor.numel() * tensor.element_size() for tensor in saved.values())
+    weights = sum(4 * parameter.numel() * parameter.element_size() for parameter in module.parameters())
+    return int(OVERHEAD * activations) + weights

@@ -1,0 +1,124 @@
+"""What a run takes down while it goes on: for its record, and for people."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import torch
+
+from ..methods import Method
+from ..methods.guidance import GuideComparison
+from ..physics.kernels import Kernel, SampledKernel, kernel_image
+from ..physics.operators import Operator
+from ..tasks.task import Posed, Prepared
+from . import report
+from .devices import describe_device
+from .diagnostics import Checks
+from .recommend import Choice, asked
+from .record import NoiseRecord, Record
+from .setup import Setup
+
+VERSION = importlib.metadata.version("napari-deep-prior")
+
+BLUR_DIGITS = 5
+"""Decimal places of a blur in the record, where it is only looked at."""
+
+
+@final
+@dataclass
+class Notes:
+    """Of every piece, or of the last one that it was true of.
+
+    Parameters
+    ----------
+    method : Method
+        The one that was asked for as soon as a piece could be restored by it, until then the one that stood in.
+    """
+
+    method: Method
+    reason: str
+    instead: str = ""
+    guided: Method | None = None
+    was_asked: bool = False
+    noise: NoiseRecord | None = None
+    operator: Operator | None = None
+    chosen_steps: list[int | None] = field(default_factory=list)
+    passed_through: list[str] = field(default_factory=list)
+    prepared_remarks: tuple[str, ...] = ()
+    remarks: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, setup: Setup) -> Notes:
+        """Return the notes of a run that has not begun."""
+        method, reason = asked(setup.task, setup.wish)
+        return cls(method=method, reason=reason)
+
+    def prepared(self, prepared: Prepared) -> None:
+        """Take down what all pieces share."""
+        self.operator = prepared.operator
+        self.remarks += prepared.remarks
+
+    def began(self, choice: Choice, posed: Posed, prepared: Prepared) -> None:
+        """Take down how a piece is restored."""
+        self.was_asked |= not choice.instead
+        if not self.was_asked or not choice.instead:
+            self.method = choice.method
+            self.reason = choice.reason
+        self.instead = choice.instead or self.instead
+        self.guided = choice.guided
+        self.remarks += posed.remarks
+        words = report.noise_in_words(prepared.noise, posed.misfit)
+        self.noise = NoiseRecord(misfit=posed.misfit, in_words=words, channels=prepared.noise)
+
+    def solved(self, solver: Method | GuideComparison, posed: Posed) -> None:
+        """Take down what a guide was worth, if there was one."""
+        if isinstance(solver, GuideComparison):
+            self.remarks.append(report.guide_in_words(solver, posed.guide_remark))
+
+    def passed(self, number: int, error: ValueError) -> None:
+        """Take down why a piece, counted from 0, was not restored."""
+        self.chosen_steps.append(None)
+        self.passed_through.append(f"slice {number + 1}: {error}")
+
+    def record(self, setup: Setup, checks: Checks, latest: list[int]) -> Record:
+        """Return the record; ``latest`` is the step of the piece that is under way, if there is one."""
+        remarks = [self.instead, *dict.fromkeys(self.remarks), report.agreement_in_words(checks.agreements)]
+        return Record(
+            version=VERSION,
+            torch=torch.__version__,
+            device=describe_device(setup.device),
+            task=setup.task,
+            method=self.method,
+            asked_method=setup.wish.method,
+            effort=setup.wish.effort,
+            reason=self.reason,
+            instead=self.instead,
+            axes=setup.source.axes,
+            volume=setup.source.volume,
+            dtype=str(setup.output.dtype),
+            kernel=_given(setup.inputs.kernel, setup.operator),
+            blur=_blur(self.operator or setup.operator),
+            guided_by=None if self.guided is None else self.guided.to_json(),
+            noise=self.noise,
+            chosen_steps=[*self.chosen_steps, *latest],
+            piece_count=len(setup.pieces),
+            passed_through=list(self.passed_through),
+            residuals=list(checks.residuals),
+            remarks=[*filter(None, remarks)],
+        )
+
+
+def _given(kernel: Kernel | None, operator: Operator) -> list[Any] | None:
+    """Return an image of a kernel with which the run can be made again."""
+    if kernel is None:
+        return None
+    values = kernel.values if isinstance(kernel, SampledKernel) else kernel_image(kernel, operator.factors)
+    image: list[Any] = values.tolist()
+    return image
+
+
+def _blur(operator: Operator) -> list[Any] | None:
+    image = operator.blur_image()
+    return None if image is None else image.round(BLUR_DIGITS).tolist()

@@ -1,0 +1,135 @@
+"""The record of a run: what was done, enough to do it again; saved with every result."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, final
+
+from ..methods import METHODS, Method
+from ..physics.noise_model import NoiseModel
+from ..tasks import TASKS, Task
+
+NOT_UNDERSTOOD = "there are no settings of Deep Prior that this version understands"
+
+SCHEMA = 1
+"""Changes with the meaning of the fields: a record of another number is not read."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class NoiseRecord:
+    """The noise of every channel, as estimated or given, and the name of the misfit that was chosen for it."""
+
+    misfit: str
+    in_words: str
+    channels: tuple[NoiseModel, ...]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What was done.
+
+    Parameters
+    ----------
+    version, torch, device : str
+        Of this program, of PyTorch, and the name of the processor.
+    task, method : Task, Method
+        The settings that ran.
+    asked_method, effort : str
+        What the person asked for ("auto" if nothing).
+    reason, instead : str
+        Why this method was taken; why another one than what was asked for.
+    axes, volume, dtype : str, bool, str
+        One letter per axis; whether Z, Y and X were restored together; type of the pixels of the result.
+    kernel, blur : list or None
+        An image of the blur that was given; of the blur that was undone, rounded.
+    guided_by : dict or None
+        Settings of the method that used the guides.
+    noise : NoiseRecord or None
+        None until a piece was looked at.
+    chosen_steps : list of int or None
+        For each piece that was restored, the step that its image is from; None if it was passed through.
+    piece_count : int
+        Pieces of the whole array.
+    passed_through, residuals, remarks : list of str
+        Pieces that were not restored, and why; what the residual of each piece looks like; all else for people.
+    """
+
+    version: str
+    torch: str
+    device: str
+    task: Task
+    method: Method
+    asked_method: str
+    effort: str
+    reason: str
+    instead: str
+    axes: str
+    volume: bool
+    dtype: str
+    kernel: list[Any] | None = None
+    blur: list[Any] | None = None
+    guided_by: dict[str, Any] | None = None
+    noise: NoiseRecord | None = None
+    chosen_steps: list[int | None] = field(default_factory=list)
+    piece_count: int = 1
+    passed_through: list[str] = field(default_factory=list)
+    residuals: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON types; ``schema`` is the number of this version of the record."""
+        values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        values |= {"task": self.task.to_json(), "method": self.method.to_json()}
+        if self.noise is not None:
+            values["noise"] = {**dataclasses.asdict(self.noise), "channels": [*map(_plain, self.noise.channels)]}
+        return {"schema": SCHEMA, **values}
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The part of a record with which a run is made again."""
+
+    task: Task
+    method: Method
+    asked_method: str
+    effort: str
+    volume: bool
+    had_kernel: bool
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Recipe:
+        """Return what :meth:`Record.to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the record was not written by a version of this program that this one understands.
+        """
+        if not isinstance(record, Mapping) or record.get("schema") != SCHEMA:
+            raise ValueError(NOT_UNDERSTOOD)
+        try:
+            kinds = {kind.__name__: kind for kind in (*TASKS.values(), *METHODS.values())}
+            task, method = (kinds[record[part]["kind"]].from_json(record[part]) for part in ("task", "method"))
+            recipe = cls(
+                task=task,  # type: ignore[arg-type]  # checked below: a record may say anything
+                method=method,  # type: ignore[arg-type]
+                asked_method=record["asked_method"],
+                effort=record["effort"],
+                volume=record["volume"],
+                had_kernel=record["kernel"] is not None,
+            )
+        except (KeyError, TypeError):
+            raise ValueError(NOT_UNDERSTOOD) from None
+        if not (isinstance(recipe.task, Task) and isinstance(recipe.method, Method)):
+            raise ValueError(NOT_UNDERSTOOD)
+        return recipe
+
+
+def _plain(model: NoiseModel) -> dict[str, Any]:
+    values = dataclasses.asdict(model)
+    return values | {"correlation": list(model.correlation), "reasons": list(model.reasons)}

@@ -1,0 +1,120 @@
+"""Every sentence that a run says to people, in the viewer, on the command line and in its record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..arrays.axes import Array
+from ..methods.guidance import GuideComparison
+from ..physics.noise_model import NoiseModel
+
+if TYPE_CHECKING:
+    from ..tasks import Task
+    from .recommend import Choice
+    from .record import Record
+
+METHOD_NAMES = {
+    "deep-image-prior": "Deep image prior",
+    "self-distillation": "Self-distilled U-Net",
+    "nl-ridge": "Non-local ridge regression",
+    "nl-deblocking": "Non-local deblocking",
+    "plug-and-play": "Plug-and-play with similar patches",
+    "zero-shot-sr": "Zero-shot super-resolution",
+}
+"""What methods are called in sentences and in docks."""
+
+STRUCTURE = 0.08
+"""Correlation of neighbouring residuals, beyond that of the noise, from which one can see structure in them."""
+
+WEAK, STRONG = 0.7, 1.3
+"""Variance of the residual, in units of the noise's, outside of which too little or too much was taken away."""
+
+
+def noise_in_words(channels: Sequence[NoiseModel], misfit: str = "") -> str:
+    """Return a sentence on the noise; channels of the same noise are named once."""
+    if misfit == "quantised":
+        return "what a JPEG's rounding took"
+    words = list(dict.fromkeys(model.in_words() for model in channels))
+    return "; ".join(words) if words else "noise not estimated"
+
+
+def guide_in_words(comparison: GuideComparison, placed: str) -> str:
+    """Return a sentence on where guides lay and what they were worth."""
+    if comparison.gain is None:
+        verdict = "whether the guide helped was not compared"
+    elif not comparison.helped:
+        verdict = f"the guide did not help ({comparison.gain:.1%}): the result is without it"
+    else:
+        verdict = f"the guide helped by {comparison.gain:.1%} (error of held-out pixels)"
+    return "; ".join(filter(None, (placed, verdict)))
+
+
+def agreement_in_words(decibels: Sequence[float]) -> str:
+    """Return a sentence on how well enlarged pieces explain what was measured; empty if there is none."""
+    if not decibels:
+        return ""
+    span = " to ".join(dict.fromkeys(f"{limit:.0f}" for limit in (min(decibels), max(decibels))))
+    return f"made as coarse again, the result is {span} dB from the image"
+
+
+def residual_in_words(values: Array, noise: Sequence[NoiseModel]) -> str:
+    """Return a sentence on the residual of a plane or volume, (..., rows, columns); empty if it cannot be judged."""
+    if min(values.shape[-2:]) < 2 or not values.any():
+        return ""
+    centred = values - values.mean()
+    variance = float(np.mean(centred**2))
+    down = float(np.mean(centred[..., 1:, :] * centred[..., :-1, :])) / variance
+    right = float(np.mean(centred[..., :, 1:] * centred[..., :, :-1])) / variance
+    expected = max((max(model.correlation) for model in noise), default=0.0)
+    seen = f"neighbours correlate by {down:.2f} and {right:.2f}, the variance is {variance:.2f} of the noise's"
+    if max(down, right) - expected > STRUCTURE:
+        return f"structure was removed: {seen}"
+    if variance > STRONG:
+        return f"more than the noise was removed: {seen}"
+    if variance < WEAK:
+        return f"some noise was left: {seen}"
+    return f"the residual looks like noise: {seen}"
+
+
+def plan_in_words(choice: Choice, *, seconds: float, memory: int) -> str:
+    """Return a sentence on what will run, why, about how long, and with how much memory."""
+    name = METHOD_NAMES[choice.name]
+    why = choice.instead.partition(":")[0] if choice.instead else choice.reason
+    guided = ", without and with the guide" if choice.guided is not None else ""
+    return f"{name}{guided}{f': {why}' if why else ''}; about {duration(seconds)}, {size(memory)} of memory"
+
+
+def done_in_words(record: Record, *, steps: int, total: int, stopped: bool) -> str:
+    """Return a clause on how a run ended."""
+    if record.piece_count > 1:
+        return f"{len(record.chosen_steps)} of {record.piece_count} slices restored"
+    chosen = record.chosen_steps[0]
+    if stopped:
+        made = f"stopped at step {steps} of at most {total}"
+    elif steps < total:
+        made = f"stopped by itself at step {steps} of at most {total}"
+    else:
+        made = f"all {steps} steps made"
+    return made if chosen == steps else f"{made}; the image is that of step {chosen}, which is the best one"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it, no more exact than an estimate is."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s" if seconds < 10 else f"{round(seconds / 5) * 5} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def size(count: int) -> str:
+    """Return an amount of memory as people say it."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{max(1, round(count / 2**20))} MiB"
+
+
+def name_of_result(name: str, task: Task) -> str:
+    """Return a name for the restored version of something called ``name``."""
+    return f"{name} {task.result}"

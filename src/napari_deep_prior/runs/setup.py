@@ -1,0 +1,162 @@
+"""Everything that a run is given, checked before the first heavy byte."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, final
+
+import numpy as np
+import torch
+
+from ..arrays.axes import parse_axes, spatial_axes
+from ..arrays.pieces import Piece, enlarged_shape, piece_axes, plan
+from ..methods import Method
+from ..physics.operators import Operator
+from ..tasks import Task, refuse_inputs
+from ..tasks.inputs import INPUTS, GivenInputs, Inputs, Target, check_inputs
+from .devices import resolve_device
+from .efforts import name_of
+from .errors import refuse_without_memory
+from .forecast import Forecast, blank_problem, forecast
+from .output import ArrayOutput, Output
+from .recommend import Wish
+from .source import ArrayLike, SourceArray, real_type
+
+ResultType = Literal["same", "float32"]
+
+
+class RestoreOptions(GivenInputs, total=False):
+    """Keywords of :func:`napari_deep_prior.restore`."""
+
+    axes: str | None
+    volume: bool
+    device: str
+    dtype: ResultType
+    diagnostics: bool
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What a run is told besides task, method and inputs (see :func:`napari_deep_prior.restore`)."""
+
+    axes: str | None = None
+    volume: bool = False
+    device: str = "auto"
+    dtype: ResultType = "same"
+    diagnostics: bool = False
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """A run that can begin.
+
+    Parameters
+    ----------
+    task, wish : Task, Wish
+        What is to be done, and how.
+    source, pieces, output : Source, list of Piece, Output
+        What is read, in which pieces, and where they go.
+    inputs : Inputs
+        What was given besides the image.
+    operator : Operator
+        As far as it is known before the image is read: it tells the shape of the result.
+    """
+
+    task: Task
+    wish: Wish
+    source: SourceArray
+    inputs: Inputs
+    operator: Operator
+    pieces: list[Piece]
+    output: Output
+    device: torch.device
+    diagnostics: bool
+
+    @property
+    def factors(self) -> dict[str, float]:
+        """Pixels of the result in one of the input, by axis letter; what is not named is 1."""
+        return _by_letter(self.operator, self.source.piece_axes)
+
+    def forecast(self, *, correlation_length: int = 1) -> Forecast:
+        """Return what the run will take; of the noise only its correlation counts, if it is known already."""
+        problem = blank_problem(
+            self.source,
+            self.operator,
+            self.device,
+            guide_channels=0 if self.inputs.guide is None else self.inputs.guide.channels,
+            correlation_length=correlation_length,
+        )
+        return forecast(self.task, self.wish, problem, pieces=len(self.pieces))
+
+
+def split_options(options: RestoreOptions) -> tuple[dict[str, Any], RunOptions]:
+    """Return what was given besides the image, and how the run is to be made.
+
+    Raises
+    ------
+    TypeError
+        If there is no such keyword.
+    """
+    given = {name: value for name, value in options.items() if name in INPUTS}
+    rest: dict[str, Any] = {name: value for name, value in options.items() if name not in INPUTS}
+    return given, RunOptions(**rest)
+
+
+def wish_for(method: str | Method, effort: str, *, volume: bool) -> Wish:
+    """Return what a person asks for by the name of a method, or by its settings."""
+    if isinstance(method, Method):
+        return Wish(method=name_of(method), effort="", settings=method, volume=volume)
+    return Wish(method=method, effort=effort, volume=volume)
+
+
+def set_up(image: ArrayLike, task: Task, wish: Wish, given: Mapping[str, Any], options: RunOptions) -> Setup:
+    """Return a run that can begin.
+
+    Parameters
+    ----------
+    given : mapping
+        Inputs by their name in ``INPUTS``.
+
+    Raises
+    ------
+    ValueError
+        If the image, its axes, an input, the method or the device cannot be used.
+    OutOfMemoryError
+        If the run would not fit into the device's memory.
+    """
+    dtype = real_type(image)
+    axes = parse_axes(options.axes, tuple(image.shape))
+    device = resolve_device(options.device)
+    refuse_inputs(task, given)
+    letters = piece_axes(axes, volume=options.volume)
+    shape = tuple(image.shape)
+    # The shape of the result depends on the factors alone; what is given may have to fit it.
+    factors = _by_letter(task.operator(spatial_axes(letters), None), letters)
+    enlarged = enlarged_shape(shape, axes, factors)
+    inputs = check_inputs(given, Target(axes, shape, enlarged))
+    operator = task.operator(spatial_axes(letters), inputs.kernel)
+    if "mask" in task.takes and inputs.mask is None and dtype.kind != "f":
+        raise ValueError("there is no mask: give one that is not 0 where pixels are to be filled")
+    lengths = dict(zip(axes, enlarged, strict=True))
+    operator.refuse_shape(tuple(lengths[letter] for letter in spatial_axes(letters)))
+    setup = Setup(
+        task=task,
+        wish=wish,
+        source=SourceArray(image, axes, volume=options.volume, mask=inputs.mask),
+        inputs=inputs,
+        operator=operator,
+        pieces=plan(shape, axes, volume=options.volume, factors=factors),
+        output=ArrayOutput(enlarged, np.dtype(np.float32) if options.dtype == "float32" else dtype),
+        device=device,
+        diagnostics=options.diagnostics,
+    )
+    refuse_without_memory(device, setup.forecast().memory)
+    setup.source.refuse_missing(missing=task.missing)
+    return setup
+
+
+def _by_letter(operator: Operator, letters: str) -> dict[str, float]:
+    return dict(zip(spatial_axes(letters), operator.factors, strict=True)) if operator.factors else {}

@@ -1,0 +1,153 @@
+"""The array that a run restores, read piece by piece."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol, final
+
+import numpy as np
+import torch
+
+from ..arrays.axes import Array, sample_count, spatial_axes
+from ..arrays.frame import MissingPixels, NothingToRestoreError, canonical, refuse_missing, to_dtype, to_planes
+from ..arrays.pieces import Piece, piece_axes
+from ..estimation.channels import GivenNoise, estimate_channels, middle_frames
+from ..physics.noise_model import NoiseModel
+from ..physics.operators import Operator
+from ..tasks.task import Measured
+
+
+class ArrayLike(Protocol):
+    """NumPy, dask and zarr arrays: sliced before they are read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
+        ...
+
+    @property
+    def dtype(self) -> Any:
+        """Type of the values."""
+        ...
+
+    def __getitem__(self, index: Any, /) -> Any:
+        """Return a part."""
+        ...
+
+
+@final
+class SourceArray:
+    """Reads pieces of an array; nothing else of it is read.
+
+    Parameters
+    ----------
+    array : array
+        What was measured: real numbers, at least one.
+    axes : str
+        One letter per axis.
+    volume : bool
+        Whether Z belongs to a piece.
+    mask : ndarray of bool, or None
+        Missing pixels, of the array's shape.
+
+    Raises
+    ------
+    ValueError
+        If the array has no pixels, or none that are real numbers.
+    """
+
+    def __init__(self, array: ArrayLike, axes: str, *, volume: bool, mask: Array | None) -> None:
+        self.dtype = real_type(array)
+        self.shape = tuple(array.shape)
+        self.axes, self.volume, self.mask = axes, volume, mask
+        self.piece_axes = piece_axes(axes, volume=volume)
+        self._array = array
+
+    def block(self, piece: Piece) -> Array:
+        """Return a piece of the array as it is."""
+        return np.asarray(self._array[piece.read])
+
+    def refuse_missing(self, *, missing: MissingPixels) -> None:
+        """Raise before the first piece where an array in memory has missing pixels that may not be filled."""
+        array = self._array
+        if isinstance(array, np.ndarray) and array.dtype.kind == "f":
+            # Plane by plane: what is compared must not take the memory of the array once more.
+            planes = array.reshape(-1, *array.shape[-2:])
+            count = sum(int((~np.isfinite(plane)).sum()) for plane in planes)
+            refuse_missing(count, array.size, missing=missing)
+
+    def measured(
+        self, piece: Piece, *, device: torch.device, missing: MissingPixels, fills: bool = False
+    ) -> tuple[Array, Measured]:
+        """Return a piece, NaN where it is masked, and the same as canonical tensors.
+
+        Parameters
+        ----------
+        missing : {"refuse", "fill"}
+            What pixels are that are missing besides masked ones.
+        fills : bool
+            Whether missing pixels are what is to be restored.
+
+        Raises
+        ------
+        NothingToRestoreError
+            If nothing is known, all is constant, or nothing is missing that could be filled.
+        MissingPixelsError
+            If pixels are missing and may not be filled.
+        """
+        block = self.block(piece)
+        if self.mask is not None:
+            mask = self.mask[piece.read]
+            unmasked = int((~np.isfinite(block) & ~mask).sum())
+            block = np.where(mask, np.nan, block.astype(np.float64))
+            if not np.isfinite(block).any():
+                raise NothingToRestoreError("every pixel is masked or missing: there is nothing to fill from")
+            refuse_missing(unmasked, block.size, missing=missing)
+            missing = "fill"
+        values, weight, frame = canonical(block, self.piece_axes, device=device, missing=missing)
+        if fills and bool((weight > 0).all()):
+            raise NothingToRestoreError("no pixel is masked or missing: there is nothing to fill")
+        return block, Measured(values, weight, frame, piece)
+
+    def noise(self, block: Array, given: GivenNoise) -> tuple[NoiseModel, ...]:
+        """Return the noise of every channel: one camera for all pieces.
+
+        From some frames of a time lapse, whose neighbours show almost the same, else from a piece.
+        """
+        stacked = [
+            length for letter, length in zip(self.axes, self.shape, strict=True) if letter not in self.piece_axes
+        ]
+        if "T" not in self.axes or math.prod(stacked) <= 1:
+            return estimate_channels(block, self.piece_axes, given)
+        frames = middle_frames(self._array, self.axes)
+        known = frames if self.mask is None else np.where(middle_frames(self.mask, self.axes), np.nan, frames)
+        return estimate_channels(known, self.axes, given)
+
+    def untouched(self, piece: Piece, operator: Operator, dtype: np.dtype[Any]) -> Array:
+        """Return what stands for a piece that is not restored: itself, interpolated where the result is larger."""
+        block = self.block(piece)
+        if operator.factors:
+            block = to_planes(block, self.piece_axes, operator.interpolate)
+        return to_dtype(block, dtype)[piece.inner]
+
+    def with_known(self, piece: Piece, restored: Array) -> Array:
+        """Return a restored piece with the pixels that were neither masked nor missing exactly as they were."""
+        block = self.block(piece)
+        known = np.isfinite(block) if self.mask is None else np.isfinite(block) & ~self.mask[piece.read]
+        return np.where(known, to_dtype(block, restored.dtype), restored)
+
+    def lengths(self) -> tuple[int, tuple[int, ...]]:
+        """Return the channels and the spatial lengths of a piece that is not cut into tiles."""
+        lengths = dict(zip(self.axes, self.shape, strict=True))
+        channels = lengths.get("C", sample_count(lengths.get("S", 1)))
+        return channels, tuple(lengths[letter] for letter in spatial_axes(self.piece_axes))
+
+
+def real_type(array: ArrayLike) -> np.dtype[Any]:
+    """Return the type of the pixels, which must be real numbers, and there must be some."""
+    kind: np.dtype[Any] = np.dtype(array.dtype)
+    if kind.kind not in "iuf":
+        raise ValueError(f"the image has pixels of type {kind}: real numbers are needed; convert it first")
+    if 0 in array.shape:
+        raise ValueError(f"the image is empty: its shape is {tuple(array.shape)}")
+    return kind
