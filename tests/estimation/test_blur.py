@@ -10,7 +10,7 @@ from skimage import data
 
 from napari_deep_prior.arrays.metrics import psnr
 from napari_deep_prior.estimation.blur import BlurEstimate, across_scales, estimate_blur
-from napari_deep_prior.physics.kernels import Bicubic, Gaussian, Kernel, SampledKernel, turned_gaussian
+from napari_deep_prior.physics.kernels import Bicubic, GaussianKernel, Kernel, SampledKernel, turned_gaussian
 from napari_deep_prior.physics.operators import Downsample
 
 TWO = (2.0, 2.0)
@@ -38,7 +38,7 @@ def picture(request: pytest.FixtureRequest) -> np.ndarray:
 
 @pytest.mark.parametrize("sigma", [1.5, 1.8])
 def test_a_known_blur_is_found_from_the_image_alone(picture: np.ndarray, sigma: float) -> None:
-    found = estimate_blur(reduced(picture, Gaussian((sigma, sigma))), TWO)
+    found = estimate_blur(reduced(picture, GaussianKernel((sigma, sigma))), TWO)
     assert found.reliable
     assert isinstance(found.kernel, SampledKernel)
     assert math.sqrt(math.prod(found.sigma)) == pytest.approx(sigma, rel=0.3)
@@ -65,7 +65,7 @@ def test_an_image_reduced_by_bicubic_gets_the_bicubic_kernel(picture: np.ndarray
 
 
 def test_the_estimate_restores_more_than_half_of_what_the_true_kernel_does(picture: np.ndarray) -> None:
-    true = Gaussian((1.6, 1.6))
+    true = GaussianKernel((1.6, 1.6))
     small = reduced(picture, true)
     gains = [
         psnr(restored(small, kernel), picture, span=255.0)
@@ -76,7 +76,7 @@ def test_the_estimate_restores_more_than_half_of_what_the_true_kernel_does(pictu
 
 
 def test_the_blur_follows_the_factor(picture: np.ndarray) -> None:
-    small = reduced(picture, Gaussian((1.6, 1.6)))
+    small = reduced(picture, GaussianKernel((1.6, 1.6)))
     once, more = estimate_blur(small, TWO), estimate_blur(small, (3.0, 3.0))
     assert np.array(more.sigma) == pytest.approx(np.array(once.sigma) * math.sqrt(8 / 3))
     along = estimate_blur(small, (1.0, 2.0))
@@ -85,21 +85,21 @@ def test_the_blur_follows_the_factor(picture: np.ndarray) -> None:
 
 
 def test_the_estimate_depends_on_nothing_but_the_image(picture: np.ndarray) -> None:
-    small = reduced(picture, Gaussian((1.6, 1.6)))
+    small = reduced(picture, GaussianKernel((1.6, 1.6)))
     first, again, brighter = (estimate_blur(image, TWO) for image in (small, small.copy(), 300 * small + 7000))
     assert first.sigma == again.sigma
     assert brighter.sigma == pytest.approx(first.sigma, rel=0.05)
 
 
 def test_a_little_noise_does_not_hide_the_blur(picture: np.ndarray, rng: np.random.Generator) -> None:
-    small = reduced(picture, Gaussian((1.7, 1.7)))
+    small = reduced(picture, GaussianKernel((1.7, 1.7)))
     found = estimate_blur(small + rng.normal(0, 2.5, small.shape), TWO)
     assert found.reliable
     assert math.sqrt(math.prod(found.sigma)) == pytest.approx(1.7, rel=0.3)
 
 
 def test_patches_across_scales_know_the_blur_alone() -> None:
-    small = reduced(data.coins().astype(np.float32), Gaussian((1.6, 1.6))).astype(np.float64)
+    small = reduced(data.coins().astype(np.float32), GaussianKernel((1.6, 1.6))).astype(np.float64)
     found, softer = (across_scales(plane) for plane in (small, ndimage.gaussian_filter(small, 1.0)))
     assert found is not None
     assert softer is not None
