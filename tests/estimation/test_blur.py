@@ -31,13 +31,14 @@ def restored(small: np.ndarray, kernel: Kernel, rounds: int = 30) -> np.ndarray:
     return image[0, 0].numpy()
 
 
-@pytest.fixture(params=["coins", "camera"])
-def picture(request: pytest.FixtureRequest) -> np.ndarray:
-    return np.asarray(getattr(data, request.param)(), np.float32)[:300, :384]
+@pytest.fixture
+def picture() -> np.ndarray:
+    return np.asarray(data.coins(), np.float32)[:300, :384]
 
 
-@pytest.mark.parametrize("sigma", [1.5, 1.8])
-def test_a_known_blur_is_found_from_the_image_alone(picture: np.ndarray, sigma: float) -> None:
+@pytest.mark.parametrize(("name", "sigma"), [("coins", 1.5), ("camera", 1.8)])
+def test_a_known_blur_is_found_from_the_image_alone(name: str, sigma: float) -> None:
+    picture = np.asarray(getattr(data, name)(), np.float32)[:300, :384]
     found = estimate_blur(reduced(picture, GaussianKernel((sigma, sigma))), TWO)
     assert found.reliable
     assert isinstance(found.kernel, SampledKernel)
@@ -45,15 +46,12 @@ def test_a_known_blur_is_found_from_the_image_alone(picture: np.ndarray, sigma: 
 
 
 def test_the_direction_of_a_blur_is_found(picture: np.ndarray) -> None:
-    found = estimate_blur(reduced(picture, turned_gaussian((2.2, 1.0), 30)), TWO)
+    small = reduced(picture, turned_gaussian((2.2, 1.0), 30))
+    found = estimate_blur(small, TWO)
     assert found.reliable
     assert found.angle == pytest.approx(30, abs=12)
     assert found.sigma[0] > 1.4 * found.sigma[1]
     assert "degrees from the row axis" in found.sentence
-
-
-def test_mirroring_the_image_mirrors_the_direction() -> None:
-    small = reduced(data.coins().astype(np.float32), turned_gaussian((2.2, 1.0), 30))
     assert estimate_blur(small[:, ::-1], TWO).angle == pytest.approx(-30, abs=12)
 
 
@@ -98,7 +96,7 @@ def test_a_little_noise_does_not_hide_the_blur(picture: np.ndarray, rng: np.rand
     assert math.sqrt(math.prod(found.sigma)) == pytest.approx(1.7, rel=0.3)
 
 
-def test_patches_across_scales_know_the_blur_alone() -> None:
+def test_patches_across_scales_show_the_blur_by_themselves() -> None:
     small = reduced(data.coins().astype(np.float32), GaussianKernel((1.6, 1.6))).astype(np.float64)
     found, softer = (across_scales(plane) for plane in (small, ndimage.gaussian_filter(small, 1.0)))
     assert found is not None
@@ -108,19 +106,19 @@ def test_patches_across_scales_know_the_blur_alone() -> None:
     assert np.all(np.sqrt(np.linalg.eigvalsh(softer)) > widths)
 
 
-def fallen_back(found: BlurEstimate) -> bool:
-    return found.kernel == Bicubic() and not found.reliable and "the bicubic kernel is taken" in found.sentence
+def is_fallback(found: BlurEstimate) -> bool:
+    return found.kernel == Bicubic() and not found.reliable and "the bicubic kernel is used" in found.sentence
 
 
-def test_where_the_blur_cannot_be_told_it_says_so(rng: np.random.Generator) -> None:
-    assert fallen_back(estimate_blur(np.full((80, 80), 3.0), TWO))
-    assert fallen_back(estimate_blur(rng.random((20, 80)), TWO))
+def test_where_the_blur_cannot_be_estimated_it_says_so(rng: np.random.Generator) -> None:
+    assert is_fallback(estimate_blur(np.full((80, 80), 3.0), TWO))
+    assert is_fallback(estimate_blur(rng.random((20, 80)), TWO))
     for row in (40, 0):
         dot = np.zeros((80, 80))
         dot[row, 40] = 1
-        assert fallen_back(estimate_blur(dot, TWO))
-    assert fallen_back(estimate_blur(np.indices((64, 64)).sum(axis=0) % 2, TWO))
-    assert fallen_back(estimate_blur(np.add.outer(np.arange(64), np.arange(64)), TWO))
+        assert is_fallback(estimate_blur(dot, TWO))
+    assert is_fallback(estimate_blur(np.indices((64, 64)).sum(axis=0) % 2, TWO))
+    assert is_fallback(estimate_blur(np.add.outer(np.arange(64), np.arange(64)), TWO))
 
 
 def test_noise_alone_is_not_taken_for_blur(rng: np.random.Generator) -> None:
@@ -129,13 +127,13 @@ def test_noise_alone_is_not_taken_for_blur(rng: np.random.Generator) -> None:
 
 def test_an_image_whose_details_are_larger_than_its_pixels_is_not_trusted(picture: np.ndarray) -> None:
     found = estimate_blur(ndimage.gaussian_filter(picture, 1.8), TWO)
-    assert fallen_back(found)
+    assert is_fallback(found)
     assert "enlarging it would add nothing" in found.sentence
-    assert fallen_back(estimate_blur(data.cell()[:400, :400], TWO))
+    assert is_fallback(estimate_blur(data.cell()[:400, :400], TWO))
 
 
 @pytest.mark.parametrize("values", [np.ones((3, 60, 60)), np.full((60, 60), np.nan), np.ones(60)])
-def test_what_is_no_finite_plane_is_refused(values: np.ndarray) -> None:
+def test_an_image_that_is_not_a_finite_plane_is_refused(values: np.ndarray) -> None:
     with pytest.raises(ValueError, match="give one plane"):
         estimate_blur(values, TWO)
 
