@@ -10,7 +10,8 @@ from skimage import data
 
 from napari_deep_prior.arrays.metrics import psnr
 from napari_deep_prior.estimation.blur import BlurEstimate, across_scales, estimate_blur
-from napari_deep_prior.physics.kernels import Bicubic, GaussianKernel, Kernel, SampledKernel, turned_gaussian
+from napari_deep_prior.physics.gaussian_psf import rotated_gaussian
+from napari_deep_prior.physics.kernels import Bicubic, GaussianKernel, Kernel, SampledKernel
 from napari_deep_prior.physics.operators import Downsample
 
 TWO = (2.0, 2.0)
@@ -46,7 +47,7 @@ def test_a_known_blur_is_found_from_the_image_alone(name: str, sigma: float) -> 
 
 
 def test_the_direction_of_a_blur_is_found(picture: np.ndarray) -> None:
-    small = reduced(picture, turned_gaussian((2.2, 1.0), 30))
+    small = reduced(picture, rotated_gaussian((2.2, 1.0), 30))
     found = estimate_blur(small, TWO)
     assert found.reliable
     assert found.angle == pytest.approx(30, abs=12)
