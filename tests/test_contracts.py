@@ -13,16 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from napari_deep_prior.runs.presets import DEFAULT_PRESET, PRESETS, preset
 
 import napari_deep_prior
-from napari_deep_prior.arrays.axes import Frame
-from napari_deep_prior.methods import METHODS, Method
+from napari_deep_prior.methods import Method
 from napari_deep_prior.physics.kernels import Bicubic
 from napari_deep_prior.physics.misfit import weighted_mean
 from napari_deep_prior.physics.operators import OPERATORS, Downsample, Identity, Operator
-from napari_deep_prior.problem import Problem
-from napari_deep_prior.runs.posing import pose
-from napari_deep_prior.runs.presets import DEFAULT_PRESET, PRESETS, preset
 from napari_deep_prior.runs.restoration import restore
 from napari_deep_prior.settings import replace_flat
 from napari_deep_prior.tasks import TASKS, from_record, task_name
@@ -35,17 +32,6 @@ EXAMPLES: dict[str, Callable[[tuple[int, ...]], Operator]] = {
 }
 """An operator of every kind, for an image of some spatial shape."""
 
-SMALLEST = {"non-local-ridge": 8, "non-local-filling": 8, "distillation": 8, "zero-shot-sr": 4}
-"""Pixels along a side below which a method refuses an image, with a sentence."""
-
-ONLY_FOR = {"zero-shot-sr": "super-resolve"}
-"""The task of methods that do not denoise."""
-
-GENERAL = [name for name in METHODS if name != "non-local-deblocking"]
-"""Methods for any measurement of any image; what holds for one for JPEGs alone is tested with it."""
-
-WITHOUT_CHANCE = {"non-local-ridge"}
-"""Methods in which nothing is random."""
 
 ALL_PRESETS = [(task, name) for task in PRESETS for name in PRESETS[task]]
 
@@ -107,105 +93,6 @@ def test_operators_pass_gradients_and_only_of_measured_values(name: str, shape: 
 def test_operators_cannot_be_changed(name: str) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         EXAMPLES[name]((8, 8)).anything = 1
-
-
-# Methods
-
-
-def problem(name: str, shape: tuple[int, ...], channels: int = 1, seed: int = 0) -> Problem:
-    return posed(name, random(1, channels, *shape, seed=seed))
-
-
-def posed(name: str, measured: torch.Tensor) -> Problem:
-    """Return a problem that a method is for."""
-    task = TASKS[ONLY_FOR.get(name, "denoise")]()
-    channels = measured.shape[1]
-    axes = "CZYX" if measured.ndim == 5 else "CYX"
-    frame = Frame(axes, np.zeros(channels), np.ones(channels))
-    operator = task.operator(axes[1:])
-    return pose(task, measured, torch.ones_like(measured), frame, (), operator=operator)[0]
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", GENERAL)
-def test_methods_take_any_size_and_give_it_back(name: str, shape: tuple[int, ...]) -> None:
-    if min(shape[-2:]) < SMALLEST.get(name, 0):
-        with pytest.raises(ValueError, match=f"is only {min(shape[-2:])} pixels wide, .*: choose a preset"):
-            list(quick(METHODS[name]()).fit(problem(name, shape)))
-        return
-    steps = list(quick(METHODS[name]()).fit(problem(name, shape)))
-    assert steps[-1].image.shape == (1, 1, *problem(name, shape).operator.image_shape(shape))
-    assert torch.isfinite(steps[-1].image).all()
-
-
-@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("name", GENERAL)
-def test_methods_take_any_number_of_channels(name: str, channels: int) -> None:
-    steps = list(quick(METHODS[name]()).fit(problem(name, (9, 11), channels)))
-    shape = problem(name, (9, 11)).operator.image_shape((9, 11))
-    assert steps[-1].image.shape == (1, channels, *shape)
-
-
-@pytest.mark.parametrize("name", GENERAL)
-def test_methods_give_the_same_image_for_the_same_seed_only(name: str) -> None:
-    images = [
-        list(dataclasses.replace(quick(METHODS[name]()), seed=seed).fit(problem(name, (12, 12))))[-1].image
-        for seed in (3, 3, 4)
-    ]
-    assert torch.equal(images[0], images[1])
-    assert torch.equal(images[0], images[2]) == (name in WITHOUT_CHANCE)
-
-
-@pytest.mark.parametrize("name", GENERAL)
-def test_methods_leave_the_random_numbers_of_torch_alone(name: str) -> None:
-    before = torch.get_rng_state()
-    list(quick(METHODS[name]()).fit(problem(name, (12, 12))))
-    assert torch.equal(before, torch.get_rng_state())
-
-
-@pytest.mark.parametrize("name", GENERAL)
-def test_methods_leave_the_random_numbers_of_numpy_alone(name: str) -> None:
-    before = np.random.get_state()  # noqa: NPY002  (the state of the process is what this is about)
-    list(quick(METHODS[name]()).fit(problem(name, (12, 12))))
-    after = np.random.get_state()  # noqa: NPY002
-    np.testing.assert_array_equal(before[1], after[1])
-    assert before[2:] == after[2:]
-
-
-@pytest.mark.parametrize("name", GENERAL)
-def test_methods_yield_detached_tensors_that_never_change_later(name: str) -> None:
-    kept: list[tuple[torch.Tensor, torch.Tensor]] = []
-    for step in replace_flat(quick(METHODS[name]()), {"steps": 12}).fit(problem(name, (12, 12))):
-        tensors = [value for value in vars(step).values() if isinstance(value, torch.Tensor)]
-        assert len(tensors) >= 3
-        assert not any(tensor.requires_grad for tensor in tensors)
-        kept += [(tensor, tensor.clone()) for tensor in tensors]
-    assert all(torch.equal(tensor, copied) for tensor, copied in kept)
-
-
-@pytest.mark.parametrize("name", GENERAL)
-def test_methods_count_their_steps_and_leave_the_problem_alone(name: str) -> None:
-    small = problem(name, (12, 12))
-    measured, weight = small.measured.clone(), small.weight.clone()
-    steps = list(quick(METHODS[name]()).fit(small))
-    numbers = [step.number for step in steps]
-    # A last touch to the image of the last step is no step of its own.
-    fitted = numbers[:-1] if numbers[-2:-1] == numbers[-1:] else numbers
-    assert fitted == list(range(1, len(fitted) + 1))
-    assert all(1 <= int(step.chosen) <= step.number <= step.total for step in steps)
-    assert torch.equal(small.measured, measured)
-    assert torch.equal(small.weight, weight)
-
-
-@pytest.mark.parametrize("shape", [(1024, 1024), (16, 256, 256)])
-@pytest.mark.parametrize("name", GENERAL)
-def test_methods_estimate_more_memory_for_more_pixels(name: str, shape: tuple[int, ...]) -> None:
-    blank = torch.zeros(())
-    needed = []
-    for factor in (1, 4):
-        larger = blank.expand(1, 1, *shape[:-1], factor * shape[-1])
-        needed.append(METHODS[name]().memory(posed(name, larger)))
-    assert needed[1] > 1.5 * needed[0] > 4 * math.prod(shape)
 
 
 # Tasks and presets

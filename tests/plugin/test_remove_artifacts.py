@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from napari_deep_prior.runs.presets import PRESETS
 from PIL import Image
 from qtpy.QtCore import Qt
 from skimage import data
@@ -11,7 +12,6 @@ from skimage import data
 from napari_deep_prior import NLDeblocking, RemoveArtifacts, restore
 from napari_deep_prior.files.jpeg import read_tables
 from napari_deep_prior.plugin.layers import tables_of
-from napari_deep_prior.runs.presets import PRESETS
 
 QUICK = NLDeblocking(passes=2, group_size=10, search_radius=4)
 MAN = data.camera()[100:137, 190:233]

@@ -7,12 +7,12 @@ import itertools
 import numpy as np
 import pytest
 from napari.layers import Image
+from napari_deep_prior.runs.presets import PRESETS
 from qtpy.QtCore import Qt
 
 from napari_deep_prior import PlugAndPlay, SuperResolve, ZeroShotSR, restore
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.plugin.layers import voxels_as_cubes
-from napari_deep_prior.runs.presets import PRESETS
 
 QUICK = PlugAndPlay(passes=2, search_radius=3, group_size=10)
 LONG = PlugAndPlay(passes=1000)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from napari_deep_prior.runs.posing import pose
 
 from napari_deep_prior import DeepImagePrior, Denoise, Hourglass, restore
 from napari_deep_prior.arrays.frame import canonical
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.runs.diagnostics import in_words, residual
-from napari_deep_prior.runs.posing import pose
 
 CPU = torch.device("cpu")
 CAMERA = Camera(gain=4.0, offset=100.0, read_noise=6.0)

@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pytest
 import torch
+from napari_deep_prior.runs.posing import Noise, estimate_channels, pose
 
 from napari_deep_prior.arrays.frame import Frame, canonical
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.physics.misfit import Anscombe, Gaussian, Poisson
 from napari_deep_prior.physics.noise_model import NoiseModel
-from napari_deep_prior.runs.posing import Noise, estimate_channels, pose
 from napari_deep_prior.tasks import Denoise
 
 CPU = torch.device("cpu")

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from napari_deep_prior.runs.presets import preset
 
 from napari_deep_prior.arrays.frame import MissingPixelsError
 from napari_deep_prior.methods import DeepImagePrior, Method
 from napari_deep_prior.networks import Hourglass
 from napari_deep_prior.problem import Problem, Step
 from napari_deep_prior.runs.errors import OutOfMemoryError, RestorationError
-from napari_deep_prior.runs.presets import preset
 from napari_deep_prior.runs.restoration import VERSION, name_of_result, restore
 from napari_deep_prior.tasks import Denoise, Inpaint, SuperResolve, from_record
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from napari_deep_prior.runs.presets import PRESETS, default_preset
 from PIL import Image
 from scipy.ndimage import correlate, gaussian_filter
 from skimage import data
@@ -23,7 +24,6 @@ from napari_deep_prior.cli import DONE, FAILED, main
 from napari_deep_prior.files import images as io
 from napari_deep_prior.files.kernels import parse_kernel
 from napari_deep_prior.runs.errors import OutOfMemoryError
-from napari_deep_prior.runs.presets import PRESETS, default_preset
 from napari_deep_prior.runs.restoration import Restoration, name_of_result
 from napari_deep_prior.tasks import from_record
 
