@@ -14,12 +14,15 @@ from hypothesis import settings
 
 from napari_deep_prior.arrays.frame import canonical
 from napari_deep_prior.arrays.phantom import Camera, cells
+from napari_deep_prior.arrays.pieces import plan
 from napari_deep_prior.methods import DeepImagePrior
 from napari_deep_prior.networks import Hourglass
 from napari_deep_prior.physics.noise_model import NoiseModel
+from napari_deep_prior.physics.operators import Identity
 from napari_deep_prior.problem import Problem
-from napari_deep_prior.runs import posing
 from napari_deep_prior.tasks import Denoise
+from napari_deep_prior.tasks.inputs import Inputs
+from napari_deep_prior.tasks.task import Measured, Prepared
 
 # The problems here are so small that threads only wait for each other, the more so beside other work.
 torch.set_num_threads(1)
@@ -44,11 +47,13 @@ def tiny() -> Callable[..., DeepImagePrior]:
 
 @pytest.fixture
 def pose() -> Callable[..., Problem]:
-    """Poses the denoising problem of an array; nothing is known of its noise but what is given."""
+    """Makes the denoising problem of an array; nothing is known of its noise but what is given."""
 
     def make(image: np.ndarray, axes: str = "YX", missing: str = "refuse", noise: Sequence[NoiseModel] = ()) -> Problem:
         measured, weight, frame = canonical(image, axes, device=torch.device("cpu"), missing=missing)
-        return posing.pose(Denoise(), measured, weight, frame, noise)[0]
+        (piece,) = plan(image.shape, axes, volume="Z" in axes)
+        prepared = Prepared(Identity(), tuple(noise))
+        return Denoise().problem(Measured(measured, weight, frame, piece), prepared, Inputs()).problem
 
     return make
 

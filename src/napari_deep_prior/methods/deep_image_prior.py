@@ -87,7 +87,7 @@ class DeepImagePrior(SeededMethod):
             "share of the steps that do without the guide: what only the image shows must not depend on it",
             0.0,
             0.9,
-            only_with="guides",
+            only_with="guide",
         ),
     ] = 0.15
     code_range: Annotated[
