@@ -11,7 +11,7 @@ from torch import Tensor
 
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.patches.nl_ridge import SMALLEST_SIDE
-from napari_deep_prior.patches.patch_denoising import Estimate, denoise, denoise_without_held_out, limits, mix, refine
+from napari_deep_prior.patches.patch_denoising import Estimate, denoise, denoise_without_held_out, mix, refine, why_not
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.physics.operators import Operator
 from napari_deep_prior.problem import Problem
@@ -55,7 +55,7 @@ def refined_by(problem: Problem, pilot: Tensor, held_out: Tensor) -> Tensor:
 
 
 def both(means: Tensor) -> Estimate:
-    return Estimate(restricted=means, seen=means)
+    return Estimate(restricted=means, full=means)
 
 
 @pytest.fixture
@@ -63,28 +63,28 @@ def scene(pose: Pose) -> Scene:
     return Scene(pose)
 
 
-def some_hidden(scene: Scene) -> Tensor:
+def some_held_out(scene: Scene) -> Tensor:
     return (torch.rand(scene.held_out.shape, generator=torch.Generator().manual_seed(0)) < 0.05).float()
 
 
 def test_a_phantom_is_refined_with_the_help_of_a_blurred_pilot(scene: Scene) -> None:
-    refined = refined_by(scene.problem, scene.pilot, some_hidden(scene))
+    refined = refined_by(scene.problem, scene.pilot, some_held_out(scene))
     assert refined.shape == scene.problem.measured.shape
     assert scene.error(refined) < 0.5 * min(scene.error(scene.pilot), scene.error(scene.problem.measured))
 
 
-def test_with_nothing_hidden_the_fit_alone_is_the_pilot(scene: Scene) -> None:
+def test_with_nothing_held_out_an_estimate_is_still_refined(scene: Scene) -> None:
     refined = refined_by(scene.problem, scene.pilot, scene.held_out)
     assert scene.error(refined) < min(scene.error(scene.pilot), scene.error(scene.problem.measured))
 
 
-def test_a_perfect_fit_stays_about_as_good(scene: Scene) -> None:
-    refined = refined_by(scene.problem, scene.truth, some_hidden(scene))
+def test_a_perfect_estimate_stays_about_as_good(scene: Scene) -> None:
+    refined = refined_by(scene.problem, scene.truth, some_held_out(scene))
     assert scene.error(refined) < 0.1 * scene.error(scene.problem.measured)
 
 
-def test_refining_changes_neither_the_problem_nor_the_fit(scene: Scene) -> None:
-    held_out = some_hidden(scene)
+def test_refining_changes_neither_the_problem_nor_the_estimate(scene: Scene) -> None:
+    held_out = some_held_out(scene)
     tensors = (scene.problem.measured, scene.problem.weight, scene.pilot, held_out)
     before = [tensor.clone() for tensor in tensors]
     first, second = (refined_by(scene.problem, scene.pilot, held_out) for _ in range(2))
@@ -94,15 +94,15 @@ def test_refining_changes_neither_the_problem_nor_the_fit(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("value", [0.1, 0.9])
-def test_missing_pixels_are_filled_and_their_values_leave_no_trace(pose: Pose, scene: Scene, value: float) -> None:
+def test_missing_pixels_are_filled_and_their_values_do_not_matter(pose: Pose, scene: Scene, value: float) -> None:
     holed = scene.measured.copy()
     holed[10:14, 20:23] = np.nan
     holes = Scene(pose, measured=holed)
     missing = holes.problem.weight == 0
     assert int(missing.sum()) == 12
     spoiled = dataclasses.replace(holes.problem, measured=torch.where(missing, value, holes.problem.measured))
-    refined = refined_by(spoiled, holes.pilot, some_hidden(holes))
-    assert torch.equal(refined, refined_by(holes.problem, holes.pilot, some_hidden(holes)))
+    refined = refined_by(spoiled, holes.pilot, some_held_out(holes))
+    assert torch.equal(refined, refined_by(holes.problem, holes.pilot, some_held_out(holes)))
     inside = {"refined": refined, "pilot": holes.pilot, "mean": holes.problem.measured[~missing].mean()}
     alone = inside["alone"] = list(denoise(spoiled))[-1]
     error = {name: float((image - holes.truth)[missing].square().mean()) for name, image in inside.items()}
@@ -115,15 +115,15 @@ def test_missing_pixels_are_filled_and_their_values_leave_no_trace(pose: Pose, s
 @pytest.mark.parametrize(("shape", "axes"), [((3, 40, 36), "ZYX"), ((2, 40, 36), "CYX")])
 def test_planes_and_channels_are_refined(pose: Pose, shape: tuple[int, ...], axes: str) -> None:
     scene = Scene(pose, shape, axes)
-    assert not limits(scene.problem)
-    for held_out in (scene.held_out, some_hidden(scene)):
+    assert not why_not(scene.problem)
+    for held_out in (scene.held_out, some_held_out(scene)):
         refined = refined_by(scene.problem, scene.pilot, held_out)
         assert refined.shape == scene.problem.measured.shape
         assert scene.error(refined) < scene.error(scene.pilot)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_patches_alone_remove_noise_pass_by_pass(pose: Pose, channels: int) -> None:
+def test_similar_patches_alone_remove_noise_pass_by_pass(pose: Pose, channels: int) -> None:
     scene = Scene(pose, (channels, 48, 44), "CYX")
     errors = [scene.error(image) for image in denoise(scene.problem)]
     assert errors[-1] < 0.5 * scene.error(scene.problem.measured)
@@ -133,8 +133,8 @@ def test_patches_alone_remove_noise_pass_by_pass(pose: Pose, channels: int) -> N
 @pytest.mark.parametrize("side", [SMALLEST_SIDE, SMALLEST_SIDE + 1, 13])
 def test_the_smallest_planes_can_be_refined(pose: Pose, side: int) -> None:
     scene = Scene(pose, (side, 17))
-    assert not limits(scene.problem)
-    assert torch.isfinite(refined_by(scene.problem, scene.pilot, some_hidden(scene))).all()
+    assert not why_not(scene.problem)
+    assert torch.isfinite(refined_by(scene.problem, scene.pilot, some_held_out(scene))).all()
     assert torch.isfinite(list(denoise(scene.problem))[-1]).all()
 
 
@@ -151,14 +151,14 @@ class Halving(Operator):
         return measured_shape
 
 
-def test_what_patches_cannot_help_with_is_said(pose: Pose) -> None:
-    assert "can only denoise" in limits(Scene(pose, (24, 24), operator=Halving()).problem)
-    assert f"only {SMALLEST_SIDE - 1} pixels wide" in limits(Scene(pose, (SMALLEST_SIDE - 1, 20)).problem)
-    assert "pixels wide" in limits(Scene(pose, (3, 20, SMALLEST_SIDE - 1), "ZYX").problem)
+def test_a_problem_that_patches_cannot_solve_is_refused_with_the_reason(pose: Pose) -> None:
+    assert "can only denoise" in why_not(Scene(pose, (24, 24), operator=Halving()).problem)
+    assert f"only {SMALLEST_SIDE - 1} pixels wide" in why_not(Scene(pose, (SMALLEST_SIDE - 1, 20)).problem)
+    assert "pixels wide" in why_not(Scene(pose, (3, 20, SMALLEST_SIDE - 1), "ZYX").problem)
 
 
-def test_a_mixture_is_no_worse_than_either_on_the_pixels_that_decide(scene: Scene) -> None:
-    held_out = some_hidden(scene)
+def test_a_mixture_is_closer_to_the_held_out_pixels_than_either_estimate(scene: Scene) -> None:
+    held_out = some_held_out(scene)
     problem, misfit = scene.problem, scene.problem.misfit
     first, second = misfit.expected(scene.pilot), denoise_without_held_out(problem, held_out)
     noisy = misfit.stabilise(problem.measured)
@@ -169,7 +169,7 @@ def test_a_mixture_is_no_worse_than_either_on_the_pixels_that_decide(scene: Scen
     assert errors[0] < min(errors[1:])
 
 
-def test_where_nothing_decides_a_mixture_is_half_of_each(scene: Scene) -> None:
+def test_without_held_out_pixels_a_mixture_is_half_of_each(scene: Scene) -> None:
     misfit = scene.problem.misfit
     first, second = misfit.expected(scene.pilot), misfit.expected(scene.truth)
     mixed = misfit.expected(mix(scene.problem, both(first), both(second), scene.held_out))

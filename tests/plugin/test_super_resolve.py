@@ -152,7 +152,7 @@ def test_a_blur_of_other_axes_is_refused(viewer, open_dock, qtbot, picture):
     dock.kernel_input.layer.value = viewer.layers["bead"]
     click(qtbot, dock.run_button)
     assert dock.run is None
-    assert "kernel is one for 3 axes" in dock.status.text()
+    assert "kernel is for 3 axes" in dock.status.text()
 
 
 def test_a_preview_is_shown_in_its_place_and_stop_keeps_the_best_so_far(viewer, open_dock, qtbot, picture):

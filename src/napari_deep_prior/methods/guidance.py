@@ -1,4 +1,4 @@
-"""Whether a guide helps: an image is restored without it and with it, and pixels that neither has seen decide."""
+"""Whether a guide helps: an image is restored without it and with it, and held-out pixels decide."""
 
 from __future__ import annotations
 
@@ -9,94 +9,94 @@ from typing import final
 import torch
 from torch import Tensor
 
-from ..patches import patch_denoising as refinement
-from ..patches.patch_denoising import Estimate
-from ..physics.misfit import weighted_mean
+from ..patches.patch_denoising import Estimate, mixing_share, mixing_share_beside_full
 from ..problem import Problem, Step
-from ..training.held_out import HELD_OUT_SHARE, HeldOut, hold_out, hold_out_like_missing
+from ..training.held_out import HELD_OUT_ERROR, HELD_OUT_SHARE, hold_out, hold_out_like_missing, mean_misfit
 from .method import Method, SeededMethod
 
-WORTH = 0.002
-"""Share of the error of held-out pixels that a guide must save: two methods mixed save a little without any guide."""
+LEAST_GAIN = 0.002
+"""Share of the held-out error that a guide must remove: a mixture of two methods removes a little without any."""
 
 
 @final
 class GuideComparison:
-    """Solves a guided problem twice, without the guide and with it, and mixes the answers.
+    """Solves a guided problem without the guide and with it, and mixes the answers.
 
-    A twentieth of the pixels is kept from both and decides how much of either goes into the answer. What goes in of the
-    answer without the guide has seen all pixels.
+    A twentieth of the pixels is held out from both and decides the share of each. In the end the answer without the
+    guide is estimated again, from all pixels.
 
     Parameters
     ----------
-    alone, guided : Method
-        How the problem is solved without the guide, and with it. If the first cannot, the guide is believed.
+    alone : Method
+        How the problem is solved without the guide. If it cannot solve it, ``guided`` alone does, without comparison.
+    guided : SeededMethod
+        How it is solved with the guide; its seed chooses the held-out pixels.
+
+    Attributes
+    ----------
+    gain : float or None
+        By which share the guide reduces the held-out error; None: not compared (yet).
     """
 
     def __init__(self, alone: Method, guided: SeededMethod) -> None:
-        self._alone, self._guided = alone, guided
+        self.alone, self.guided = alone, guided
         self.gain: float | None = None
-        """By which share of the error of held-out pixels the guide makes the answer better; None: not compared."""
 
     @property
     def helped(self) -> bool:
         """Whether the guide is part of the answer."""
-        return self.gain is None or self.gain >= WORTH
+        return self.gain is None or self.gain >= LEAST_GAIN
 
     def fit(self, problem: Problem) -> Iterator[Step]:
-        """Yield the steps without the guide, those with it, and those without it and with all pixels."""
-        held_out, evaluated = _judges(problem, self._guided.generator(problem))
-        seen = dataclasses.replace(problem, weight=problem.weight * (1 - held_out))
-        unguided = dataclasses.replace(seen, guide=None)
-        if self._alone.why_not(unguided):
-            yield from self._guided.fit(problem)
+        """Yield the steps without the guide, those with it, and those without it from all pixels."""
+        held_out, evaluated = _held_out_pixels(problem, self.guided.generator(problem))
+        restricted = dataclasses.replace(problem, weight=problem.weight * (1 - held_out))
+        unguided = dataclasses.replace(restricted, guide=None)
+        if self.alone.why_not(unguided):
+            yield from self.guided.fit(problem)
             return
-        for step in self._alone.fit(unguided):
+        for step in self.alone.fit(unguided):
             yield dataclasses.replace(step, total=2 * step.total)
-        first = step
-        error = _error(problem, first.image, evaluated)
-        for step in self._guided.fit(seen):
-            mixed = torch.lerp(first.image, step.image, refinement.share(problem, step.image, first.image, evaluated))
-            left, with_guide = _error(problem, mixed, evaluated), step.image
-            last = _after(first, step, mixed, left)
+        first, weight = step.image, evaluated * problem.weight
+        error = mean_misfit(problem, first, weight)
+        for guided in self.guided.fit(restricted):
+            share = mixing_share(problem, guided.image, first, evaluated)
+            mixed = torch.lerp(first, guided.image, share)
+            remaining = mean_misfit(problem, mixed, weight)
+            last = _after(step, guided, mixed, remaining)
             yield last
-        if self._alone.takes_guide:
+        if self.alone.takes_guide:
             # A network hardly uses a pixel's own measurement, and two fits differ by chance: the mixture is the answer.
-            self.gain = float(1 - left / error)
+            self.gain = float(1 - remaining / error)
             if self.helped:
                 return
-        for step in self._alone.fit(dataclasses.replace(problem, guide=None)):
+        for step in self.alone.fit(dataclasses.replace(problem, guide=None)):
             yield _after(last, step, mixed, error)
         image = step.image
-        if not self._alone.takes_guide:
-            alone = Estimate(restricted=first.image, seen=step.image)
-            part, saved = refinement.share_beside(problem, with_guide, alone, evaluated)
+        if not self.alone.takes_guide:
+            estimate = Estimate(restricted=first, full=step.image)
+            share, saved = mixing_share_beside_full(problem, guided.image, estimate, evaluated)
             self.gain = float(saved.mean() / error)
-            image = torch.lerp(step.image, with_guide, part) if self.helped else step.image
+            image = torch.lerp(step.image, guided.image, share) if self.helped else step.image
         yield _after(last, step, image, error)
 
 
-def _error(problem: Problem, image: Tensor, evaluated: Tensor) -> Tensor:
-    misfit = problem.misfit.pointwise(problem.operator(image), problem.measured)
-    return weighted_mean(misfit, evaluated * problem.weight)
-
-
 def _after(earlier: Step, step: Step, image: Tensor, error: Tensor) -> Step:
-    """Return a step counted on from an earlier one, with an image and the error of the pixels that decide."""
+    """Return a step with its numbers counted on from an earlier one, another image and its held-out error."""
     return dataclasses.replace(
         step,
         number=earlier.number + step.number,
         total=earlier.number + step.total,
         criterion=error,
-        criterion_name=HeldOut.name,
+        criterion_name=HELD_OUT_ERROR,
         chosen=earlier.number + step.chosen,
         image=image,
         deviation=None,
     )
 
 
-def _judges(problem: Problem, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return the pixels that are hidden, and those of them that judge: like missing ones, where there are some."""
+def _held_out_pixels(problem: Problem, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return masks of the held-out pixels and of those that are evaluated: like the missing ones, if there are any."""
     if bool((problem.weight > 0).all()):
         return hold_out(problem, HELD_OUT_SHARE, generator)
     held_out = hold_out_like_missing((problem.weight > 0).to(problem.measured.dtype), generator)

@@ -20,10 +20,10 @@ SEED_STRIDE = 1_000_003
 
 @dataclass(frozen=True, kw_only=True)
 class Method(Settings, ABC):
-    """Settings of a way to solve a problem. Its verb is :meth:`fit`."""
+    """Settings of a way to solve a problem; :meth:`fit` solves it."""
 
     takes_guide: ClassVar[bool] = False
-    """Whether it can learn from the guide of a problem."""
+    """Whether it can use the guide of a problem."""
 
     @abstractmethod
     def fit(self, problem: Problem) -> Iterator[Step]:
@@ -62,5 +62,5 @@ class SeededMethod(Method):
 
     @final
     def generator(self, problem: Problem) -> torch.Generator:
-        """Return the random numbers for a piece: the order of pieces, and retries, do not matter."""
+        """Return the random numbers for a problem; they depend on its piece, not on the order of pieces or retries."""
         return torch.Generator().manual_seed((self.seed + SEED_STRIDE * problem.piece) % (LARGEST_SEED + 1))

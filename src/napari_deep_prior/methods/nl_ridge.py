@@ -8,8 +8,8 @@ from typing import final
 
 import torch
 
-from ..patches import nl_ridge as collaborative
-from ..patches.patch_denoising import PASSES, denoise, seconds, why_not
+from ..patches import nl_ridge as ridge
+from ..patches import patch_denoising
 from ..physics.misfit import weighted_mean
 from ..problem import Problem, Step
 from .method import Method
@@ -18,12 +18,12 @@ from .method import Method
 @final
 @dataclass(frozen=True, kw_only=True)
 class NLRidge(Method):
-    """Bring patches that look alike together (Herbreteau & Kervrann 2022, doi 10.1109/ICIP46576.2022.9897992).
+    """Denoise by similar patches (Herbreteau & Kervrann 2022, doi 10.1109/ICIP46576.2022.9897992).
 
-    Every patch becomes the linear combination of similar patches that is closest to the truth on average, in the
-    space where the noise is equally strong everywhere; the result tells the next pass which patches are similar.
-    Nothing is random: the seed changes nothing. For denoising only, and only where the noise is independent from
-    pixel to pixel: correlated noise is taken for structure and kept.
+    Every patch becomes the linear combination of similar patches of least expected squared error. This is done where
+    the noise has been made equally strong everywhere, and repeated: similar patches are found more reliably in the
+    result of the pass before. Nothing is random. For denoising only, and only where the noise is independent from pixel
+    to pixel: correlated noise is taken for structure and kept.
     """
 
     def fit(self, problem: Problem) -> Iterator[Step]:
@@ -35,11 +35,11 @@ class NLRidge(Method):
             If something else than the image itself was measured, or the image is smaller than a patch.
         """
         self.refuse(problem)
-        for number, image in enumerate(denoise(problem), start=1):
+        for number, image in enumerate(patch_denoising.denoise(problem), start=1):
             misfit = problem.misfit.pointwise(image, problem.measured)
             yield Step(
                 number=number,
-                total=PASSES + 1,
+                total=patch_denoising.PASSES + 1,
                 loss=weighted_mean(misfit, problem.weight),
                 criterion=None,
                 criterion_name="",
@@ -49,13 +49,13 @@ class NLRidge(Method):
 
     def why_not(self, problem: Problem) -> str:
         """Return why this method cannot solve a problem; empty if it can."""
-        return why_not(problem)
+        return patch_denoising.why_not(problem)
 
     def memory(self, problem: Problem) -> int:
         """Return about how many bytes the passes need."""
         rows, columns = problem.measured.shape[-2:]
-        return collaborative.memory(rows, columns) + 12 * 4 * problem.measured.numel()
+        return ridge.memory(rows, columns) + 12 * 4 * problem.measured.numel()
 
     def seconds(self, problem: Problem) -> float:
         """Return about how long the passes take on two cores with AVX2."""
-        return seconds(problem)
+        return patch_denoising.seconds(problem)

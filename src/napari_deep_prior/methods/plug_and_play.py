@@ -1,4 +1,4 @@
-"""Non-local filling: what is missing, or lies between large pixels, grows out of patches that look alike."""
+"""Plug-and-play restoration by similar patches: fill missing pixels, or enlarge an image."""
 
 from __future__ import annotations
 
@@ -13,21 +13,19 @@ import torch
 from skimage.restoration import inpaint_biharmonic
 from torch import Tensor
 
-from ..patches import nl_ridge as collaborative
-from ..patches.patch_denoising import on_planes, share, too_small
+from ..patches import nl_ridge
+from ..patches.patch_denoising import map_planes, mixing_share, too_small
 from ..physics.misfit import weighted_mean
-from ..physics.operators import Downsample, Identity
 from ..problem import Problem, Step
 from ..settings import Setting
-from ..training.best import Best
-from ..training.held_out import hold_out_like_missing
-from . import pre_denoising as quieting
-from .back_projection import agreeing
+from ..training.held_out import HELD_OUT_ERROR, BestImage, hold_out_like_missing
+from .back_projection import back_project
 from .method import SeededMethod
-from .reslicing import sections
+from .pre_denoising import pre_denoised
+from .reslicing import reslicing_of
 
 FIRST, LAST = 3.0, 0.08
-"""Strength of the first and the last pass, in units of the error that the smooth filling is found to have."""
+"""Strength of the first and the last pass, in units of the held-out error of the smooth filling."""
 
 BIHARMONIC = 600
 """Bytes per pixel that the equations of the smooth filling take where half of the pixels is missing (measured)."""
@@ -36,23 +34,23 @@ BIHARMONIC = 600
 @final
 @dataclass(frozen=True, kw_only=True)
 class PlugAndPlay(SeededMethod):
-    """Fill by patches that look alike, again and again, each time with less smoothing.
+    """Fill or enlarge an image by denoising it with similar patches again and again, each time with less smoothing.
 
-    Begins with a smooth (biharmonic) filling, or the interpolation of large pixels. Every pass takes the image for
-    noisy, denoises it by non-local ridge regression (Herbreteau & Kervrann 2022, doi 10.1109/ICIP46576.2022.9897992)
-    and lets it agree with what was measured: by putting the known pixels back, or by back-projection (Irani & Peleg
-    1991, doi 10.1016/1049-9652(91)90045-L). The noise that it reckons with falls from pass to pass (cf. plug-and-play
-    priors, Venkatakrishnan et al. 2013, doi 10.1109/GlobalSIP.2013.6737048). Pixels that were hidden like the missing
-    ones decide when to stop, and how much of the smooth filling stays.
+    Starts from a smooth (biharmonic) filling, or from an interpolated image. Every pass assumes some noise, removes it
+    by non-local ridge regression (Herbreteau & Kervrann 2022, doi 10.1109/ICIP46576.2022.9897992) and makes the image
+    agree with what was measured: known pixels are restored, or the image is back-projected (Irani & Peleg 1991,
+    doi 10.1016/1049-9652(91)90045-L). The assumed noise falls from pass to pass (cf. plug-and-play priors,
+    Venkatakrishnan et al. 2013, doi 10.1109/GlobalSIP.2013.6737048). Held-out pixels, distributed like the missing
+    ones, decide when to stop and how much of the smooth filling stays.
 
-    Fails inside of holes that are larger than a patch and its surroundings: what grows there is smooth. Large pixels
-    that are noisy are denoised first. Planes of a volume, and channels, are filled one by one.
+    Fails inside of holes that are larger than a patch and its surroundings: they are filled smoothly. A noisy image is
+    denoised before it is enlarged. Planes of a volume, and channels, are restored one by one.
     """
 
-    passes: Annotated[int, Setting("Passes", "the most passes; the last ones are the finest", 1, 1000, False)] = 24
-    group_size: Annotated[int, Setting("Patches", "patches in a group of similar ones", 2, 1000)] = 40
+    passes: Annotated[int, Setting("Passes", "the most passes; the last ones smooth least", 1, 1000, False)] = 24
+    group_size: Annotated[int, Setting("Group size", "similar patches that are denoised together", 2, 1000)] = 40
     search_radius: Annotated[
-        int, Setting("Reach", "pixels around a patch in which others like it are looked for", 1, 100)
+        int, Setting("Search radius", "pixels around a patch within which similar ones are searched", 1, 100)
     ] = 10
 
     def why_not(self, problem: Problem) -> str:
@@ -60,42 +58,42 @@ class PlugAndPlay(SeededMethod):
         return too_small(problem.operator.image_shape(tuple(problem.measured.shape[2:])))
 
     def fit(self, problem: Problem) -> Iterator[Step]:
-        """Yield one step per pass: first without the pixels that judge, then, up to the best pass, with them.
+        """Yield one step per pass: first without the held-out pixels; then from all pixels, up to the best pass.
 
         Raises
         ------
         ValueError
-            If the problem is none that it can solve.
+            If the image is smaller than a patch.
         """
         self.refuse(problem)
-        if isinstance(problem.operator, Downsample):
-            # Back-projection would bring the noise back.
-            problem = quieting.pre_denoised(problem, sections(problem.operator))
+        if not problem.operator.is_identity:
+            # Back-projection would restore the noise.
+            problem = pre_denoised(problem, reslicing_of(problem.operator).operator)
         known = (problem.weight > 0).to(problem.measured.dtype)
         held_out = hold_out_like_missing(known, self.generator(problem))
-        starts = [_smooth(problem, part) for part in (known * (1 - held_out), known)]
-        best = Best(problem, held_out, starts[0])
-        strength = self._strengths(problem, starts[0], held_out)
-        restricted, chosen = starts[0], 1
-        for number, image in enumerate(self._fill(problem, starts[0], known * (1 - held_out), strength), start=1):
-            best.offer(number, image)
-            if int(best.chosen) == number:
+        restricted_known = known * (1 - held_out)
+        restricted_start, start = (_smooth_filling(problem, each) for each in (restricted_known, known))
+        best = BestImage(problem, held_out, restricted_start)
+        deviations = self._deviations(problem, restricted_start, held_out)
+        for number, image in enumerate(self._passes(problem, restricted_start, restricted_known, deviations), start=1):
+            # The first pass counts in any case: its share beside the smooth filling is decided in the end.
+            if best.offer(number, image) or number == 1:
                 restricted, chosen = image, number
             yield self._step(problem, number, best)
-        seen = starts[1]
-        for number, image in enumerate(self._fill(problem, starts[1], known, strength[:chosen]), start=1):
-            seen = image
+        full = start
+        for number, image in enumerate(self._passes(problem, start, known, deviations[:chosen]), start=1):
+            full = image
             step = self._step(problem, self.passes + number, best)
             if number < chosen:
                 yield step
-        part = share(problem, restricted, starts[0], held_out)
-        yield dataclasses.replace(step, image=torch.lerp(starts[1], seen, part))
+        share = mixing_share(problem, restricted, restricted_start, held_out)
+        yield dataclasses.replace(step, image=torch.lerp(start, full, share))
 
     def memory(self, problem: Problem) -> int:
         """Return about how many bytes the fit will need."""
         shape = problem.operator.image_shape(tuple(problem.measured.shape[2:]))
         rows, columns = shape[-2:]
-        patches = collaborative.memory(rows, columns, group_size=self.group_size, search_radius=self.search_radius)
+        patches = nl_ridge.memory(rows, columns, group_size=self.group_size, search_radius=self.search_radius)
         filling = BIHARMONIC * math.prod(problem.measured.shape[-2:])
         return patches + filling + 10 * 4 * math.prod(shape) * problem.measured.shape[1]
 
@@ -103,64 +101,60 @@ class PlugAndPlay(SeededMethod):
         """Return about how long the passes take on two cores with AVX2: each is made twice at most."""
         shape = problem.operator.image_shape(tuple(problem.measured.shape[2:]))
         pixels = problem.measured.shape[1] * math.prod(shape)
-        return (
-            2
-            * self.passes
-            * collaborative.seconds(pixels, group_size=self.group_size, search_radius=self.search_radius)
-        )
+        one_pass = nl_ridge.seconds(pixels, group_size=self.group_size, search_radius=self.search_radius)
+        return 2 * self.passes * one_pass
 
-    def _strengths(self, problem: Problem, smooth: Tensor, held_out: Tensor) -> list[Tensor]:
-        """Return the standard deviation that each pass reckons with, per channel."""
-        spatial = tuple(range(2, smooth.ndim))
-        squares = (problem.measured - problem.operator(smooth)).square() * held_out
+    def _deviations(self, problem: Problem, start: Tensor, held_out: Tensor) -> list[Tensor]:
+        """Return the standard deviation of the noise that each pass assumes, per channel."""
+        spatial = tuple(range(2, start.ndim))
+        squares = (problem.measured - problem.operator(start)).square() * held_out
         count = held_out.expand_as(squares).sum(dim=spatial, keepdim=True).clamp(min=1)
         error = (squares.sum(dim=spatial, keepdim=True) / count).sqrt()
         return [
-            (error * float(part)).clamp(min=collaborative.SMALLEST_STRENGTH)
-            for part in np.geomspace(FIRST, LAST, self.passes)
+            (error * float(strength)).clamp(min=nl_ridge.SMALLEST_DEVIATION)
+            for strength in np.geomspace(FIRST, LAST, self.passes)
         ]
 
     @torch.no_grad()
-    def _fill(self, problem: Problem, start: Tensor, known: Tensor, strength: list[Tensor]) -> Iterator[Tensor]:
+    def _passes(self, problem: Problem, start: Tensor, known: Tensor, deviations: list[Tensor]) -> Iterator[Tensor]:
         """Yield the image (1, C, *S) after each pass."""
 
-        def refined(plane: Tensor, variance: Tensor) -> Tensor:
-            return collaborative.refine(
+        def denoised(plane: Tensor, variance: Tensor) -> Tensor:
+            return nl_ridge.denoise_with_pilot(
                 plane, plane, variance, group_size=self.group_size, search_radius=self.search_radius
             )
 
-        measured_itself = isinstance(problem.operator, Identity)
-        image = agreeing(problem, start, known)
-        for deviation in strength:
-            means = on_planes(refined, image, deviation.square().expand_as(image))
-            image = agreeing(problem, means, known)
-            # Known pixels keep their noise in what the next pass begins with, not in what is shown.
-            yield means if measured_itself else image
+        image = back_project(problem, start, known)
+        for deviation in deviations:
+            means = map_planes(denoised, image, deviation.square().expand_as(image))
+            image = back_project(problem, means, known)
+            # The next pass begins with the known pixels and their noise; they are not shown.
+            yield means if problem.operator.is_identity else image
 
-    def _step(self, problem: Problem, number: int, best: Best) -> Step:
+    def _step(self, problem: Problem, number: int, best: BestImage) -> Step:
         misfit = problem.misfit.pointwise(problem.operator(best.image), problem.measured)
         return Step(
             number=number,
             total=2 * self.passes,
             loss=weighted_mean(misfit, problem.weight),
             criterion=best.error,
-            criterion_name="held-out error",
+            criterion_name=HELD_OUT_ERROR,
             chosen=best.chosen,
             image=best.image,
         )
 
 
-def _smooth(problem: Problem, known: Tensor) -> Tensor:
-    """Return the image (1, C, *S) of a measurement with a smooth filling where nothing is known, plane by plane."""
+def _smooth_filling(problem: Problem, known: Tensor) -> Tensor:
+    """Return the image (1, C, *S) of a measurement, filled smoothly, plane by plane, where it is not known."""
     measured = problem.measured
     planes = zip(measured.flatten(0, -3).cpu().numpy(), known.flatten(0, -3).cpu().numpy(), strict=True)
-    filled = np.stack([_biharmonic(plane, weight == 0) for plane, weight in planes]).astype(np.float32)
+    filled = np.stack([_fill_biharmonic(plane, weight == 0) for plane, weight in planes]).astype(np.float32)
     return problem.operator.interpolate(torch.from_numpy(filled).reshape(measured.shape).to(measured.device))
 
 
-def _biharmonic(plane: np.ndarray, missing: np.ndarray) -> np.ndarray:
+def _fill_biharmonic(plane: np.ndarray, missing: np.ndarray) -> np.ndarray:
     if not missing.any() or missing.all():
         return plane
-    # Within the range of what is known, which the equations leave in the middle of large holes.
     filled = inpaint_biharmonic(plane, missing)
+    # In the middle of large holes the equations leave the range of what is known.
     return np.asarray(np.clip(filled, plane[~missing].min(), plane[~missing].max()))

@@ -1,4 +1,4 @@
-"""Distillation: a network learns to undo the noise on a first estimate of the image, then undoes it on the image."""
+"""Self-distillation: train a network to remove noise from a first estimate of the image, and apply it to the image."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from torch import Tensor
 from ..networks import RESIDUAL_NETWORKS
 from ..networks.network import ResidualNetwork
 from ..networks.unet import UNet
-from ..patches import patch_denoising as refinement
+from ..patches import patch_denoising
 from ..patches.patch_denoising import Estimate, denoise_without_held_out, mix, refine, stabilised
 from ..problem import Problem, Step
 from ..settings import Setting
-from ..training import trainer as student
-from ..training.best import Best
-from ..training.held_out import hold_out
+from ..training import trainer
+from ..training.augmentation import crop_shape, draw_crops
+from ..training.held_out import HELD_OUT_ERROR, BestImage, hold_out
 from ..training.precision import Precision
-from ..training.trainer import Trainer, crop_shape, draw_crops
+from ..training.schedules import cosine_rate
+from ..training.trainer import Trainer, TrainingPair, TrainingPlan
 from .method import SeededMethod
 
 LOOK_EVERY = 200
-"""Steps between two looks at the whole image: it takes as long as some ten steps."""
+"""Steps between two predictions of the whole image: one takes as long as some ten steps."""
 
 SECONDS_PER_EXAMPLE_PIXEL = 0.086 / (6 * 96**2)
 """Seconds that a step takes per pixel of its examples (two cores with AVX2: 86 ms for six examples of 96² pixels)."""
@@ -42,27 +43,28 @@ SMALLEST_SCALE = 1e-3
 @final
 @dataclass(frozen=True, kw_only=True)
 class SelfDistillation(SeededMethod):
-    """Teach a small network to undo the estimated noise, on examples made of this image alone.
+    """Train a small network to remove the estimated noise, on examples made from this image alone.
 
-    A first estimate of the image comes from patches that look alike (:mod:`.refinement`). Noise of the estimated
-    strength is drawn anew on it in every step, and the network learns to take it away; what it has learned is then
-    applied to the measurement, whose noise it has never seen. Where the estimate was wrong the network is less so:
-    it cannot learn by heart what was left of the noise (cf. Noisier2Noise, Moran et al. 2020,
-    doi 10.1109/CVPR42600.2020.01208; Recorrupted-to-Recorrupted, Pang et al. 2021, doi 10.1109/CVPR46437.2021.00208).
-    Pixels that neither has seen decide how much each of them counts.
+    Similar patches give a first estimate of the image (:mod:`.patch_denoising`). In every step new noise of the
+    estimated strength is added to crops of it, and the network is trained to remove that noise. Then it is applied to
+    the measurement, whose noise it was not trained on. It is closer to the truth than the first estimate, whose own
+    errors it cannot predict from the crops (cf. Noisier2Noise, Moran et al. 2020, doi 10.1109/CVPR42600.2020.01208;
+    Recorrupted-to-Recorrupted, Pang et al. 2021, doi 10.1109/CVPR46437.2021.00208). Held-out pixels decide the share of
+    the network and that of similar patches.
 
     For denoising only, and only where the noise is independent from pixel to pixel.
     """
 
     steps: Annotated[int, Setting("Steps", "training steps of each network", 1, 1_000_000, False)] = 2000
     members: Annotated[
-        int, Setting("Members", "networks that are taught and averaged; 2 or more also give the uncertainty", 1, 16)
+        int, Setting("Members", "networks that are trained and averaged; 2 or more also give the uncertainty", 1, 16)
     ] = 1
     rate: Annotated[float, Setting("Learning rate", "step size of the optimizer at its largest", 1e-6, 1.0)] = 0.002
     crop: Annotated[int, Setting("Crop", "pixels along a side of a training example", 8, 4096)] = 96
     examples: Annotated[int, Setting("Examples", "training examples in a step", 1, 1024)] = 6
     held_out: Annotated[
-        float, Setting("Held-out share", "share of the pixels that only decide what counts how much", 0.005, 0.5)
+        float,
+        Setting("Held-out share", "share of the pixels that only decide between network and patches", 0.005, 0.5),
     ] = 0.05
     precision: Annotated[
         Precision, Setting("Precision", "auto: bfloat16 inside the network where the processor has it")
@@ -73,8 +75,8 @@ class SelfDistillation(SeededMethod):
 
     def why_not(self, problem: Problem) -> str:
         """Return why this method cannot solve a problem; empty if it can."""
-        correlated = "the noise of neighbouring pixels is alike, and patches would take it for structure"
-        return refinement.why_not(problem) or (correlated if problem.correlation_length > 1 else "")
+        correlated = "the noise of neighbouring pixels is correlated, and similar patches would take it for structure"
+        return patch_denoising.why_not(problem) or (correlated if problem.correlation_length > 1 else "")
 
     def fit(self, problem: Problem) -> Iterator[Step]:
         """Yield one step per training step; the image of the last one is the answer.
@@ -88,44 +90,39 @@ class SelfDistillation(SeededMethod):
         generator = self.generator(problem)
         held_out, evaluated = hold_out(problem, self.held_out, generator)
         patches = denoise_without_held_out(problem, held_out)
-        best = Best(problem, evaluated, problem.misfit.unstabilise(patches))
-        pupils: list[_Pupil] = []
+        best = BestImage(problem, evaluated, problem.misfit.unstabilise(patches))
+        denoisers: list[_Denoiser] = []
         total = self.members * self.steps
         for number in range(1, total + 1):
-            if number % self.steps == 1 or self.steps == 1:
-                pupils.append(_Pupil(self, problem, patches, held_out, generator))
-            loss = pupils[-1].learn()
+            if (number - 1) % self.steps == 0:
+                denoisers.append(_Denoiser(self, problem, patches, held_out, generator))
             step = Step(
                 number=number,
                 total=total,
-                loss=loss,
+                loss=denoisers[-1].train((number - 1) % self.steps + 1),
                 criterion=best.error,
-                criterion_name="held-out error",
+                criterion_name=HELD_OUT_ERROR,
                 chosen=best.chosen,
                 image=best.image,
             )
             if number == total:
                 break
             if number % LOOK_EVERY == 0:
-                taught = _mean([pupil.restricted() for pupil in pupils])
-                best.offer(number, mix(problem, taught, Estimate(patches, patches), held_out))
+                estimate = _mean([denoiser.quick_estimate() for denoiser in denoisers])
+                best.offer(number, mix(problem, estimate, Estimate(patches, patches), held_out))
             yield step
-        estimates = [pupil.estimate() for pupil in pupils]
+        estimates = [denoiser.estimate() for denoiser in denoisers]
         image = refine(problem, _mean(estimates), patches, held_out)
         deviation = None
         if self.members > 1:
-            deviation = torch.stack([problem.misfit.unstabilise(each.seen) for each in estimates]).std(dim=0)
+            deviation = torch.stack([problem.misfit.unstabilise(each.full) for each in estimates]).std(dim=0)
         yield dataclasses.replace(step, image=image, chosen=torch.tensor(total), deviation=deviation)
 
     def memory(self, problem: Problem) -> int:
         """Return about how many bytes the fit will need."""
-        channels, shape = problem.measured.shape[1], tuple(problem.measured.shape[2:])
-        teaching = student.memory(
-            self.network, inputs=channels, outputs=channels, shape=shape, crop=self.crop, count=self.examples,
-            precision=self.precision, device=problem.measured.device,
-        )  # fmt: skip
+        training = trainer.memory(_plan(self, problem), crop=self.crop, count=self.examples)
         images = (8 + 3 * self.members) * 4 * problem.measured.numel()
-        return teaching + images + refinement.memory(problem)
+        return training + images + patch_denoising.memory(problem)
 
     def seconds(self, problem: Problem) -> float:
         """Return about how long the fit takes on two cores with AVX2."""
@@ -134,53 +131,74 @@ class SelfDistillation(SeededMethod):
         return training + SECONDS_PER_PIXEL * problem.measured.numel()
 
 
-class _Pupil:
-    """A student that is taught to undo noise on a clean image, given as stabilised means (1, C, *S)."""
+class _Denoiser:
+    """A network that is trained to remove noise from an estimate of the image.
+
+    Parameters
+    ----------
+    settings : SelfDistillation
+        How it is trained.
+    problem : Problem
+        The problem that is solved.
+    clean : Tensor, (1, C, *S)
+        The estimate to which noise is added: stabilised means.
+    held_out : Tensor, (1, 1, *S)
+        1 on held-out pixels.
+    generator : torch.Generator
+        Random numbers for the weights and the crops.
+    """
 
     def __init__(
         self, settings: SelfDistillation, problem: Problem, clean: Tensor, held_out: Tensor, generator: torch.Generator
     ) -> None:
-        device, channels = clean.device, clean.shape[1]
         self.settings, self.generator = settings, generator
-        self.on_device = torch.Generator(device).manual_seed(int(torch.randint(2**31, (), generator=generator)))
+        self.device_generator = torch.Generator(clean.device)
+        self.device_generator.manual_seed(int(torch.randint(2**31, (), generator=generator)))
         spatial = tuple(range(2, clean.ndim))
-        self.middle = clean.mean(dim=spatial, keepdim=True)
+        self.mean = clean.mean(dim=spatial, keepdim=True)
         self.scale = clean.std(dim=spatial, keepdim=True).clamp(min=SMALLEST_SCALE)
-        self.noisy, self.filled = self._normal(stabilised(problem)), self._normal(stabilised(problem, held_out))
-        self.clean = self._normal(clean)
-        self.strength = problem.misfit.stabilised_variance(problem.misfit.unstabilise(clean)).sqrt() / self.scale
-        self.student = Trainer(
-            settings.network, inputs=channels, outputs=channels, shape=tuple(clean.shape[2:]), steps=settings.steps,
-            rate=settings.rate, precision=settings.precision, device=device, generator=generator,
-        )  # fmt: skip
+        self.noisy = self._standardised(stabilised(problem))
+        self.restricted = self._standardised(stabilised(problem, held_out))
+        self.clean = self._standardised(clean)
+        self.noise = problem.misfit.stabilised_variance(problem.misfit.unstabilise(clean)).sqrt() / self.scale
+        self.trainer = Trainer(_plan(settings, problem), generator)
 
-    def learn(self) -> Tensor:
-        """Take one step; return the loss (0-d, detached) from before it."""
-        clean, strength = draw_crops(
-            (self.clean, self.strength),
-            crop=self.settings.crop,
-            count=self.settings.examples,
-            generator=self.generator,
+    def train(self, step: int) -> Tensor:
+        """Take one step, counted from 1; return the loss (0-d, detached) from before it."""
+        settings = self.settings
+        clean, deviation = draw_crops(
+            (self.clean, self.noise), crop=settings.crop, count=settings.examples, generator=self.generator
         )
-        noise = torch.randn(clean.shape, generator=self.on_device, device=clean.device)
-        return self.student.learn(clean + strength * noise, clean, torch.ones_like(clean))
+        noise = torch.randn(clean.shape, generator=self.device_generator, device=clean.device)
+        pair = TrainingPair(clean + deviation * noise, clean, torch.ones_like(clean))
+        return self.trainer.train(pair, rate=cosine_rate(settings.rate, step=step, steps=settings.steps))
 
     def estimate(self) -> Estimate:
-        """Return what the network makes of the measurement, averaged over its mirrored and turned versions."""
-        restricted, seen = (self.student.predict(image) for image in (self.filled, self.noisy))
-        return Estimate(restricted=restricted * self.scale + self.middle, seen=seen * self.scale + self.middle)
+        """Return the stabilised means that the network gives, averaged over flips and rotations of the image."""
+        restricted, full = (self.trainer.predict(image) for image in (self.restricted, self.noisy))
+        return Estimate(restricted=restricted * self.scale + self.mean, full=full * self.scale + self.mean)
 
-    def restricted(self) -> Estimate:
-        """Return what the network makes of the measurement without the hidden pixels, in a hurry."""
-        means = self.student.predict(self.filled, turns=1) * self.scale + self.middle
-        return Estimate(restricted=means, seen=means)
+    def quick_estimate(self) -> Estimate:
+        """Return the stabilised means without the held-out pixels, from a single prediction."""
+        means = self.trainer.predict(self.restricted, orientations=1) * self.scale + self.mean
+        return Estimate(restricted=means, full=means)
 
-    def _normal(self, means: Tensor) -> Tensor:
-        return (means - self.middle) / self.scale
+    def _standardised(self, means: Tensor) -> Tensor:
+        return (means - self.mean) / self.scale
+
+
+def _plan(settings: SelfDistillation, problem: Problem) -> TrainingPlan:
+    return TrainingPlan(
+        network=settings.network,
+        channels=problem.measured.shape[1],
+        shape=tuple(problem.measured.shape[2:]),
+        precision=settings.precision,
+        device=problem.measured.device,
+    )
 
 
 def _mean(estimates: list[Estimate]) -> Estimate:
     return Estimate(
         restricted=torch.stack([estimate.restricted for estimate in estimates]).mean(dim=0),
-        seen=torch.stack([estimate.seen for estimate in estimates]).mean(dim=0),
+        full=torch.stack([estimate.full for estimate in estimates]).mean(dim=0),
     )

@@ -1,4 +1,4 @@
-"""Zero-shot super-resolution: a small network learns from the image itself how to enlarge it."""
+"""Zero-shot super-resolution: a small network is trained on the image itself to enlarge it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Annotated, Literal, final
 
 import torch
@@ -15,43 +14,35 @@ from torch import Tensor
 from ..networks import RESIDUAL_NETWORKS
 from ..networks.network import ResidualNetwork
 from ..networks.plain import Plain
-from ..patches import nl_ridge as collaborative
-from ..patches.patch_denoising import filled, on_planes, too_small
+from ..patches import nl_ridge
+from ..patches.patch_denoising import fill_missing, too_small
 from ..physics.misfit import weighted_mean
-from ..physics.operators import Downsample
 from ..problem import Problem, Step
 from ..settings import Setting
-from ..training import cross_scale_pairs as lessons
-from ..training import trainer as student
+from ..training import cross_scale_pairs, trainer
+from ..training.augmentation import crop_shape
+from ..training.cross_scale_pairs import TrainingPairs
 from ..training.precision import Precision
-from ..training.schedules import TEST_EVERY, SlopeRate
-from ..training.trainer import Trainer, crop_shape, oriented, oriented_back
-from . import pre_denoising as quieting
-from . import reslicing as sections
-from .back_projection import agreeing
+from ..training.schedules import TEST_EVERY, SlopeRate, cosine_rate
+from ..training.trainer import Trainer, TrainingPlan
+from . import reslicing
+from .enlargement import GROUP_SIZE, SEARCH_RADIUS, STRENGTHS, Enlargement
 from .method import SeededMethod
-from .reslicing import Reslicing, cut, joined
+from .pre_denoising import pre_denoised
+from .reslicing import IN_PLANE, resliced, reslicing_of
 
-RECTIFIED = math.sqrt(6)
-"""Gain of the weights with which rectified features stay of one size (He et al. 2015, doi 10.1109/ICCV.2015.123)."""
+RECTIFIED_GAIN = math.sqrt(6)
+"""Scale of the first weights with which rectified features keep their size (He et al. 2015,
+doi 10.1109/ICCV.2015.123)."""
 
 LOOK_EVERY, LOOK_SHARE = 200, 0.1
-"""Fewest steps between two looks at the whole image, and the share of the time that they may take."""
+"""Fewest steps between two predictions of the whole image, and the share of the time that they may take."""
+
+BACKWARD = 2
+"""Time of the backward pass, in units of the forward pass."""
 
 SECONDS_PER_EXAMPLE_PIXEL = 0.032 / 96**2
 """Seconds that a step takes per pixel of its examples (two cores with AVX2: 32 ms for one example of 96² pixels)."""
-
-BACKWARD = 2
-"""What the backward pass takes longer than the forward one."""
-
-CHUNK = 1 << 20
-"""Pixels that go through the network at a time, to bound the memory."""
-
-STRENGTHS = (2.0, 1.0)
-"""Strength of the passes that bring patches together, in units of the error that the network makes in its lessons."""
-
-GROUP_SIZE, SEARCH_RADIUS = 40, 10
-"""Patches in a group, and pixels around in which they are looked for."""
 
 PROBES = 4
 """Examples on which the error is measured, always the same ones."""
@@ -60,41 +51,43 @@ PROBES = 4
 @final
 @dataclass(frozen=True, kw_only=True)
 class ZeroShotSR(SeededMethod):
-    """Learn from the image how to undo its down-sampling (Shocher et al. 2018, "ZSSR", arXiv 1712.06087).
+    """Train a network on the image to undo its down-sampling (Shocher et al. 2018, "ZSSR", arXiv 1712.06087).
 
-    What the operator makes of the image, and of smaller versions of it, is enlarged by interpolation, and a network
-    learns what is lacking; then it is asked what the interpolated image lacks. Mirrored and turned versions of the
-    image are answered apart; their median, made to agree with the measurement by back-projection, is the image.
+    The image, and smaller versions of it, are reduced by the operator and enlarged again by interpolation; a network is
+    trained to correct the interpolation. Then it corrects the interpolated image, in several flips and rotations. Their
+    median, made to agree with the measurement by back-projection, is the answer.
 
-    A volume is enlarged in its planes, one by one, or along Z alone: that is learned from its planes, and holds for
-    samples that look alike in all directions (cells and nuclei), not for layered ones.
+    A volume is enlarged in its planes, one by one, or along Z alone. Then the network is trained on the planes YX; this
+    is right for samples that look the same in all directions (cells and nuclei), not for layered ones.
 
-    Fails where an image has no patterns that recur at other scales: there it sharpens edges, and no more.
+    Fails where an image has no patterns that recur at other scales: there it only sharpens edges.
     """
 
     steps: Annotated[int, Setting("Steps", "the most training steps", 1, 1_000_000, False)] = 1200
     rate: Annotated[float, Setting("Learning rate", "step size of the optimizer at its largest", 1e-6, 1.0)] = 0.002
     rate_policy: Annotated[
         Literal["cosine", "slope"],
-        Setting("Rate policy", "cosine: falls over all steps; slope: falls when nothing is learned any more, and ends"),
+        Setting(
+            "Rate policy", "cosine: falls over all steps; slope: falls when the error no longer does, and ends training"
+        ),
     ] = "cosine"
     crop: Annotated[int, Setting("Crop", "pixels along a side of a training example", 8, 4096)] = 96
     examples: Annotated[int, Setting("Examples", "training examples in a step", 1, 1024)] = 1
     gradual: Annotated[
-        int, Setting("Gradual", "times that the answer so far, made smaller, is added to what is learned from", 0, 16)
+        int, Setting("Gradual", "times that the result so far, reduced, is added to the training examples", 0, 16)
     ] = 1
     denoising: Annotated[
         Literal["auto", "no"],
         Setting("Denoise first", "auto: where noise is found that is finer than the texture"),
     ] = "auto"
     example_noise: Annotated[
-        float, Setting("Noise on examples", "added to what the network sees, as a share of the range", 0.0, 1.0)
+        float, Setting("Noise on examples", "added to the network's input, as a share of the range", 0.0, 1.0)
     ] = 0.0
     back_project: Annotated[
-        bool, Setting("Back-project", "let the result, measured again, be the image; off: as the network gives it")
+        bool, Setting("Back-project", "make the result agree with the image; off: as the network gives it")
     ] = True
     patches: Annotated[
-        bool, Setting("Patches", "bring patches that look alike together in the result, which helps where it repeats")
+        bool, Setting("Similar patches", "denoise the result with similar patches, which helps where it repeats itself")
     ] = True
     precision: Annotated[
         Precision, Setting("Precision", "auto: bfloat16 inside the network where the processor has it")
@@ -105,11 +98,10 @@ class ZeroShotSR(SeededMethod):
 
     def why_not(self, problem: Problem) -> str:
         """Return why this method cannot solve a problem; empty if it can."""
-        if reason := sections.why_not(problem.operator):
+        if reason := reslicing.why_not(problem.operator):
             return reason
-        side = min(problem.measured.shape[-2:])
-        small = f"the image is only {side} pixels wide, and what is learned from needs {lessons.SMALLEST_SIDE}"
-        return small if side < lessons.SMALLEST_SIDE else ""
+        side, needed = min(problem.measured.shape[-2:]), cross_scale_pairs.SMALLEST_SIDE
+        return "" if side >= needed else f"the image is only {side} pixels wide, and training needs {needed}"
 
     def fit(self, problem: Problem) -> Iterator[Step]:
         """Yield one step per training step; the image of the last one is the answer.
@@ -120,18 +112,19 @@ class ZeroShotSR(SeededMethod):
             If the problem is none that it can solve.
         """
         self.refuse(problem)
-        pupil = _Pupil(self, problem)
-        image, chosen = pupil.interpolated, 1
+        enlarger = _Enlarger(self, problem)
+        image, chosen = enlarger.enlargement.interpolated, 1
+        look_every = _look_every(self, problem)
         for number in range(1, self.steps + 1):
-            loss = pupil.learn(number)
-            finished = number == self.steps or pupil.finished
-            if finished or number % pupil.look_every == 0:
-                image, chosen = (pupil.answer() if finished else pupil.quick_answer()), number
+            loss = enlarger.train(number)
+            finished = number == self.steps or enlarger.finished
+            if finished or number % look_every == 0:
+                image, chosen = (enlarger.estimate() if finished else enlarger.quick_estimate()), number
             yield Step(
                 number=number,
                 total=self.steps,
                 loss=loss,
-                criterion=pupil.error,
+                criterion=enlarger.error,
                 criterion_name="cross-scale error",
                 chosen=torch.tensor(chosen),
                 image=image,
@@ -142,157 +135,124 @@ class ZeroShotSR(SeededMethod):
     def memory(self, problem: Problem) -> int:
         """Return about how many bytes the fit will need."""
         channels, shape = problem.measured.shape[1], tuple(problem.measured.shape[2:])
-        teaching = student.memory(
-            self.network, inputs=channels, outputs=channels, shape=shape[-2:], crop=self.crop, count=self.examples,
-            precision=self.precision, device=problem.measured.device,
-        )  # fmt: skip
-        cuts = sections.sections(_downsample(problem))
-        examples = lessons.memory(
-            math.prod(shape[:-2]), *shape[-2:], channels=channels, operator=cuts.operator, turns=cuts.turns
+        training = trainer.memory(_plan(self, problem), crop=self.crop, count=self.examples)
+        flat = reslicing_of(problem.operator)
+        pairs = cross_scale_pairs.memory(
+            shape, channels=channels, operator=flat.operator, orientations=flat.orientations
         )
         larger = problem.operator.image_shape(shape)
         patches = (
-            collaborative.memory(*larger[-2:], group_size=GROUP_SIZE, search_radius=SEARCH_RADIUS)
-            if self.patches
-            else 0
+            nl_ridge.memory(*larger[-2:], group_size=GROUP_SIZE, search_radius=SEARCH_RADIUS) if self.patches else 0
         )
-        # The answers of all turns, before and after back-projection, and what they are sorted with.
-        return teaching + examples + patches + 4 * (2 * len(cuts.turns) + 6) * channels * math.prod(larger)
+        # The results of all orientations, before and after back-projection, and what sorting them takes.
+        images = 4 * (2 * len(flat.orientations) + 6) * channels * math.prod(larger)
+        return training + pairs + patches + images
 
     def seconds(self, problem: Problem) -> float:
         """Return about how long the fit takes on two cores with AVX2."""
-        cuts = sections.sections(_downsample(problem))
-        larger = problem.operator.image_shape(tuple(problem.measured.shape[2:]))
-        pixels = math.prod(larger)
+        flat = reslicing_of(problem.operator)
+        pixels = math.prod(problem.operator.image_shape(tuple(problem.measured.shape[2:])))
         example = self.examples * math.prod(crop_shape(tuple(problem.measured.shape[-2:]), self.crop))
         training = (1 + LOOK_SHARE) * self.steps * example * SECONDS_PER_EXAMPLE_PIXEL
-        predictions = len(cuts.turns) * len(cuts.orders) + self.gradual
-        prediction = pixels * SECONDS_PER_EXAMPLE_PIXEL / (1 + BACKWARD)
+        predictions = len(flat.orientations) * len(flat.orders) + self.gradual
+        one_prediction = pixels * SECONDS_PER_EXAMPLE_PIXEL / (1 + BACKWARD)
         passes = len(STRENGTHS) * (1 + self.gradual) if self.patches else 0
-        one_pass = collaborative.seconds(
+        one_pass = nl_ridge.seconds(
             problem.measured.shape[1] * pixels, group_size=GROUP_SIZE, search_radius=SEARCH_RADIUS
         )
-        return training + predictions * prediction + passes * one_pass
+        return training + predictions * one_prediction + passes * one_pass
 
 
-class _Pupil:
-    """A student, what it learns from, and the image that it is taught to enlarge."""
+class _Enlarger:
+    """A network that is trained to enlarge an image.
+
+    Parameters
+    ----------
+    settings : ZeroShotSR
+        How it is trained.
+    problem : Problem
+        The problem that is solved.
+    """
 
     def __init__(self, settings: ZeroShotSR, problem: Problem) -> None:
-        operator = _downsample(problem)
-        self.settings = settings
-        self.generator = settings.generator(problem)
-        self.sections = sections.sections(operator)
-        self.known = (problem.weight > 0).to(problem.measured.dtype).expand_as(problem.measured)
-        self.problem = _prepared(settings, problem, self.known, self.sections)
-        measured = self.problem.measured
-        self.interpolated = operator.interpolate(measured)
-        planes, weight = (cut(image, (0, 1, 2)) for image in (measured, self.known))
-        self.lessons = lessons.of_image(planes, weight, self.sections.operator, self.sections.turns)
-        # Where planes are learned from, but others are enlarged, the answer is no example.
-        self.in_planes = self.sections.orders == sections.PLANES
-        small = too_small(tuple(self.interpolated.shape[2:]))
-        self.patches = settings.patches and self.in_planes and not small
-        self.student = Trainer(
-            settings.network, inputs=measured.shape[1], outputs=measured.shape[1], shape=tuple(planes.shape[2:]),
-            steps=settings.steps, rate=settings.rate, precision=settings.precision, device=measured.device,
-            generator=self.generator, gain=RECTIFIED, error="absolute",
-        )  # fmt: skip
-        self.policy = SlopeRate(settings.rate) if settings.rate_policy == "slope" else None
-        probes = settings.generator(problem)
-        self.probe = self.lessons.draw(crop=settings.crop, count=PROBES, generator=probes)
+        self.settings, self.generator = settings, settings.generator(problem)
+        known = (problem.weight > 0).to(problem.measured.dtype).expand_as(problem.measured)
+        problem = _prepared(settings, problem, known)
+        self.enlargement = Enlargement(problem, known, network=settings.network, agree=settings.back_project)
+        flat = self.enlargement.reslicing
+        self.orientations = flat.orientations
+        # Where the planes YX are trained on and others are enlarged, the result is no training example.
+        self.in_plane = flat.orders == (IN_PLANE,)
+        small = too_small(tuple(self.enlargement.interpolated.shape[2:]))
+        self.patches = settings.patches and self.in_plane and not small
+        self.pairs = TrainingPairs(flat.operator, flat.orientations)
+        self.pairs.add_image(*(resliced(image, IN_PLANE) for image in (problem.measured, known)))
+        self.trainer = Trainer(_plan(settings, problem), self.generator)
+        self.slope = SlopeRate(settings.rate) if settings.rate_policy == "slope" else None
+        self.probe = self.pairs.draw(crop=settings.crop, count=PROBES, generator=settings.generator(problem))
         self.error = self._error()
-        seen = self.interpolated.shape[2:].numel() * len(self.sections.orders)
-        taught = (1 + BACKWARD) * settings.examples * settings.crop**2
-        self.look_every = max(LOOK_EVERY, round(seen / taught / LOOK_SHARE))
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more is learned."""
-        return self.policy is not None and self.policy.finished
+        """Whether the rate policy ends training."""
+        return self.slope is not None and self.slope.finished
 
-    def learn(self, number: int) -> Tensor:
-        """Take one step; return the loss (0-d, detached) from before it."""
+    def train(self, number: int) -> Tensor:
+        """Take one step, counted from 1; return the loss (0-d, detached) from before it."""
         settings = self.settings
         stage = settings.steps // (settings.gradual + 1)
-        if self.in_planes and settings.gradual and number > 1 and stage and number % stage == 1:
-            lessons.add_answer(self.lessons, cut(self._with_patches(self.quick_answer()), (0, 1, 2)))
-        seen, truth, weight = self.lessons.draw(crop=settings.crop, count=settings.examples, generator=self.generator)
+        if self.in_plane and settings.gradual and number > 1 and stage and number % stage == 1:
+            self.pairs.add_estimate(resliced(self._mixed_with_patches(self.quick_estimate()), IN_PLANE))
+        pair = self.pairs.draw(crop=settings.crop, count=settings.examples, generator=self.generator)
         if settings.example_noise:
-            noise = torch.randn(seen.shape, generator=self.generator).to(seen.device)
-            seen = seen + settings.example_noise * noise
-        loss = self.student.learn(seen, truth, weight, rate=None if self.policy is None else self.policy.rate)
+            noise = torch.randn(pair.input.shape, generator=self.generator).to(pair.input.device)
+            pair = dataclasses.replace(pair, input=pair.input + settings.example_noise * noise)
+        cosine = cosine_rate(settings.rate, step=number, steps=settings.steps)
+        loss = self.trainer.train(pair, rate=cosine if self.slope is None else self.slope.rate)
         if number % TEST_EVERY == 0:
             self.error = self._error()
-            if self.policy is not None:
-                self.policy.observe(number, float(self.error))
+            if self.slope is not None:
+                self.slope.observe(number, float(self.error))
         return loss
 
-    def answer(self) -> Tensor:
+    def estimate(self) -> Tensor:
         """Return the image (1, C, *S)."""
-        return self._with_patches(self._answer(self.sections.turns))
+        return self._mixed_with_patches(self.enlargement.improved(self.trainer.improve, orientations=self.orientations))
 
-    def quick_answer(self) -> Tensor:
-        """Return the image (1, C, *S) in a hurry."""
-        return self._answer(self.sections.turns[:1])
+    def quick_estimate(self) -> Tensor:
+        """Return the image (1, C, *S) from one orientation, without patches."""
+        return self.enlargement.improved(self.trainer.improve, orientations=self.orientations[:1])
 
-    @torch.no_grad()
-    def _answer(self, turns: tuple[int, ...]) -> Tensor:
-        """Return the median over mirrored and turned versions of the image, and the mean over ways to cut it."""
-        answers = []
-        for order in self.sections.orders:
-            planes = cut(self.interpolated, order)
-            versions = [
-                joined(oriented_back(self._improved(oriented(planes, turn)), turn), order, like=self.interpolated)
-                for turn in turns
-            ]
-            answers.append(torch.stack([self._agreeing(version) for version in versions]).median(dim=0).values)
-        return self._agreeing(torch.stack(answers).mean(dim=0))
-
-    @torch.no_grad()
-    def _with_patches(self, image: Tensor) -> Tensor:
-        """Return the mean of an image and of what patches that look alike make of it."""
-        if not self.patches:
-            return image
-        together = image
-        refined = partial(collaborative.refine, group_size=GROUP_SIZE, search_radius=SEARCH_RADIUS)
-        for strength in STRENGTHS:
-            deviation = (strength * self.error).clamp(min=collaborative.SMALLEST_STRENGTH)
-            planes = on_planes(refined, together, together, deviation.square().expand_as(together))
-            together = self._agreeing(planes)
-        return (image + together) / 2
-
-    def _agreeing(self, image: Tensor) -> Tensor:
-        return agreeing(self.problem, image, self.known) if self.settings.back_project else image
-
-    def _improved(self, planes: Tensor) -> Tensor:
-        """Return planes with what the network adds to them, in strips that overlap by all that it sees."""
-        margin, stride = self.settings.network.margin, self.settings.network.stride
-        rows, columns = planes.shape[-2:]
-        height = max(1, CHUNK // columns // stride) * stride
-        together = max(1, CHUNK // (rows * columns))
-        parts = []
-        for some in planes.split(together):
-            strips = []
-            for first in range(0, rows, height):
-                start, last = max(first - margin, 0), min(first + height, rows)
-                strip = self.student.improve(some[..., start : min(last + margin, rows), :])
-                strips.append(strip[..., first - start : last - start, :])
-            parts.append(torch.cat(strips, dim=-2))
-        return torch.cat(parts)
+    def _mixed_with_patches(self, image: Tensor) -> Tensor:
+        return self.enlargement.mixed_with_patches(image, self.error) if self.patches else image
 
     @torch.no_grad()
     def _error(self) -> Tensor:
-        seen, truth, weight = self.probe
-        return weighted_mean((self.student.improve(seen) - truth).abs(), weight)
+        """Return the mean absolute error (0-d) on the probes."""
+        return weighted_mean((self.trainer.improve(self.probe.input) - self.probe.target).abs(), self.probe.weight)
 
 
-def _downsample(problem: Problem) -> Downsample:
-    assert isinstance(problem.operator, Downsample)  # noqa: S101  (for mypy: the limits say so)
-    return problem.operator
+def _look_every(settings: ZeroShotSR, problem: Problem) -> int:
+    """Return the steps between two predictions of the whole image, so that they take a given share of the time."""
+    shape = problem.operator.image_shape(tuple(problem.measured.shape[2:]))
+    predicted = math.prod(shape) * len(reslicing_of(problem.operator).orders)
+    trained = (1 + BACKWARD) * settings.examples * settings.crop**2
+    return max(LOOK_EVERY, round(predicted / trained / LOOK_SHARE))
 
 
-def _prepared(settings: ZeroShotSR, problem: Problem, known: Tensor, cuts: Reslicing) -> Problem:
-    """Return the problem with its measurement complete, and without noise."""
-    complete = dataclasses.replace(problem, measured=filled(problem.measured, known == 0))
-    return complete if settings.denoising == "no" else quieting.pre_denoised(complete, cuts)
+def _plan(settings: ZeroShotSR, problem: Problem) -> TrainingPlan:
+    return TrainingPlan(
+        network=settings.network,
+        channels=problem.measured.shape[1],
+        shape=tuple(problem.measured.shape[-2:]),
+        precision=settings.precision,
+        device=problem.measured.device,
+        gain=RECTIFIED_GAIN,
+        error="absolute",
+    )
+
+
+def _prepared(settings: ZeroShotSR, problem: Problem, known: Tensor) -> Problem:
+    """Return the problem with its missing pixels filled and, if that is asked for, its noise removed."""
+    complete = dataclasses.replace(problem, measured=fill_missing(problem.measured, known == 0))
+    return complete if settings.denoising == "no" else pre_denoised(complete, reslicing_of(problem.operator).operator)

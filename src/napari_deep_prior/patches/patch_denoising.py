@@ -1,7 +1,7 @@
-"""Patches that look alike, brought together: by themselves, and as the last touch of a fitted image.
+"""Denoise by similar patches: alone, and as the last step after a network.
 
-A network is best where the image is smooth, patches where it repeats itself (texture). What each of them contributes
-is decided by pixels that neither has seen.
+A network is best where the image is smooth, similar patches where it repeats itself (texture). Pixels that are held out
+from both decide the share of each.
 """
 
 from __future__ import annotations
@@ -16,215 +16,205 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..physics.misfit import Misfit
-from ..physics.operators import Identity
 from ..problem import Problem
-from . import nl_ridge as collaborative
+from . import nl_ridge
 
 PASSES = 4
-"""Times that the result of one pass is the pilot of the next; more change nothing."""
+"""Passes with a pilot, which is the result of the pass before; more change nothing."""
 
-THOROUGH, WIDE = 80, 8
-"""Patches in a group, and pixels around in which they are looked for, where time matters less."""
+THOROUGH_GROUP_SIZE, THOROUGH_RADIUS = 80, 8
+"""Patches in a group, and pixels around a patch that are searched, where time matters less."""
 
 CAUTION = 0.9
-"""Share of the noise that a pass takes away: the pilot still has a little of it, and the next pass comes."""
+"""Share of the noise that a pass removes: the pilot still has a little of it, and another pass follows."""
 
 BLUR, BLUR_REACH = 1.0, 3
-"""Standard deviation and reach, in pixels, of the blur that the first pilot is made of."""
+"""Standard deviation and reach, in pixels, of the blur in the first pilot."""
 
-SHARES = (0.3, 1.0)
-"""Smallest and largest share of the expected noise that is believed to be there."""
+NOISE_SHARES = (0.3, 1.0)
+"""Smallest and largest share of the expected noise that is assumed."""
 
 
 @final
 @dataclass(frozen=True)
 class Estimate:
-    """Stabilised means (1, C, *S), told without the hidden pixels, and from all of them (or not yet)."""
+    """An image (1, C, *S), estimated twice.
+
+    Parameters
+    ----------
+    restricted : Tensor
+        Estimated without the held-out pixels.
+    full : Tensor
+        Estimated from all pixels.
+    """
 
     restricted: Tensor
-    seen: Tensor
+    full: Tensor
 
 
 def why_not(problem: Problem) -> str:
-    """Return why patches cannot help with a problem; empty if they can."""
-    if not isinstance(problem.operator, Identity):
-        return "something else than the image itself was measured, and patches can only denoise"
+    """Return why similar patches cannot solve a problem; empty if they can."""
+    if not problem.operator.is_identity:
+        return "something else than the image itself was measured, and similar patches can only denoise"
     return too_small(tuple(problem.measured.shape[2:]))
 
 
 def too_small(shape: tuple[int, ...]) -> str:
-    """Return that an image of this spatial shape has no room for patches; empty if it has."""
+    """Return that an image of this spatial shape is too small for patches; empty if it is not."""
     side = min(shape[-2:])
-    if side >= collaborative.SMALLEST_SIDE:
+    if side >= nl_ridge.SMALLEST_SIDE:
         return ""
-    return f"the image is only {side} pixels wide, and patches need {collaborative.SMALLEST_SIDE}"
+    return f"the image is only {side} pixels wide, and patches need {nl_ridge.SMALLEST_SIDE}"
 
 
 def memory(problem: Problem) -> int:
-    """Return about how many bytes a refinement needs."""
+    """Return about how many bytes :func:`refine` needs."""
     rows, columns = problem.measured.shape[-2:]
-    return collaborative.memory(rows, columns, group_size=THOROUGH, search_radius=WIDE)
+    return nl_ridge.memory(rows, columns, group_size=THOROUGH_GROUP_SIZE, search_radius=THOROUGH_RADIUS)
 
 
 def seconds(problem: Problem) -> float:
     """Return about how long :func:`denoise` takes on two cores with AVX2."""
-    return (1 + PASSES) * collaborative.seconds(problem.measured.numel())
+    return (1 + PASSES) * nl_ridge.seconds(problem.measured.numel())
 
 
 @torch.no_grad()
 def denoise(problem: Problem) -> Iterator[Tensor]:
-    """Yield the image (1, C, *S) after each of ``PASSES`` + 1 passes; missing pixels are filled from around first."""
+    """Yield the image (1, C, *S) after each of ``PASSES`` + 1 passes; missing pixels are filled first."""
     for means in _passes(stabilised(problem), problem.misfit):
         yield problem.misfit.unstabilise(means)
 
 
 @torch.no_grad()
 def denoise_without_held_out(problem: Problem, held_out: Tensor) -> Tensor:
-    """Return the stabilised means (1, C, *S) that patches give, told without the measurement where ``hidden`` is 1."""
+    """Return the stabilised means (1, C, *S) after the last pass, without the pixels where ``held_out`` is 1."""
     *_, means = _passes(stabilised(problem, held_out), problem.misfit)
     return means
 
 
 @torch.no_grad()
 def stabilised(problem: Problem, held_out: Tensor | None = None) -> Tensor:
-    """Return the stabilised measurement (1, C, *S); missing pixels, and ``hidden`` ones, are filled from around."""
+    """Return the stabilised measurement (1, C, *S), its missing and held-out pixels filled from their neighbours."""
     missing = problem.weight == 0
     if held_out is not None:
         missing = (missing | (held_out > 0)).expand_as(problem.measured)
-    return filled(problem.misfit.stabilise(problem.measured), missing)
+    return fill_missing(problem.misfit.stabilise(problem.measured), missing)
 
 
 @torch.no_grad()
 def mix(problem: Problem, first: Estimate, second: Estimate, held_out: Tensor) -> Tensor:
-    """Return the image (1, C, *S) of a mixture of two estimates, the one that is closest to the hidden pixels."""
-    noisy = problem.misfit.stabilise(problem.measured)
-    part = _part(first.restricted, second.restricted, noisy, held_out * problem.weight)
-    return problem.misfit.unstabilise(torch.lerp(second.seen, first.seen, part))
-
-
-@torch.no_grad()
-def share(problem: Problem, first: Tensor, second: Tensor, held_out: Tensor) -> Tensor:
-    """Return the part (0 to 1, per channel) of one image in its mixture with another, by the hidden measurements."""
-    misfit = problem.misfit
-    one, other = (misfit.expected(problem.operator(image)) for image in (first, second))
-    return _part(one, other, misfit.stabilise(problem.measured), held_out * problem.weight)
-
-
-@torch.no_grad()
-def share_beside(problem: Problem, first: Tensor, second: Estimate, held_out: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the part (0 to 1, per channel) of an image beside one that has seen the hidden measurements.
-
-    Where a pixel's own measurement was seen, less is left to be added to it than the hidden ones suggest: what seeing
-    them has changed was part of the error before, if the estimates are conditional means.
+    """Return the image (1, C, *S) of the mixture of two estimates that is closest to the held-out pixels.
 
     Parameters
     ----------
-    first : Tensor, (1, C, *S)
-        An image that has not seen the hidden measurements.
-    second : Estimate
-        Images, not stabilised means, that have not and that have.
+    first, second : Estimate
+        Stabilised means.
+    held_out : Tensor, (1, 1 or C, *S)
+        1 on held-out pixels.
+    """
+    noisy = problem.misfit.stabilise(problem.measured)
+    share = _mixing_share(first.restricted, second.restricted, noisy, held_out * problem.weight)
+    return problem.misfit.unstabilise(torch.lerp(second.full, first.full, share))
+
+
+@torch.no_grad()
+def mixing_share(problem: Problem, first: Tensor, second: Tensor, held_out: Tensor) -> Tensor:
+    """Return the share (0 to 1, one per channel) of the first image in the best mixture of two.
+
+    Parameters
+    ----------
+    first, second : Tensor, (1, C, *S)
+        Images that were estimated without the held-out pixels.
+    held_out : Tensor, (1, 1 or C, *T)
+        1 on held-out pixels of the measurement: the mixture is closest to them.
+    """
+    misfit = problem.misfit
+    first, second = (misfit.expected(problem.operator(image)) for image in (first, second))
+    return _mixing_share(first, second, misfit.stabilise(problem.measured), held_out * problem.weight)
+
+
+@torch.no_grad()
+def mixing_share_beside_full(
+    problem: Problem, restricted: Tensor, other: Estimate, held_out: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the share (0 to 1, one per channel) of an image in its best mixture with another one's full estimate.
+
+    The full estimate has used the held-out pixels, and the first image can add less to it than they suggest: the part
+    of the error that their use has removed is subtracted. This is exact if the estimates are conditional means.
+
+    Parameters
+    ----------
+    restricted : Tensor, (1, C, *S)
+        An image that was estimated without the held-out pixels.
+    other : Estimate
+        Images (not stabilised means) that were estimated without and with them.
+    held_out : Tensor, (1, 1 or C, *T)
+        1 on held-out pixels of the measurement.
 
     Returns
     -------
-    part : Tensor, (1, C, 1, ...)
+    share : Tensor, (1, C, 1, ...)
     saved : Tensor, (1, C, 1, ...)
-        By how much the mixture makes the squared error smaller, in units of the noise, mean over the hidden ones.
+        By how much the mixture reduces the squared error, in units of the noise; mean over the held-out pixels.
     """
     misfit = problem.misfit
-    one, restricted, seen = (
-        misfit.expected(problem.operator(image)) for image in (first, second.restricted, second.seen)
+    one, without, full = (
+        misfit.expected(problem.operator(image)) for image in (restricted, other.restricted, other.full)
     )
     weight = held_out * problem.weight
     noisy = misfit.stabilise(problem.measured)
-    apart = _sum((one - seen).square() * weight)
-    part = (_sum((one - restricted) * (noisy - seen) * weight) / apart.clamp(min=1e-12)).clamp(0, 1)
-    return part, part.square() * apart / _sum(weight.expand_as(one)).clamp(min=1)
+    squared = _channel_sums((one - full).square() * weight)
+    share = (_channel_sums((one - without) * (noisy - full) * weight) / squared.clamp(min=1e-12)).clamp(0, 1)
+    return share, share.square() * squared / _channel_sums(weight.expand_as(one)).clamp(min=1)
 
 
 @torch.no_grad()
 def refine(problem: Problem, estimate: Estimate, patches: Tensor, held_out: Tensor) -> Tensor:
-    """Return the image of an estimate mixed with what patches give, and refined by all pixels of the measurement.
+    """Return the image (1, C, *S) of an estimate mixed with similar patches, and denoised with that as the pilot.
 
     Parameters
     ----------
+    problem : Problem
+        The problem that is solved.
     estimate : Estimate
-        What something else than patches gives.
+        Stabilised means from another method than patches.
     patches : Tensor, (1, C, *S)
-        What :func:`denoise_unseen` gave.
-    hidden : Tensor, (1, 1, *S)
-        1 where neither ``estimate.unseen`` nor ``patches`` has seen the measurement: there they are compared.
+        What :func:`denoise_without_held_out` returned.
+    held_out : Tensor, (1, 1, *S)
+        1 on pixels that neither ``estimate.restricted`` nor ``patches`` has used: there they are compared.
     """
     misfit = problem.misfit
-    restricted = ((held_out * problem.weight) > 0).to(patches.dtype)
+    compared = ((held_out * problem.weight) > 0).to(patches.dtype)
     noisy = torch.where(problem.weight > 0, misfit.stabilise(problem.measured), estimate.restricted)
-    part = _part(estimate.restricted, patches, noisy, restricted)
-    share = torch.ones((), device=patches.device)
-    if restricted.any():
-        # Where there is less noise than was expected, texture had passed for noise in the estimate.
-        mixture = torch.lerp(patches, estimate.restricted, part)
-        expected = misfit.stabilised_variance(misfit.unstabilise(mixture)) * restricted
-        share = (_sum((mixture - noisy).square() * restricted) / _sum(expected).clamp(min=1e-12)).clamp(*SHARES)
-    # Now that their worth is known, the patches may see everything.
-    *_, patches = _passes(noisy, misfit, share, thorough=True)
-    pilot = torch.lerp(patches, estimate.seen, part)
-    variance = share * misfit.stabilised_variance(misfit.unstabilise(pilot))
-    return misfit.unstabilise((pilot + on_planes(_thoroughly, noisy, pilot, variance)) / 2)
+    share = _mixing_share(estimate.restricted, patches, noisy, compared)
+    noise_share = torch.ones((), device=patches.device)
+    if compared.any():
+        # Where there is less noise than was expected, the estimate of the noise contains texture.
+        mixture = torch.lerp(patches, estimate.restricted, share)
+        expected = misfit.stabilised_variance(misfit.unstabilise(mixture)) * compared
+        found = _channel_sums((mixture - noisy).square() * compared)
+        noise_share = (found / _channel_sums(expected).clamp(min=1e-12)).clamp(*NOISE_SHARES)
+    # The shares are known: from here on all pixels are used.
+    *_, patches = _passes(noisy, misfit, noise_share, thorough=True)
+    pilot = torch.lerp(patches, estimate.full, share)
+    variance = noise_share * misfit.stabilised_variance(misfit.unstabilise(pilot))
+    return misfit.unstabilise((pilot + map_planes(_denoise_thoroughly, noisy, pilot, variance)) / 2)
 
 
-def _passes(noisy: Tensor, misfit: Misfit, share: Tensor | float = 1.0, *, thorough: bool = False) -> Iterator[Tensor]:
-    """Yield ever better estimates of the means of stabilised pixels; ``share`` scales the variance of their noise."""
-    refine_plane = _thoroughly if thorough else collaborative.refine
-    caution = 1.0 if thorough else CAUTION
-
-    def variance(means: Tensor) -> Tensor:
-        return caution * share * misfit.stabilised_variance(misfit.unstabilise(means))
-
-    # The blur keeps what is smooth, the first pass what repeats itself.
-    blurred = _blurred(noisy)
-    pilot = (blurred + on_planes(collaborative.first, noisy, variance(blurred))) / 2
-    yield pilot
-    for _ in range(PASSES):
-        pilot = on_planes(refine_plane, noisy, pilot, variance(pilot))
-        yield pilot
-
-
-_thoroughly = partial(collaborative.refine, group_size=THOROUGH, search_radius=WIDE)
-
-
-def _part(estimate: Tensor, patches: Tensor, noisy: Tensor, restricted: Tensor) -> Tensor:
-    """Return, per channel, the part of the estimate in the mixture that is closest to the unseen pixels."""
-    difference = (estimate - patches) * restricted
-    part = _sum(difference * (noisy - patches)) / _sum(difference.square()).clamp(min=1e-12)
-    # Where no pixel is hidden nothing tells what each is worth.
-    return torch.where(_sum(restricted) > 0, part.clamp(0, 1), 0.5)
-
-
-def _sum(values: Tensor) -> Tensor:
-    """Return the sum over all spatial axes, one value per channel."""
-    return values.sum(dim=tuple(range(2, values.ndim)), keepdim=True)
-
-
-def on_planes(function: Callable[..., Tensor], *images: Tensor) -> Tensor:
+def map_planes(function: Callable[..., Tensor], *images: Tensor) -> Tensor:
     """Return ``function`` of each plane (rows, columns) of the images (1, C, *S)."""
     planes = zip(*(image.flatten(0, -3) for image in images), strict=True)
     return torch.stack([function(*plane) for plane in planes]).reshape(images[0].shape)
 
 
-def _blurred(image: Tensor) -> Tensor:
-    distance = torch.arange(-BLUR_REACH, BLUR_REACH + 1, dtype=image.dtype, device=image.device)
-    profile = torch.exp(-((distance / BLUR) ** 2) / 2)
-    kernel = torch.outer(profile, profile)
-    planes = image.flatten(0, -3)[:, None]
-    padded = functional.pad(planes, (BLUR_REACH,) * 4, mode="reflect")
-    return functional.conv2d(padded, (kernel / kernel.sum())[None, None]).reshape(image.shape)
+def fill_missing(image: Tensor, missing: Tensor) -> Tensor:
+    """Return an image with each missing pixel replaced by the mean of the nearest known ones of its plane.
 
-
-def filled(image: Tensor, missing: Tensor) -> Tensor:
-    """Return an image whose missing pixels are the mean of the nearest ones of their plane that are there."""
+    A plane without any known pixel becomes 0.
+    """
     planes = image.flatten(0, -3)[:, None]
     known = (~missing).to(image.dtype).flatten(0, -3)[:, None]
     planes = planes * known
-    # A plane without any pixel stays 0.
     while (known.sum(dim=(2, 3)) % known[0].numel()).any():
         around = functional.avg_pool2d(known, 3, stride=1, padding=1, divisor_override=1)
         sums = functional.avg_pool2d(planes, 3, stride=1, padding=1, divisor_override=1)
@@ -232,3 +222,50 @@ def filled(image: Tensor, missing: Tensor) -> Tensor:
         known = ((known > 0) | (around > 0)).to(image.dtype)
         planes = planes * known
     return planes.reshape(image.shape)
+
+
+_denoise_thoroughly = partial(
+    nl_ridge.denoise_with_pilot, group_size=THOROUGH_GROUP_SIZE, search_radius=THOROUGH_RADIUS
+)
+
+
+def _passes(
+    noisy: Tensor, misfit: Misfit, noise_share: Tensor | float = 1.0, *, thorough: bool = False
+) -> Iterator[Tensor]:
+    """Yield ever better estimates of the means of stabilised pixels; ``noise_share`` scales their variance."""
+    denoise_plane = _denoise_thoroughly if thorough else nl_ridge.denoise_with_pilot
+    caution = 1.0 if thorough else CAUTION
+
+    def variance(means: Tensor) -> Tensor:
+        return caution * noise_share * misfit.stabilised_variance(misfit.unstabilise(means))
+
+    # The blur keeps what is smooth, the first pass what repeats itself.
+    blurred = _blurred(noisy)
+    pilot = (blurred + map_planes(nl_ridge.denoise_from_itself, noisy, variance(blurred))) / 2
+    yield pilot
+    for _ in range(PASSES):
+        pilot = map_planes(denoise_plane, noisy, pilot, variance(pilot))
+        yield pilot
+
+
+def _mixing_share(first: Tensor, second: Tensor, noisy: Tensor, held_out: Tensor) -> Tensor:
+    """Return, per channel, the share of ``first`` in the mixture that is closest to the held-out pixels."""
+    difference = (first - second) * held_out
+    share = _channel_sums(difference * (noisy - second)) / _channel_sums(difference.square()).clamp(min=1e-12)
+    # Without held-out pixels nothing decides, and each has half.
+    return torch.where(_channel_sums(held_out) > 0, share.clamp(0, 1), 0.5)
+
+
+def _channel_sums(values: Tensor) -> Tensor:
+    """Return the sum over all spatial axes, one value per channel."""
+    return values.sum(dim=tuple(range(2, values.ndim)), keepdim=True)
+
+
+def _blurred(image: Tensor) -> Tensor:
+    """Return an image (1, C, *S) with its planes blurred by a Gaussian."""
+    distance = torch.arange(-BLUR_REACH, BLUR_REACH + 1, dtype=image.dtype, device=image.device)
+    profile = torch.exp(-((distance / BLUR) ** 2) / 2)
+    kernel = torch.outer(profile, profile)
+    planes = image.flatten(0, -3)[:, None]
+    padded = functional.pad(planes, (BLUR_REACH,) * 4, mode="reflect")
+    return functional.conv2d(padded, (kernel / kernel.sum())[None, None]).reshape(image.shape)

@@ -85,7 +85,8 @@ class Choice:
 
     def solver(self) -> Method | GuideComparison:
         """Return what solves the problem: the method, or the comparison without and with the guide."""
-        return self.method if self.guided is None else GuideComparison(self.method, self.guided)
+        # What takes a guide has a seed.
+        return GuideComparison(self.method, self.guided) if isinstance(self.guided, SeededMethod) else self.method
 
     @property
     def name(self) -> str:

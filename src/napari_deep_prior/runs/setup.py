@@ -21,7 +21,7 @@ from .errors import refuse_without_memory
 from .forecast import Forecast, blank_problem, forecast
 from .output import ArrayOutput, Output
 from .recommend import Wish
-from .source import ArrayLike, Source, real_type
+from .source import ArrayLike, SourceArray, real_type
 
 ResultType = Literal["same", "float32"]
 
@@ -67,7 +67,7 @@ class Setup:
 
     task: Task
     wish: Wish
-    source: Source
+    source: SourceArray
     inputs: Inputs
     operator: Operator
     pieces: list[Piece]
@@ -145,7 +145,7 @@ def set_up(image: ArrayLike, task: Task, wish: Wish, given: Mapping[str, Any], o
     setup = Setup(
         task=task,
         wish=wish,
-        source=Source(image, axes, volume=options.volume, mask=inputs.mask),
+        source=SourceArray(image, axes, volume=options.volume, mask=inputs.mask),
         inputs=inputs,
         operator=operator,
         pieces=plan(shape, axes, volume=options.volume, factors=factors),

@@ -1,1 +1,1 @@
-"""How networks are trained: trainer, optimizers, schedules, precision, held-out pixels."""
+"""How networks are trained: trainer, augmentation, optimizers, schedules, precision, held-out pixels, stopping."""

@@ -1,12 +1,12 @@
-"""Lessons: what a network can learn about enlarging an image from the image alone.
+"""Training pairs for enlarging an image, made from the image alone.
 
-The image is the truth, and what its operator makes of it the measurement (Shocher et al. 2018, arXiv 1712.06087).
+The image is the target. Its own operator reduces it, and the reduced image, interpolated, is the input (Shocher et al.
+2018, arXiv 1712.06087).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import final
 
 import torch
@@ -14,124 +14,119 @@ from torch import Tensor
 
 from ..physics.kernels import Bicubic
 from ..physics.operators import Downsample
-from .trainer import ORIENTATIONS, draw_below, draw_crops, oriented
+from .augmentation import ORIENTATIONS, draw_below, draw_crops, oriented
+from .trainer import TrainingPair
 
 SCALES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6)
-"""Sizes of the truths in the image's own: patterns recur at other scales, and sampling differently at each."""
+"""Sizes of the targets, in units of the image's: patterns recur at other scales, and each scale is sampled anew."""
 
-TRUST = 0.25
-"""How often a smaller truth is drawn, for every time that the image is: times its size."""
+FREQUENCY = 0.25
+"""How often a reduced target is drawn, relative to the image itself; times its size."""
 
-BETWEEN = (0.14, 0.26, 0.38, 0.49, 0.58)
-"""Sizes to which an answer is reduced to learn from it, from that of the image (0) to its own (1), by powers."""
+ESTIMATE_SIZES = (0.14, 0.26, 0.38, 0.49, 0.58)
+"""Sizes to which an enlarged estimate is reduced to be a target: exponents from the image's size (0) to its own (1)."""
 
 LEAST_WEIGHT = 1e-6
-"""What a missing pixel counts, so that there is always something to divide by."""
+"""Weight of a missing pixel, so that the sum of all weights is never 0."""
 
 MOST_PIXELS = 1 << 22
-"""Pixels of a volume that are learned from, in planes spread over all of it: more would only take memory."""
+"""Pixels of a volume that are used, in planes spread over all of it: more would only take memory."""
 
 SMALLEST_SIDE = 4
-"""Pixels along a side from which on there is something to learn."""
-
-
-@final
-@dataclass(frozen=True)
-class TrainingPair:
-    """Truths (N, C, rows, columns), what is interpolated from their measurements, and how much each pixel counts."""
-
-    truth: Tensor
-    seen: Tensor
-    weight: Tensor
+"""Fewest pixels along a side of a target."""
 
 
 @final
 class TrainingPairs:
-    """Pairs of all sizes, of which parts are drawn.
+    """Training pairs of several sizes, from which random crops are drawn.
 
     Parameters
     ----------
     operator : Downsample
-        What makes the measurements.
-    turns : tuple of int
-        Ways to turn and mirror a pair that the operator does not notice. Of the others pairs are made from turned
-        truths.
+        What reduces the targets.
+    orientations : tuple of int
+        The orientations in which the operator acts alike: a crop is drawn in one of them. For each of the others the
+        targets are oriented before they are reduced.
     """
 
-    def __init__(self, operator: Downsample, turns: tuple[int, ...]) -> None:
-        self.operator, self.turns = operator, turns
+    def __init__(self, operator: Downsample, orientations: tuple[int, ...]) -> None:
+        self.operator, self.orientations = operator, orientations
         self.kept: list[list[TrainingPair]] = []
-        self.often: list[float] = []
+        self._frequencies: list[float] = []
 
-    def add(self, truths: Tensor, weight: Tensor, *, often: float) -> None:
-        """Add planes (N, C, rows, columns), to be drawn ``often`` for every time that the image is.
+    def add(self, targets: Tensor, weight: Tensor, *, frequency: float) -> None:
+        """Add planes to the targets.
 
-        ``weight`` is 0 where they are not known.
+        Parameters
+        ----------
+        targets, weight : Tensor, (N, C, rows, columns)
+            The planes, and 0 where they are not known.
+        frequency : float
+            How often they are drawn, relative to the others.
         """
-        turns = first_turns(self.turns)
-        self.kept.append([self._lesson(oriented(truths, turn), oriented(weight, turn)) for turn in turns])
-        self.often.append(often)
+        first = first_orientations(self.orientations)
+        self.kept.append([self._pair(oriented(targets, each), oriented(weight, each)) for each in first])
+        self._frequencies.append(frequency)
 
-    def draw(self, *, crop: int, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Return ``count`` parts (count, C, rows, columns): what is seen, the truth, and how much each pixel counts."""
-        versions = self.kept[int(torch.multinomial(torch.tensor(self.often), 1, generator=generator))]
-        lesson = versions[draw_below(len(versions), generator)]
-        plane = draw_below(len(lesson.truth), generator)
-        images = tuple(image[plane : plane + 1] for image in (lesson.seen, lesson.truth, lesson.weight))
-        seen, truth, weight = draw_crops(images, crop=crop, count=count, turns=self.turns, generator=generator)
-        return seen, truth, weight
+    def add_image(self, planes: Tensor, weight: Tensor) -> None:
+        """Add the planes (N, C, rows, columns) of an image, and reduced versions of them."""
+        planes, weight = _spread_planes(planes), _spread_planes(weight)
+        for scale in SCALES:
+            if scale == 1:
+                self.add(planes, weight, frequency=1.0)
+            elif min(planes.shape[-2:]) * scale >= SMALLEST_SIDE:
+                smaller, its_weight = (_resized(each, (scale, scale)) for each in (planes, weight))
+                self.add(smaller, its_weight, frequency=FREQUENCY * scale)
 
-    def _lesson(self, truth: Tensor, weight: Tensor) -> TrainingPair:
-        rows, columns = truth.shape[-2:]
-        seen = self.operator.interpolate(self.operator(truth))[..., :rows, :columns]
-        return TrainingPair(truth.contiguous(), seen.contiguous(), weight.clamp(min=LEAST_WEIGHT).contiguous())
+    def add_estimate(self, planes: Tensor) -> None:
+        """Add the planes of an enlarged estimate, reduced to sizes at which its errors are small."""
+        planes = _spread_planes(planes)
+        for size in ESTIMATE_SIZES:
+            smaller = _resized(planes, tuple(factor ** (size - 1) for factor in self.operator.factors))
+            self.add(smaller, torch.ones_like(smaller), frequency=FREQUENCY)
 
+    def draw(self, *, crop: int, count: int, generator: torch.Generator) -> TrainingPair:
+        """Return a pair of ``count`` random crops (count, C, rows, columns)."""
+        versions = self.kept[int(torch.multinomial(torch.tensor(self._frequencies), 1, generator=generator))]
+        pair = versions[draw_below(len(versions), generator)]
+        plane = draw_below(len(pair.target), generator)
+        images = tuple(image[plane : plane + 1] for image in (pair.input, pair.target, pair.weight))
+        crops = draw_crops(images, crop=crop, count=count, orientations=self.orientations, generator=generator)
+        return TrainingPair(*crops)
 
-def of_image(planes: Tensor, weight: Tensor, operator: Downsample, turns: tuple[int, ...]) -> TrainingPairs:
-    """Return lessons from the planes (N, C, rows, columns) of an image, and from smaller versions of them."""
-    lessons = TrainingPairs(operator, turns)
-    planes, weight = spread_out(planes), spread_out(weight)
-    for scale in SCALES:
-        if scale == 1:
-            lessons.add(planes, weight, often=1.0)
-        elif min(planes.shape[-2:]) * scale >= SMALLEST_SIDE:
-            lessons.add(*(_reduced(part, (scale, scale)) for part in (planes, weight)), often=TRUST * scale)
-    return lessons
-
-
-def add_answer(lessons: TrainingPairs, planes: Tensor) -> None:
-    """Add what the network has made of an image, reduced to sizes between: there its errors are small."""
-    planes = spread_out(planes)
-    for part in BETWEEN:
-        smaller = _reduced(planes, tuple(factor ** (part - 1) for factor in lessons.operator.factors))
-        lessons.add(smaller, torch.ones_like(smaller), often=TRUST)
+    def _pair(self, target: Tensor, weight: Tensor) -> TrainingPair:
+        rows, columns = target.shape[-2:]
+        interpolated = self.operator.interpolate(self.operator(target))[..., :rows, :columns]
+        return TrainingPair(interpolated.contiguous(), target.contiguous(), weight.clamp(min=LEAST_WEIGHT).contiguous())
 
 
-def memory(planes: int, rows: int, columns: int, *, channels: int, operator: Downsample, turns: tuple[int, ...]) -> int:
-    """Return about how many bytes the lessons of planes of that size take, an answer included."""
-    learned = channels * rows * columns * min(planes, max(1, MOST_PIXELS // (rows * columns)))
-    sizes = sum(scale**2 for scale in SCALES) + sum(math.prod(operator.factors) ** part for part in BETWEEN)
-    return int(3 * 4 * learned * sizes * len(first_turns(turns)))
+def memory(shape: tuple[int, ...], *, channels: int, operator: Downsample, orientations: tuple[int, ...]) -> int:
+    """Return about how many bytes the pairs of an image of this spatial shape take, an estimate included."""
+    plane = math.prod(shape[-2:])
+    pixels = channels * plane * min(math.prod(shape[:-2]), max(1, MOST_PIXELS // plane))
+    sizes = sum(scale**2 for scale in SCALES) + sum(math.prod(operator.factors) ** size for size in ESTIMATE_SIZES)
+    return int(3 * 4 * pixels * sizes * len(first_orientations(orientations)))
 
 
-def first_turns(turns: tuple[int, ...]) -> list[int]:
-    """Return the turns from which ``turns`` lead to all eight, each in one way."""
+def first_orientations(orientations: tuple[int, ...]) -> list[int]:
+    """Return the orientations that, each followed by one of ``orientations``, give all eight exactly once."""
     probe = torch.arange(4.0).reshape(2, 2)
     found: list[Tensor] = []
     first = []
-    for turn in range(ORIENTATIONS):
-        start = oriented(probe, turn)
+    for orientation in range(ORIENTATIONS):
+        start = oriented(probe, orientation)
         if not any(torch.equal(start, known) for known in found):
-            first.append(turn)
-            found += [oriented(start, then) for then in turns]
+            first.append(orientation)
+            found += [oriented(start, then) for then in orientations]
     return first
 
 
-def spread_out(planes: Tensor) -> Tensor:
-    """Return as many of the planes (N, C, rows, columns) as are learned from, from everywhere."""
+def _spread_planes(planes: Tensor) -> Tensor:
+    """Return as many of the planes (N, C, rows, columns) as are used, spread evenly over all of them."""
     count = max(1, MOST_PIXELS // planes.shape[-2:].numel())
     return planes[:: -(-len(planes) // count)]
 
 
-def _reduced(planes: Tensor, scales: tuple[float, ...]) -> Tensor:
+def _resized(planes: Tensor, scales: tuple[float, ...]) -> Tensor:
+    """Return planes reduced to a share of their size along each axis, by bicubic resampling."""
     return Downsample(tuple(1 / scale for scale in scales), Bicubic())(planes)

@@ -1,4 +1,4 @@
-"""The optimizers of the fits: Adam, or Muon for the convolutions with Adam for the rest."""
+"""The optimizers: Adam, or Muon for the convolutions and Adam for the rest."""
 
 from __future__ import annotations
 
@@ -10,18 +10,28 @@ from torch import Tensor, nn
 OptimizerName = Literal["adam", "muon"]
 
 MOMENTUM = 0.9
+"""Share of the past that the momentum of Muon keeps in a step (its own default is 0.95)."""
 
 FEWEST_ROWS = 5
-"""Weight matrices with fewer rows (outputs of a convolution) have few directions to orthogonalise: Adam has them."""
+"""Weight matrices with fewer rows (outputs of a convolution) have few directions to orthogonalise: Adam steps them."""
 
 
 @final
 class Optimizer:
-    """Steps over all weights of a network.
+    """Changes all weights of a network by their gradients.
 
     Muon (K. Jordan et al. 2024, kellerjordan.github.io/posts/muon; PyTorch's own) takes each convolution's weights as
     a matrix and orthogonalises its momentum, so that no direction of it is neglected. Normalisations, biases and thin
     layers are left to Adam (Kingma & Ba 2015, arXiv 1412.6980).
+
+    Parameters
+    ----------
+    name : {"adam", "muon"}
+        Adam for all weights, or Muon for the convolutions.
+    network : nn.Module
+        The network.
+    rate : float
+        Learning rate.
     """
 
     def __init__(self, name: OptimizerName, network: nn.Module, rate: float) -> None:
@@ -39,7 +49,7 @@ class Optimizer:
             self._optimizers.append(muon)
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Clear the gradients."""
         self._optimizers[0].zero_grad()
         for weight in self._matrices:
             weight.grad = None
@@ -52,17 +62,17 @@ class Optimizer:
             optimizer.step()
 
     def set_rate(self, rate: float) -> None:
-        """Change the step size from now on."""
+        """Set the learning rate of all further steps."""
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
 
     def state_dict(self) -> list[dict[str, Any]]:
-        """Return the moments."""
+        """Return the moments of all optimizers."""
         return [optimizer.state_dict() for optimizer in self._optimizers]
 
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        """Return to the moments that :meth:`state_dict` gave."""
+        """Restore the moments that :meth:`state_dict` returned."""
         for optimizer, state in zip(self._optimizers, states, strict=True):
             optimizer.load_state_dict(state)
 

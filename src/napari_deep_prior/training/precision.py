@@ -10,10 +10,19 @@ Precision = Literal["auto", "float32"]
 
 
 def working_dtype(precision: Precision, device: torch.device, *, dimensions: int) -> torch.dtype:
-    """Return the number format for the layers of a network of two or three dimensions on ``device``.
+    """Choose the number format for the layers of a network.
 
     "auto" means bfloat16 on processors with AVX512-BF16 or AMX and on GPUs of compute capability 8.0 or more;
     emulated bfloat16 would be slower than float32.
+
+    Parameters
+    ----------
+    precision : {"auto", "float32"}
+        What was asked for.
+    device : torch.device
+        Where the network computes.
+    dimensions : int
+        Dimensions of its convolutions: two or three.
     """
     # Three-dimensional bfloat16 convolutions on the CPU give NaN now and then, depending on what was in the memory
     # before (PyTorch 2.13 on AVX512-BF16). This goes when they no longer do.

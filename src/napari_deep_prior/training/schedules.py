@@ -1,53 +1,70 @@
-"""How fast to learn, decided by what was learned so far."""
+"""Learning rates: a cosine over all steps, or one that falls when the error no longer does."""
 
 from __future__ import annotations
 
+import math
 from typing import final
 
-import numpy as np
+from scipy.stats import linregress
+
+WARMUP = 20
+"""Steps over which the learning rate rises to its full size."""
+
+LAST_RATE = 0.01
+"""Share of the learning rate that is left at the end."""
 
 WINDOW = 256
-"""Steps over which the error is watched."""
+"""Steps over which the slope of the error is measured."""
 
 TEST_EVERY, DECIDE_EVERY = 50, 60
-"""Steps between two looks at the error, and between two decisions about the rate."""
+"""Steps between two measurements of the error, and between two decisions about the rate."""
 
-DOMINATES = 1.5
+SIGNIFICANT = 1.5
 """Standard errors by which the error must fall for the rate to stay."""
 
-LOWER, LOWEST = 10.0, 0.9e-5
-"""What the rate is divided by, and the rate below which it is over."""
+DIVISOR, LOWEST_RATE = 10.0, 0.9e-5
+"""What the rate is divided by, and the rate below which training ends."""
+
+
+def cosine_rate(rate: float, *, step: int, steps: int) -> float:
+    """Return the learning rate of a step: a short linear warm-up, then half a cosine.
+
+    Parameters
+    ----------
+    rate : float
+        The learning rate at its largest.
+    step, steps : int
+        Number of the step, counted from 1, and how many there are.
+    """
+    cosine = (1 + math.cos(math.pi * step / steps)) / 2
+    return rate * min(1.0, step / WARMUP) * max(cosine, LAST_RATE)
 
 
 @final
 class SlopeRate:
-    """The rate policy of zero-shot super-resolution (Shocher et al. 2018, arXiv 1712.06087).
+    """The learning rate of zero-shot super-resolution (Shocher et al. 2018, arXiv 1712.06087).
 
     A line is fitted to the last errors. When it no longer falls by more than its own uncertainty, the rate is divided
-    by ten; below 1e-5 learning is over.
+    by ten; below 1e-5 training ends.
     """
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
-        self.errors: list[float] = []
-        self.steps: list[int] = []
-        self.decided = 0
+        self._errors: list[tuple[int, float]] = []
+        self._decided = 0
 
     @property
     def finished(self) -> bool:
-        """Whether there is nothing left to learn."""
-        return self.rate < LOWEST
+        """Whether training ends."""
+        return self.rate < LOWEST_RATE
 
     def observe(self, step: int, error: float) -> None:
-        """Take notice of an error, and change the rate if it is time to."""
-        self.steps.append(step)
-        self.errors.append(error)
-        if step < WINDOW or step - self.decided < DECIDE_EVERY:
+        """Record the error after a step, and lower the rate if it is time to."""
+        self._errors.append((step, error))
+        if step < WINDOW or step - self._decided < DECIDE_EVERY:
             return
-        self.decided = step
-        recent = [place for place, at in enumerate(self.steps) if at > step - WINDOW]
-        (slope, _), covariance = np.polyfit(
-            [self.steps[place] for place in recent], [self.errors[place] for place in recent], 1, cov=True
-        )
-        if -slope < DOMINATES * float(np.sqrt(max(covariance[0, 0], 0.0))):
-            self.rate /= LOWER
+        self._decided = step
+        steps, errors = zip(*(pair for pair in self._errors if pair[0] > step - WINDOW), strict=True)
+        line = linregress(steps, errors)
+        if -line.slope <= SIGNIFICANT * line.stderr:
+            self.rate /= DIVISOR

@@ -1,0 +1,176 @@
+"""When to stop a fit: rules that watch it, keep the best image so far and say when waiting for a better one ends.
+
+A rule never waits for the device while it observes; only :meth:`StoppingRule.finished` does, every ``CHECK_EVERY``
+iterations.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal, final
+
+import torch
+from torch import Tensor
+
+from ..problem import Problem
+from .held_out import HELD_OUT_ERROR, hold_out, mean_misfit
+
+StoppingRuleName = Literal["held-out", "variance", "none"]
+
+FEWEST_HELD_OUT = 32
+"""With fewer held-out pixels their mean error is too noisy to decide by; the windowed variance decides instead."""
+
+CHECK_EVERY = 10
+"""Iterations between two times at which the device is asked."""
+
+PATIENCE_FACTOR = 0.4
+"""A minimum is final after this share of the iterations that it took (and never before the patience)."""
+
+
+class StoppingRule(ABC):
+    """Keeps the best image of a fit by a criterion (smaller is better).
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem that is solved.
+    patience : int
+        Fewest iterations to wait for a better image.
+
+    Attributes
+    ----------
+    fit_weight : Tensor, (1, C, *S)
+        Weight of the measured pixels in the loss: 0 where they are held out.
+    image, deviation : Tensor, (1, C, *S), or None
+        The best image so far, and the deviation that was observed with it.
+    chosen : Tensor, 0-d
+        Number of the iteration that it is from.
+    criterion : Tensor, 0-d, or None
+        The criterion of the last iteration.
+    """
+
+    name: ClassVar[str] = ""
+
+    def __init__(self, problem: Problem, patience: int) -> None:
+        device = problem.measured.device
+        self.patience = patience
+        self.fit_weight = problem.weight
+        self.image = problem.measured
+        self.deviation: Tensor | None = None
+        self.chosen = torch.zeros((), dtype=torch.int64, device=device)
+        self.best = torch.full((), math.inf, device=device)
+        self.criterion: Tensor | None = None
+
+    @abstractmethod
+    def measure(self, number: int, output: Tensor, average: Tensor) -> Tensor | None:
+        """Return the criterion (0-d) after iteration ``number``, or None if there is none (yet)."""
+
+    @final
+    @torch.no_grad()
+    def observe(self, number: int, output: Tensor, average: Tensor, deviation: Tensor | None = None) -> None:
+        """Compare an iteration with the best one so far.
+
+        Parameters
+        ----------
+        number : int
+            Number of the iteration.
+        output, average : Tensor, (1, C, *S)
+            What the network gave, and the running average of that: the image that is compared and kept.
+        deviation : Tensor, (1, C, *S), or None
+            Standard deviation between the averages of several networks, kept with the image.
+        """
+        now = torch.full_like(self.chosen, number)
+        self.criterion = self.measure(number, output, average)
+        if self.criterion is None or number == 1:
+            self.image, self.chosen, self.deviation = average, now, deviation
+            return
+        better = self.criterion < self.best
+        self.best = torch.where(better, self.criterion, self.best)
+        self.image = torch.where(better, average, self.image)
+        self.chosen = torch.where(better, now, self.chosen)
+        if deviation is not None and self.deviation is not None:
+            self.deviation = torch.where(better, deviation, self.deviation)
+
+    @final
+    def finished(self, number: int) -> bool:
+        """Return whether there was no better image for longer than the patience."""
+        if self.criterion is None or number % CHECK_EVERY:
+            return False
+        chosen = int(self.chosen)
+        return number - chosen > max(self.patience, PATIENCE_FACTOR * chosen)
+
+
+@final
+class HeldOutError(StoppingRule):
+    """The mean misfit, on the running average, of pixels that the fit never uses."""
+
+    name = HELD_OUT_ERROR
+
+    def __init__(self, problem: Problem, patience: int, held_out: Tensor, evaluated: Tensor) -> None:
+        super().__init__(problem, patience)
+        self.problem = problem
+        self.evaluated = problem.weight * evaluated
+        self.fit_weight = problem.weight * (1 - held_out)
+
+    def measure(self, number: int, output: Tensor, average: Tensor) -> Tensor:
+        """Return the mean misfit of the evaluated pixels."""
+        return mean_misfit(self.problem, average, self.evaluated)
+
+
+@final
+class WindowedVariance(StoppingRule):
+    """The variance of the last outputs: smallest between fitting the image and fitting the noise (ES-WMV).
+
+    H. Wang et al., "Early stopping for deep image prior", TMLR 2023, arXiv 2112.06074. Needs the memory of
+    ``WINDOW`` images. Can stop early on a false minimum: the held-out error is the better rule where it applies.
+    """
+
+    name = "variance of the outputs"
+    WINDOW = 100
+
+    def __init__(self, problem: Problem, patience: int) -> None:
+        super().__init__(problem, patience)
+        self.window: list[Tensor] = []
+
+    def measure(self, number: int, output: Tensor, average: Tensor) -> Tensor | None:
+        """Return the variance over the last ``WINDOW`` outputs, averaged over the pixels."""
+        self.window = [*self.window[-self.WINDOW + 1 :], output]
+        if number < self.WINDOW:
+            return None
+        return torch.stack(self.window).var(dim=0, correction=0).mean()
+
+
+@final
+class FixedSteps(StoppingRule):
+    """No criterion: the last average is the answer."""
+
+    def measure(self, number: int, output: Tensor, average: Tensor) -> None:
+        """Return None: there is no criterion."""
+
+
+def choose_rule(
+    name: StoppingRuleName, problem: Problem, *, fraction: float, patience: int, generator: torch.Generator
+) -> StoppingRule:
+    """Return the stopping rule of that name; held-out falls back to windowed variance on too few pixels.
+
+    Parameters
+    ----------
+    name : {"held-out", "variance", "none"}
+        The rule.
+    problem : Problem
+        The problem that is solved.
+    fraction : float
+        Share of the pixels to hold out.
+    patience : int
+        Fewest iterations to wait for a better image.
+    generator : torch.Generator
+        Random numbers for the choice of the pixels.
+    """
+    if name == "none":
+        return FixedSteps(problem, patience)
+    if name == "held-out":
+        held_out, evaluated = hold_out(problem, fraction, generator)
+        if int(evaluated.sum()) >= FEWEST_HELD_OUT:
+            return HeldOutError(problem, patience, held_out, evaluated)
+    return WindowedVariance(problem, patience)
