@@ -66,7 +66,8 @@ def _no_setting(task: Task, method: Method, lacking: list[str], *, wanted: set[s
             ]
     names = ", ".join(map(option_of, lacking))
     chosen = "".join(f" with this {each.name}" for each in fields(type(method)) if each.groups)
-    remedy = f"leave it out, or choose {' or '.join(able)}" if able else "no method has all that was given"
+    them = "it" if len(lacking) == 1 else "them"
+    remedy = f"leave {them} out, or choose {' or '.join(able)}" if able else "no method has all that was given"
     return f"the method {name_of(method)!r}{chosen} has no setting {names}: {remedy}"
 
 

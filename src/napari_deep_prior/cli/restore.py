@@ -12,11 +12,11 @@ from typing import Any, final, get_args
 
 import numpy as np
 
-from ..estimation.channels import correlation_length
+from ..arrays.frame import NothingToRestoreError
 from ..files import images
 from ..runs.devices import DEVICES, describe_device, why_no_gpu
 from ..runs.efforts import AUTO, DEFAULT_EFFORT, EFFORTS, methods_of
-from ..runs.forecast import Forecast
+from ..runs.forecast import Forecast, forecast
 from ..runs.restoration import Restoration
 from ..runs.setup import ResultType, RunOptions, Setup, set_up
 from ..settings import flat_fields
@@ -87,9 +87,9 @@ def run(options: argparse.Namespace) -> bool:
         say(f"{options.input}: {_in_words(file)}; on {describe_device(restoration.device)}")
         if restoration.device.type == "cpu" and options.device == "auto":
             say(why_no_gpu())
-        forecast = _forecast(setup)
-        _refuse_uncertainty(forecast, options)
-        say(forecast.in_words())
+        plan = _forecast(setup)
+        _refuse_uncertainty(plan, options)
+        say(plan.in_words())
         ending = drive(restoration)
         if not restoration.record.chosen_steps and not ending.finished:
             raise ending.failure or KeyboardInterrupt
@@ -138,15 +138,26 @@ def _set_up(file: images.ImageFile, options: argparse.Namespace) -> Setup:
 
 
 def _forecast(setup: Setup) -> Forecast:
-    """Return what will run; where noise is removed, its correlation decides on the method."""
-    if not setup.task.removes_noise:
+    """Return what will run on the first piece, and about how long all of them take.
+
+    Only what the image shows decides on the method: whether its noise is correlated, whether it was a JPEG.
+    """
+    task, source = setup.task, setup.source
+    try:
+        block, measured = source.measured(
+            setup.pieces[0], device=setup.device, missing=task.missing, fills="mask" in task.takes
+        )
+    except NothingToRestoreError:
+        if len(setup.pieces) == 1:
+            raise
         return setup.forecast()
-    noise = setup.source.noise(setup.source.block(setup.pieces[0]), setup.task.given_noise)
-    return setup.forecast(correlation_length=correlation_length(noise))
+    prepared = task.prepare(measured, source.noise(block, task.given_noise), setup.inputs)
+    problem = task.problem(measured, prepared, setup.inputs).problem
+    return forecast(task, setup.wish, problem, pieces=len(setup.pieces))
 
 
-def _refuse_uncertainty(forecast: Forecast, options: argparse.Namespace) -> None:
-    methods = [method for method in (forecast.choice.method, forecast.choice.guided) if method is not None]
+def _refuse_uncertainty(plan: Forecast, options: argparse.Namespace) -> None:
+    methods = [method for method in (plan.choice.method, plan.choice.guided) if method is not None]
     members = [each.default for method in methods for each in flat_fields(method) if each.name == "members"]
     if options.uncertainty and max(members, default=1) < 2:
         raise ValueError("there is no uncertainty to write: choose a method with --members, and two or more of them")
