@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -30,6 +31,12 @@ torch.set_num_threads(1)
 # The same examples on every run, and no folder of those that failed; no deadline beside other work.
 settings.register_profile("same", max_examples=60, deadline=None, derandomize=True, database=None)
 settings.load_profile("same")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the modules: every run ends with a collection, which would look through them all."""
+    gc.freeze()
+
 
 TINY = Hourglass(channels=(8, 8), skip=(2, 2))
 
