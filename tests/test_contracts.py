@@ -1,23 +1,22 @@
-"""What holds for every operator, network, task, method and preset."""
+"""What holds for every operator, task, method and preset, and for the modules among themselves."""
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
 import math
 import subprocess
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 import napari_deep_prior
-from napari_deep_prior.arrays.frame import Frame
+from napari_deep_prior.arrays.axes import Frame
 from napari_deep_prior.methods import METHODS, Method
-from napari_deep_prior.networks import NETWORKS
-from napari_deep_prior.networks.network import initialise
 from napari_deep_prior.physics.kernels import Bicubic
 from napari_deep_prior.physics.misfit import weighted_mean
 from napari_deep_prior.physics.operators import OPERATORS, Downsample, Identity, Operator
@@ -25,9 +24,10 @@ from napari_deep_prior.problem import Problem
 from napari_deep_prior.runs.posing import pose
 from napari_deep_prior.runs.presets import DEFAULT_PRESET, PRESETS, preset
 from napari_deep_prior.runs.restoration import restore
-from napari_deep_prior.settings import Settings, fields, flat_fields, replace_flat
+from napari_deep_prior.settings import replace_flat
 from napari_deep_prior.tasks import TASKS, from_record, task_name
 
+PACKAGE = Path(napari_deep_prior.__file__).parent
 SHAPES = [(1, 2), (2, 1), (3, 3), (5, 8), (17, 13), (1, 1, 3), (2, 5, 7), (3, 8, 5)]
 EXAMPLES: dict[str, Callable[[tuple[int, ...]], Operator]] = {
     "identity": lambda _shape: Identity(),
@@ -35,10 +35,6 @@ EXAMPLES: dict[str, Callable[[tuple[int, ...]], Operator]] = {
 }
 """An operator of every kind, for an image of some spatial shape."""
 
-SETTINGS = (
-    [pytest.param(kind(), id=name) for table in (TASKS, METHODS, NETWORKS) for name, kind in table.items()]
-    + [pytest.param(PRESETS[task][name], id=f"{task}-{name}") for task in PRESETS for name in PRESETS[task]]
-)  # fmt: skip
 SMALLEST = {"non-local-ridge": 8, "non-local-filling": 8, "distillation": 8, "zero-shot-sr": 4}
 """Pixels along a side below which a method refuses an image, with a sentence."""
 
@@ -111,31 +107,6 @@ def test_operators_pass_gradients_and_only_of_measured_values(name: str, shape: 
 def test_operators_cannot_be_changed(name: str) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         EXAMPLES[name]((8, 8)).anything = 1
-
-
-# Networks
-
-
-@pytest.mark.parametrize("shape", [(2, 2), (3, 5), (16, 17), (2, 2, 2), (3, 4, 7)])
-@pytest.mark.parametrize("name", NETWORKS)
-def test_networks_take_any_size_and_give_it_back(name: str, shape: tuple[int, ...]) -> None:
-    network = NETWORKS[name]().build(inputs=3, outputs=2, shape=shape, device=torch.device("cpu"))
-    initialise(network, torch.Generator().manual_seed(0))
-    image = network(random(1, 3, *shape))
-    assert image.shape == (1, 2, *shape)
-    assert image.dtype == torch.float32
-    assert torch.isfinite(image).all()
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_networks_draw_all_their_weights_from_the_generator(name: str) -> None:
-    drawn = []
-    for seed in (1, 2):
-        torch.manual_seed(seed)
-        network = NETWORKS[name]().build(inputs=3, outputs=2, shape=(8, 8), device=torch.device("cpu"))
-        initialise(network, torch.Generator().manual_seed(0))
-        drawn.append(torch.cat([parameter.flatten() for parameter in network.parameters()]))
-    assert torch.equal(drawn[0], drawn[1])
 
 
 # Methods
@@ -295,53 +266,78 @@ def test_presets_restore_any_image(task: str, name: str, shape: tuple[int, ...],
     assert restored.dtype == image.dtype
 
 
-# Settings
+# Modules
+
+LEVELS = (
+    {
+        "settings",
+        "axes",
+        "noise",
+        "kernels",
+        "devices",
+        "metrics",
+        "io",
+        "phantom",
+        "collaborative",
+        "alignment",
+    },
+    {"networks", "misfit", "stacks", "failures", "operators", "masks", "spectrum"},
+    {"problem", "jpeg", "canvas", "guides", "resolution", "blur_estimation"},
+    {"inputs", "jpeg_traces"},
+    {"methods", "posing", "diagnostics"},
+    {"tasks"},
+    {"presets", "traces"},
+    {"restoration"},
+    {"cli"},
+    {"__main__"},
+)
+"""Folders and files of the core: each may import only from lower levels. New ones find their place here."""
+
+LEAVES = {"metrics", "io", "phantom"}
+"""Leaves that need to know what an array with axes is."""
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
-def test_settings_survive_json(settings: Settings) -> None:
-    assert type(settings).from_json(json.loads(json.dumps(settings.to_json()))) == settings
+def imports(module: Path) -> Iterator[str]:
+    """Yield the first part of every name of this package that a module imports when it runs."""
+    inside = module.relative_to(PACKAGE).parent.parts
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            path = (*inside[: len(inside) - node.level + 1],) if node.level else ()
+            full = [*path, *(node.module or "").split(".")] if node.module else list(path)
+            if not node.level:
+                if full[0] != "napari_deep_prior":
+                    continue
+                full = full[1:]
+            yield from [full[0]] if full else [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                head, *rest = alias.name.split(".")
+                if head == "napari_deep_prior" and rest:
+                    yield rest[0]
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
-def test_settings_are_frozen_and_given_by_name_only(settings: Settings) -> None:
-    name = fields(type(settings))[0].name
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(settings, name, getattr(settings, name))
-    with pytest.raises(TypeError, match="positional"):
-        type(settings)(getattr(settings, name))
+CORE = [
+    path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if "plugin" not in path.relative_to(PACKAGE).parts and path != PACKAGE / "__init__.py"
+]
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
-def test_unknown_settings_and_kinds_are_refused(settings: Settings) -> None:
-    record = settings.to_json()
-    with pytest.raises(ValueError, match="has no setting flavour"):
-        type(settings).from_json(record | {"flavour": 1})
-    with pytest.raises(ValueError, match="is needed"):
-        type(settings).from_json(record | {"kind": "Dream"})
+@pytest.mark.parametrize("module", CORE, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_import_only_from_below(module: Path) -> None:
+    levels = {name: number for number, level in enumerate(LEVELS) for name in level}
+    own = module.relative_to(PACKAGE).with_suffix("").parts[0]
+    assert own in levels, f"{own} is new: give it a place in LEVELS"
+    for name in imports(module):
+        allowed = levels.get(name, math.inf) < levels[own] or name == own or (own in LEAVES and name == "axes")
+        assert allowed, f"{own} may not import {name}"
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
-def test_every_setting_has_a_label_a_help_and_a_default_within_its_limits(settings: Settings) -> None:
-    for field in flat_fields(settings):
-        assert field.about.label, field.name
-        assert field.about.help, field.name
-        assert field.kind in (int, float, bool, str, tuple), field.name
-        if field.default is None:
-            assert field.optional, field.name
-            continue
-        numbers: Any = field.default if field.kind is tuple else [field.default]
-        if field.kind in (int, float, tuple):
-            assert all(field.about.low <= number <= field.about.high for number in numbers), field.name
+def test_the_parser_of_imports_finds_them() -> None:
+    assert {"axes", "stacks", "tasks", "problem"} <= set(imports(PACKAGE / "restoration.py"))
+    assert {"networks", "misfit"} <= set(imports(PACKAGE / "methods" / "deep_image_prior.py"))
+    assert {"io", "metrics"} <= set(imports(PACKAGE / "cli.py"))
 
-
-@pytest.mark.parametrize(("task", "name"), ALL_PRESETS)
-def test_names_of_settings_are_unique_across_task_method_and_network(task: str, name: str) -> None:
-    names = [field.name for part in (TASKS[task](), PRESETS[task][name]) for field in flat_fields(part)]
-    assert len(names) == len(set(names))
-
-
-# The package
 
 VIEWERS = ("napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "magicgui", "superqt", "pyqtgraph", "vispy")
 

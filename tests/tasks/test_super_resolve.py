@@ -619,7 +619,7 @@ def test_where_no_blur_can_be_told_bicubic_is_taken_and_it_is_said(folder: Path,
     written = io.read("out.tif")
     reason = "the image has 19 pixels along a side; 48 are needed"
     assert written.record["remarks"][0] == (
-        f"the blur cannot be told from the image: {reason}; the bicubic kernel is taken"
+        f"the blur cannot be estimated from the image: {reason}; the bicubic kernel is used"
     )
     np.testing.assert_array_equal(written.pixels, run_on(small, method=from_record(written.record)[1]).finish())
 

@@ -82,7 +82,7 @@ PUBLISHED_FOR_HOLES: Mapping[str, DeepImagePrior] = {
 
 
 def _deep_image_prior(published: DeepImagePrior, balanced: DeepImagePrior) -> Efforts:
-    """Return the efforts of the deep image prior: half and three times the steps, and two networks."""
+    """Return the efforts of the deep image prior: half the steps; as given; twice the steps, and two networks."""
     return {
         "fast": dataclasses.replace(balanced, steps=balanced.steps // 2, patience=balanced.patience // 2),
         "balanced": balanced,
