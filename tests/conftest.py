@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -31,6 +32,12 @@ torch.set_num_threads(1)
 settings.register_profile("same", max_examples=60, deadline=None, derandomize=True, database=None)
 settings.load_profile("same")
 
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the modules: every run ends with a collection, which would look through them all."""
+    gc.freeze()
+
+
 TINY = Hourglass(channels=(8, 8), skip=(2, 2))
 
 
@@ -47,7 +54,7 @@ def tiny() -> Callable[..., DeepImagePrior]:
 
 @pytest.fixture
 def pose() -> Callable[..., Problem]:
-    """Poses the denoising problem of an array; nothing is known of its noise but what is given."""
+    """Makes the denoising problem of an array; nothing is known of its noise but what is given."""
 
     def make(image: np.ndarray, axes: str = "YX", missing: str = "refuse", noise: Sequence[NoiseModel] = ()) -> Problem:
         measured, weight, frame = canonical(image, axes, device=torch.device("cpu"), missing=missing)

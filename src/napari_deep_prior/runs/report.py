@@ -90,7 +90,8 @@ def plan_in_words(choice: Choice, *, seconds: float, memory: int) -> str:
 def done_in_words(record: Record, *, steps: int, total: int, stopped: bool) -> str:
     """Return a clause on how a run ended."""
     if record.piece_count > 1:
-        return f"{len(record.chosen_steps)} of {record.piece_count} slices restored"
+        restored = sum(step is not None for step in record.chosen_steps)
+        return f"{restored} of {record.piece_count} slices restored"
     chosen = record.chosen_steps[0]
     if stopped:
         made = f"stopped at step {steps} of at most {total}"
