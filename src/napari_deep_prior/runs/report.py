@@ -102,6 +102,22 @@ def done_in_words(record: Record, *, steps: int, total: int, stopped: bool) -> s
     return made if chosen == steps else f"{made}; the image is that of step {chosen}, which is the best one"
 
 
+def progress_in_words(*, piece: int, step: int, total: int, chosen: int, seconds_left: float) -> str:
+    """Return a sentence on how far a run is."""
+    place = f"Slice {piece}: " if piece > 1 else ""
+    left = f"{int(seconds_left) // 60}:{int(seconds_left) % 60:02d}"
+    return f"{place}step {step} of at most {total}, best so far {chosen}, at most {left} left"
+
+
+def outcome_in_words(record: Record, *, steps: int, total: int, stopped: bool, seconds: float) -> str:
+    """Return sentences on how a run ended: how it was done, how long it took, and what is to be known of the result."""
+    done = done_in_words(record, steps=steps, total=total, stopped=stopped)
+    residuals = record.residuals if record.piece_count == 1 else []
+    passed = [f"passed through unchanged: {note}" for note in record.passed_through]
+    notes = "".join(f" {note[:1].upper()}{note[1:]}." for note in (*record.remarks, *passed, *residuals) if note)
+    return f"Done: {done}. {seconds:.0f} s on {record.device}.{notes}"
+
+
 def duration(seconds: float) -> str:
     """Return a time as people say it, no more exact than an estimate is."""
     if seconds < 60:
