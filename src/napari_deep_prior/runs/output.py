@@ -43,7 +43,7 @@ class Output(ABC):
 
     @abstractmethod
     def snapshot(self) -> Any:
-        """Return the result as it is now: of an array in memory a copy."""
+        """Return a copy of the result as it is now, in memory."""
 
 
 @final

@@ -82,9 +82,9 @@ class ZarrOutput(Output):
         """Return the Zarr array."""
         return self._array
 
-    def snapshot(self) -> Any:
-        """Return the Zarr array itself."""
-        return self._array
+    def snapshot(self) -> Array:
+        """Return a copy in memory."""
+        return np.asarray(self._array[...])
 
     def _refuse_others(self, path: Path) -> None:
         for marker in self._markers.glob("*.json"):
