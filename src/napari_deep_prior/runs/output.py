@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, final
 
@@ -24,6 +25,11 @@ class Output(ABC):
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self.shape, self.dtype = shape, dtype
+
+    @property
+    @abstractmethod
+    def memory(self) -> int:
+        """Bytes of memory that the result takes once all pieces are written."""
 
     @abstractmethod
     def write(self, piece: Piece, values: Array) -> None:
@@ -54,6 +60,11 @@ class ArrayOutput(Output):
         super().__init__(shape, dtype)
         self._array: Array | None = None
         self._done: set[int] = set()
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the whole array."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
     def write(self, piece: Piece, values: Array) -> None:
         """Write a finished piece."""

@@ -63,6 +63,11 @@ class ZarrOutput(Output):
                 f"{dtype} of {shape} is to be written: choose another folder"
             )
 
+    @property
+    def memory(self) -> int:
+        """None to speak of: what is written lies on the disk."""
+        return 0
+
     def write(self, piece: Piece, values: Array) -> None:
         """Write a finished piece, and then its marker."""
         self._array[piece.write] = values
