@@ -28,7 +28,7 @@ def dimming(error: BaseException | None = None) -> Method:
                     criterion=None,
                     criterion_name="",
                     chosen=torch.tensor(number),
-                    image=problem.measured * (1 - number / 10),
+                    image=problem.operator.interpolate(problem.measured) * (1 - number / 10),
                 )
             if error is not None:
                 raise error
