@@ -122,11 +122,12 @@ for precision in ("auto", "float32"):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the address space can be limited on Linux only")
-def test_a_run_that_meets_the_end_of_memory_ends_with_a_sentence(run_python: Run) -> None:
+def test_the_limit_of_the_address_space_counts_and_a_run_that_meets_it_ends_with_a_sentence(run_python: Run) -> None:
     code = """
 import resource
-import numpy as np, psutil
+import numpy as np, psutil, torch
 from napari_deep_prior import DeepImagePrior, Denoise, Hourglass, OutOfMemoryError, restore
+from napari_deep_prior.runs.devices import free_memory
 
 image = np.random.default_rng(0).integers(0, 200, (256, 256)).astype(np.uint8)
 network = Hourglass(channels=(32, 32), skip=(4, 4))
@@ -137,6 +138,7 @@ np.linalg.pinv(np.random.default_rng(0).random((300, 300)))
 for run, megabytes in zip(runs, (30, 60)):
     limit = psutil.Process().memory_info().vms + megabytes * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    assert megabytes * 2**19 < free_memory(torch.device("cpu")) <= megabytes * 2**20
     try:
         run.finish()
     except OutOfMemoryError as error:
