@@ -194,5 +194,5 @@ def settings_for(task: Task, method: str, effort: str = DEFAULT_EFFORT) -> Metho
 
 
 def name_of(method: Method) -> str:
-    """Return the name that a method has in ``METHODS``."""
-    return next(name for name, kind in METHODS.items() if isinstance(method, kind))
+    """Return the name that a method has in ``METHODS``; that of its class where it is not listed there."""
+    return next((name for name, kind in METHODS.items() if isinstance(method, kind)), type(method).__name__)
