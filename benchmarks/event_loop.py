@@ -30,12 +30,12 @@ def main() -> None:
     _, dock = viewer.window.add_plugin_dock_widget("napari-deep-prior", "Denoise")
     _delays(2)
     rows = {"idle": _delays(5)}
-    dock.run_button.click()
+    dock.outcome.run_button.click()
     run = dock.run
     rows["restoring"] = _delays(options.seconds)
     finished = QEventLoop()
     run.finished.connect(finished.quit)
-    dock.stop_button.click()
+    dock.outcome.stop_button.click()
     finished.exec()
     viewer.close()
     for name, delays in rows.items():

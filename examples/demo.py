@@ -38,7 +38,7 @@ def main() -> None:
     _let_window_settle()
     viewer.reset_view()
     began = time.monotonic()
-    QTest.mouseClick(dock.run_button, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(dock.outcome.run_button, Qt.MouseButton.LeftButton)
     _wait_until(lambda: dock.run is None)
     seconds = time.monotonic() - began
     result = viewer.layers["cells (noisy) denoised"]
@@ -64,7 +64,7 @@ def _report(noisy: np.ndarray, result: napari.layers.Image, truth: np.ndarray, s
     for name, measure in (("PSNR (dB)", metrics.psnr), ("SSIM", metrics.ssim)):
         before, after = (measure(image, truth, span=span) for image in (noisy, result.data))
         print(f"{name:10} noisy {before:8.3f}   restored {after:8.3f}")
-    print(f"chosen step {record['chosen step']}, {seconds:.0f} s on {record['device']}")
+    print(f"chosen step {record['chosen_steps'][0]}, {seconds:.0f} s on {record['device']}")
     print(f"wrote {OUTPUT / 'denoised.ome.tif'} and {OUTPUT / 'viewer.png'}")
 
 

@@ -122,6 +122,7 @@ def test_memory_is_counted_without_allocating_and_grows_with_the_pixels(
     assert counted[1] == pytest.approx(2 * counted[0], rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(37, 30), (2, 17, 20)])
 @every_network
 def test_every_network_works_as_the_deep_image_prior(kind: type[Network], shape: tuple[int, ...]) -> None:

@@ -14,12 +14,12 @@ FIT = "#4c9be8"
 CRITERION = "#e8a33d"
 CHOSEN = "#7fbf7f"
 BEHIND_LEGEND = (128, 128, 128, 90)
-"""Lets a curve that runs behind the names be told from a line through them, on a dark and on a light theme."""
+"""Dims a curve behind the names, so that they can be read on a dark and on a light theme."""
 
 
 @final
 class _LogAxis(pyqtgraph.AxisItem):  # type: ignore[misc]
-    """Ticks at 1, 2 and 5 of each decade; pyqtgraph's own run into each other in a low plot.
+    """Ticks at 1, 2 and 5 of each decade; pyqtgraph's own overlap in a low plot.
 
     pyqtgraph names these two methods as the place to change its ticks.
     """
@@ -70,18 +70,18 @@ class Curve(pyqtgraph.PlotWidget):  # type: ignore[misc]
         self.clear_run()
 
     def clear_run(self) -> None:
-        """Forget the last run, or the last slice."""
+        """Forget the last run, or the last piece."""
         self.losses: list[float] = []
         self.criteria: list[float] = []
-        self.slice_number = 0
+        self.piece_number = 0
         self._mark.hide()
         self._draw()
 
     def add(self, update: Update) -> None:
         """Append the steps of an update and move the mark."""
-        if update.slice_number != self.slice_number:
+        if update.piece_number != self.piece_number:
             self.clear_run()
-            self.slice_number = update.slice_number
+            self.piece_number = update.piece_number
         self.losses += update.losses
         self.criteria += update.criteria
         self._name_curves(update.criterion_name)

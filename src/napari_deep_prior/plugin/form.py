@@ -2,40 +2,60 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable, Mapping
 from typing import Any, final
 
-from magicgui.widgets import CheckBox, ComboBox, LineEdit, SpinBox
+from magicgui.widgets import CheckBox, ComboBox, LineEdit, SpinBox, create_widget
 from magicgui.widgets.bases import ValueWidget
 from psygnal import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel
 
-from ..settings import Field, Settings, flat_fields, parse_numbers, replace_flat
+from ..settings import Field, Settings, fields, parse_numbers
 
 
 @final
 class Form:
     """Widgets that show a settings object, to be laid out with :func:`add_row`.
 
-    What a form is given, it gives back exactly, also where it shows fewer digits.
+    What a form is given, it gives back exactly, also where it shows fewer digits. A group of settings, such as the
+    network of a method, is a form of its own; where there are several kinds of it, one is chosen by name.
+
+    Parameters
+    ----------
+    settings : Settings
+        What is shown at first; the form is for settings of its class.
+    inputs : iterable of str
+        The inputs that the task takes; settings that have an effect only with another input are not shown.
     """
 
     changed = Signal()
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, inputs: Iterable[str] = ()) -> None:
         self._settings: Any = settings
         self._layouts: list[QFormLayout] = []
         self._shown: dict[str, tuple[Any, Any]] = {}
         self.widgets: dict[str, ValueWidget[Any]] = {}
-        for field in flat_fields(settings):
-            self.widgets[field.name] = _widget(field)
-            self.widgets[field.name].changed.connect(self._emit)
+        self.groups: dict[str, Group] = {}
+        taken = set(inputs)
+        for field in fields(type(settings)):
+            if field.about.only_with and field.about.only_with not in taken:
+                continue
+            if field.kind is Settings:
+                self.groups[field.name] = Group(field, getattr(settings, field.name), taken)
+                self.groups[field.name].changed.connect(self._emit)
+            else:
+                self.widgets[field.name] = _widget(field)
+                self.widgets[field.name].changed.connect(self._emit)
         self.show(settings)
 
     def lay_out(self, layout: QFormLayout, *, advanced: bool) -> None:
         """Add a row for every advanced, or every everyday setting."""
         self._layouts.append(layout)
-        for field in flat_fields(self._settings):
-            if field.about.advanced == advanced:
+        for field in fields(type(self._settings)):
+            if field.name in self.groups:
+                self.groups[field.name].lay_out(layout, advanced=advanced)
+            elif field.name in self.widgets and field.about.advanced == advanced:
                 add_row(layout, self.widgets[field.name])
 
     def set_visible(self, visible: bool) -> None:
@@ -43,15 +63,21 @@ class Form:
         for layout in self._layouts:
             for widget in self.widgets.values():
                 show_row(layout, widget, visible=visible)
+        for group in self.groups.values():
+            group.set_visible(visible)
 
     def show(self, settings: Settings) -> None:
         """Show other settings of the same class."""
         self._settings = settings
         with self.changed.blocked():
-            for field in flat_fields(settings):
-                widget = self.widgets[field.name]
-                widget.value = _text(field) if isinstance(widget, LineEdit) else field.default
-                self._shown[field.name] = (widget.value, field.default)
+            for field in fields(type(settings)):
+                value = getattr(settings, field.name)
+                if field.name in self.groups:
+                    self.groups[field.name].show(value)
+                elif field.name in self.widgets:
+                    widget = self.widgets[field.name]
+                    widget.value = _text(field, value) if isinstance(widget, LineEdit) else value
+                    self._shown[field.name] = (widget.value, value)
         self.changed.emit()
 
     def read(self) -> Any:
@@ -62,7 +88,10 @@ class Form:
         ValueError
             If a text is not a number, or a value lies outside of its limits.
         """
-        return replace_flat(self._settings, {field.name: self._value(field) for field in flat_fields(self._settings)})
+        known = {field.name: field for field in fields(type(self._settings))}
+        values = {name: self._value(known[name]) for name in self.widgets}
+        nested = {name: group.read() for name, group in self.groups.items()}
+        return dataclasses.replace(self._settings, **values, **nested)
 
     def _emit(self) -> None:
         self.changed.emit()
@@ -87,6 +116,84 @@ class Form:
             except ValueError:
                 raise ValueError(f"{field.about.label} is {value!r}; it must be a number, such as 0.01") from None
         return value
+
+
+@final
+class Group:
+    """A group of settings within others: which kind of it, and the form of that kind.
+
+    Parameters
+    ----------
+    field : Field
+        The group's field; its ``groups`` are the kinds by name.
+    settings : Settings
+        What is shown at first.
+    inputs : iterable of str
+        The inputs that the task takes.
+    """
+
+    changed = Signal()
+
+    def __init__(self, field: Field, settings: Settings, inputs: Iterable[str]) -> None:
+        self._kinds: Mapping[str, type[Settings]] = field.groups
+        self._layout: QFormLayout | None = None
+        self._visible = True
+        self._advanced = field.about.advanced
+        self.choice: Any = ComboBox(
+            name=field.name, label=field.about.label, choices=list(self._kinds), tooltip=field.about.help
+        )
+        self.forms = {name: Form(kind(), inputs) for name, kind in self._kinds.items()}
+        self.show(settings)
+        self.choice.changed.connect(self._chosen)
+        for form in self.forms.values():
+            form.changed.connect(self._emit)
+
+    @property
+    def form(self) -> Form:
+        """The form of the kind that is chosen."""
+        return self.forms[self.choice.value]
+
+    def lay_out(self, layout: QFormLayout, *, advanced: bool) -> None:
+        """Add the choice where there is one, and a row for every setting of every kind."""
+        if advanced == self._advanced and len(self._kinds) > 1:
+            self._layout = layout
+            add_row(layout, self.choice)
+        for form in self.forms.values():
+            form.lay_out(layout, advanced=advanced)
+        self.set_visible(self._visible)
+
+    def set_visible(self, visible: bool) -> None:
+        """Show the rows of the kind that is chosen, or hide all."""
+        self._visible = visible
+        if self._layout is not None:
+            show_row(self._layout, self.choice, visible=visible)
+        for form in self.forms.values():
+            form.set_visible(visible and form is self.form)
+
+    def show(self, settings: Settings) -> None:
+        """Show other settings, of any of the kinds."""
+        name = next(name for name, kind in self._kinds.items() if type(settings) is kind)
+        self.forms[name].show(settings)
+        self.choice.value = name
+
+    def read(self) -> Settings:
+        """Return the settings of the kind that is chosen."""
+        settings: Settings = self.form.read()
+        return settings
+
+    def _chosen(self) -> None:
+        self.set_visible(self._visible)
+        self.changed.emit()
+
+    def _emit(self) -> None:
+        self.changed.emit()
+
+
+def layer_choice(kind: type, *, label: str, tooltip: str, optional: bool = False) -> Any:
+    """Return a list of the viewer's layers of a kind, of which one is chosen; or none, if that is allowed."""
+    choice: Any = create_widget(annotation=kind, label=label, options={"nullable": True} if optional else {})
+    choice.tooltip = tooltip
+    return choice
 
 
 def add_row(layout: QFormLayout, widget: ValueWidget[Any]) -> None:
@@ -127,8 +234,7 @@ def _widget(field: Field) -> ValueWidget[Any]:
     return line
 
 
-def _text(field: Field) -> str:
-    value = field.default
+def _text(field: Field, value: Any) -> str:
     if value is None:
         return ""
     return ", ".join(map(str, value)) if field.kind is tuple else f"{value:.4g}"

@@ -1,18 +1,22 @@
-"""What a task takes besides the image: a mask in a Labels layer, a blur or guides in Image layers."""
+"""What a task takes besides the image, chosen among the layers: one kind of widget for each kind of input."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-from magicgui.widgets import Select, SpinBox, create_widget
+from magicgui.widgets import Select, SpinBox
 from napari.layers import Image, Labels
+from psygnal import Signal
 from qtpy.QtWidgets import QFormLayout, QPushButton
 
 from ..arrays.axes import Array
-from .form import add_row
-from .layers import PLACE, Source, guide_of, mask_of, pixels_of
+from ..tasks.inputs import INPUTS, Kind
+from .form import add_row, layer_choice
+from .layers import PLACE, Part, guide_of, mask_of, pixels_of, tables_of
+from .request import Request
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -22,25 +26,67 @@ GUIDE_HEIGHT = 72
 """Pixels of the list of guides: three names, then it scrolls."""
 
 
+class InputWidget(ABC):
+    """Where a person chooses an input; made from a row of ``INPUTS``."""
+
+    changed = Signal()
+
+    def __init__(self, viewer: napari.viewer.Viewer, label: str) -> None:
+        self._viewer, self._label = viewer, label
+
+    @abstractmethod
+    def lay_out(self, rows: QFormLayout) -> None:
+        """Add the widgets to a form."""
+
+    @abstractmethod
+    def layers_changed(self) -> None:
+        """Offer the layers that there are now; what was chosen stays chosen."""
+
+    @abstractmethod
+    def read(self, part: Part, request: Request) -> Any:
+        """Return the input for a run on a part of a layer; None, or an empty list, if nothing is chosen.
+
+        Raises
+        ------
+        ValueError
+            If what is chosen does not fit the layer.
+        """
+
+    @abstractmethod
+    def outline(self, layer: Image, axes: str) -> Any:
+        """Return what takes the place of the input in a forecast: of its size, but no layer is read for it."""
+
+    def _emit(self) -> None:
+        self.changed.emit()
+
+
 @final
-class MaskInput:
+class MaskInput(InputWidget):
     """Choose a Labels layer, all of its labels or one, or begin a new one."""
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        self._viewer = viewer
-        self.labels: Any = create_widget(annotation=Labels, label="Mask")
-        self.labels.tooltip = "Labels layer: what is painted is filled. It may have another scale or fewer axes"
+    def __init__(self, viewer: napari.viewer.Viewer, label: str) -> None:
+        super().__init__(viewer, label)
+        self.labels = layer_choice(
+            Labels,
+            label=label,
+            tooltip="Labels layer: what is painted is filled. It may have another scale or fewer axes",
+        )
         self.label = SpinBox(
             label="Label (0: all)", min=0, max=2**31 - 1, tooltip="The label that is filled; 0: whatever is painted"
         )
         self.new_button = QPushButton("New mask layer")
         self.new_button.setToolTip("An empty Labels layer of the image's size, ready to paint")
+        self.labels.changed.connect(self._emit)
 
     def lay_out(self, rows: QFormLayout) -> None:
         """Add the widgets to a form."""
         add_row(rows, self.labels)
         add_row(rows, self.label)
         rows.addRow("", self.new_button)
+
+    def layers_changed(self) -> None:
+        """Offer the layers that there are now."""
+        self.labels.reset_choices()
 
     def begin(self, layer: Image) -> None:
         """Add an empty mask of the image's size and let the person paint."""
@@ -53,35 +99,43 @@ class MaskInput:
         self.labels.reset_choices()
         self.labels.value = mask
 
-    def read(self, layer: Image, source: Source) -> Array | None:
-        """Return the mask of the part of a layer that is to be restored; None if no layer is chosen."""
+    def read(self, part: Part, request: Request) -> Array | None:
+        """Return the mask of the part of the layer."""
         if self.labels.value is None:
             return None
-        mask = mask_of(self.labels.value, layer, label=self.label.value)
-        place = zip(source.offset, source.pixels.shape, strict=False)
-        part = mask[tuple(slice(start, start + length) for start, length in place)]
-        if not part.any():
+        mask = mask_of(self.labels.value, part.layer, label=self.label.value)
+        place = zip(part.offset, part.pixels.shape, strict=False)
+        mask = mask[tuple(slice(start, start + length) for start, length in place)]
+        if not mask.any():
             raise ValueError(
                 f"nothing is painted in the mask {self.labels.value.name!r} where the image is restored: paint what is "
                 "to be filled, or choose another label"
             )
-        return np.broadcast_to(part[..., None], source.pixels.shape) if layer.rgb else part
+        if "S" in part.axes:
+            # One value for all colours of a pixel.
+            mask = np.broadcast_to(mask[..., None], part.pixels.shape)
+        return mask
+
+    def outline(self, layer: Image, axes: str) -> Array | None:
+        """Return a mask of one plane in which one pixel is marked."""
+        return None if self.labels.value is None else _marked_plane(layer, axes)
 
 
 @final
-class GuideInput:
-    """Choose image layers of the same place that guide the restoration, or none."""
+class ImagesInput(InputWidget):
+    """Choose other image layers of the same place: one, several or none."""
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        self._viewer = viewer
+    def __init__(self, viewer: napari.viewer.Viewer, label: str) -> None:
+        super().__init__(viewer, label)
         self.layers: Any = Select(
-            label="Guides",
+            label=label,
             choices=lambda _: [(layer.name, layer) for layer in viewer.layers if isinstance(layer, Image)],
             tooltip="Image layers of the same place that show edges, such as bright field; Ctrl-click for several or "
             "none. They may have another scale, position or fewer axes",
         )
         self.layers.native.setMaximumHeight(GUIDE_HEIGHT)
         self.layers.value = []
+        self.layers.changed.connect(self._emit)
 
     def lay_out(self, rows: QFormLayout) -> None:
         """Add the widget to a form."""
@@ -93,25 +147,87 @@ class GuideInput:
         self.layers.reset_choices()
         self.layers.value = [layer for layer in chosen if layer in self._viewer.layers]
 
-    def read(self, layer: Image, source: Source, factors: Mapping[str, float], shape: tuple[int, ...]) -> list[Array]:
-        """Return the guides on the pixels of a result of that shape; ``factors`` are how much it is enlarged."""
-        if layer in self.layers.value:
-            raise ValueError(f"{layer.name!r} cannot guide itself: its noise would come back; choose another layer")
-        return [guide_of(guide, layer, source, factors, shape) for guide in self.layers.value]
+    def read(self, part: Part, request: Request) -> list[Array]:
+        """Return the images on the pixels of the result."""
+        if part.layer in self.layers.value:
+            name = part.layer.name
+            raise ValueError(f"{name!r} cannot guide itself: its noise would come back; choose another layer")
+        factors, shape = request.factors(part), request.shape_of_result(part)
+        return [guide_of(guide, part, factors, shape) for guide in self.layers.value]
+
+    def outline(self, layer: Image, axes: str) -> list[Array]:
+        """Return planes with as many channels as the images have."""
+        plane = _marked_plane(layer, axes)
+        return [np.stack([plane] * 3, axis=-1) if guide.rgb else plane for guide in self.layers.value]
 
 
 @final
-class KernelInput:
+class KernelInput(InputWidget):
     """Choose an image layer that shows the blur, for example a bead; or none."""
 
-    def __init__(self) -> None:
-        self.layer: Any = create_widget(annotation=Image, label="Blur image", options={"nullable": True})
-        self.layer.tooltip = "A picture of the blur, such as a bead, in pixels of the result; counts instead of 'Blur'"
+    def __init__(self, viewer: napari.viewer.Viewer, label: str) -> None:
+        super().__init__(viewer, label)
+        self.layer = layer_choice(
+            Image,
+            label=label,
+            tooltip="An image of the blur, such as a bead, in pixels of the result; replaces 'Blur'",
+            optional=True,
+        )
+        self.layer.changed.connect(self._emit)
 
     def lay_out(self, rows: QFormLayout) -> None:
         """Add the widget to a form."""
         add_row(rows, self.layer)
 
-    def read(self) -> Array | None:
-        """Return the blur, None if no layer is chosen."""
+    def layers_changed(self) -> None:
+        """Offer the layers that there are now."""
+        self.layer.reset_choices()
+
+    def read(self, part: Part, request: Request) -> Array | None:
+        """Return the blur."""
         return None if self.layer.value is None else np.asarray(pixels_of(self.layer.value), dtype=np.float64)
+
+    def outline(self, layer: Image, axes: str) -> Any:
+        """Return the blur itself, which is small; it is read only when the forecast is made."""
+        return None if self.layer.value is None else pixels_of(self.layer.value)
+
+
+@final
+class TablesInput(InputWidget):
+    """The tables of the JPEG file that a layer was opened from: there is nothing to choose."""
+
+    def lay_out(self, rows: QFormLayout) -> None:
+        """Add nothing: the layer knows its file."""
+
+    def layers_changed(self) -> None:
+        """Do nothing: no layer is chosen here."""
+
+    def read(self, part: Part, request: Request) -> Any:
+        """Return the tables of the layer's file."""
+        return tables_of(part.layer)
+
+    def outline(self, layer: Image, axes: str) -> Any:
+        """Return the tables of the layer's file, which are small."""
+        return tables_of(layer)
+
+
+KINDS: Mapping[Kind, type[InputWidget]] = {
+    "mask": MaskInput,
+    "images": ImagesInput,
+    "kernel": KernelInput,
+    "tables": TablesInput,
+}
+"""Which widget each kind of input has."""
+
+
+def input_widgets(viewer: napari.viewer.Viewer, names: frozenset[str]) -> dict[str, InputWidget]:
+    """Return a widget for each named row of ``INPUTS``, in the order of the table."""
+    return {name: KINDS[row.kind](viewer, row.label) for name, row in INPUTS.items() if name in names}
+
+
+def _marked_plane(layer: Image, axes: str) -> Array:
+    """Return a plane of a layer, 0 but for one pixel."""
+    lengths = dict(zip(axes, pixels_of(layer).shape, strict=False))
+    plane = np.zeros((lengths.get("Y", 1), lengths.get("X", 1)), np.uint8)
+    plane[0, 0] = 1
+    return plane

@@ -15,21 +15,16 @@ from ..arrays.axes import Array, parse_axes, stack_axes
 from ..arrays.resampling import refuse_no_overlap, resample
 from ..files.jpeg import read_tables
 from ..physics.jpeg import JpegTables
-from ..runs.output import ArrayLike
-from ..runs.posing import Noise, estimate_channels
-from ..tasks import SuperResolve, isotropic
-from ..tasks.task import Task
+from ..runs.source import ArrayLike
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
 Extent = Literal["slice", "stack", "volume"]
+"""What of a layer is restored: the slice that is shown, all slices one by one, or Z, Y and X together."""
 
 LABELS = {"time": "T", "t": "T", "z": "Z", "depth": "Z", "y": "Y", "x": "X", "c": "C", "channel": "C", "channels": "C"}
-"""Axis labels that people use, in lower case, and the letter each means."""
-
-NOISE_SIDE = 1024
-"""Pixels along a side from which the noise is told; more would only take longer."""
+"""Axis labels that people use, in lower case, and the letter of each."""
 
 PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 """Where a layer lies."""
@@ -40,11 +35,13 @@ LOOK = ("colormap", "blending", "opacity", "gamma", "interpolation2d", "interpol
 
 @final
 @dataclass(frozen=True)
-class Source:
+class Part:
     """What is to be restored of a layer.
 
     Parameters
     ----------
+    layer : Image
+        The layer.
     pixels : array
         The part of the layer's data; as many axes as the layer has. Read when it is sliced.
     axes : str
@@ -53,6 +50,7 @@ class Source:
         Where ``pixels`` starts in the layer, in data coordinates.
     """
 
+    layer: Image
     pixels: ArrayLike
     axes: str
     offset: tuple[int, ...]
@@ -64,7 +62,7 @@ def pixels_of(layer: Image) -> Any:
 
 
 def axes_of(layer: Image) -> str:
-    """Return one letter per axis of a layer, from its axis labels and rgb flag; guessed where labels say nothing."""
+    """Return one letter per axis of a layer, from its axis labels and rgb flag; guessed where labels are not known."""
     return axes_of_metadata({"axis_labels": layer.axis_labels, "rgb": layer.rgb}, pixels_of(layer).shape)
 
 
@@ -79,11 +77,11 @@ def axes_of_metadata(metadata: Mapping[str, Any], shape: tuple[int, ...]) -> str
     spatial = len(shape) - rgb
     if spatial > 5:
         return "PTCZYX"[-spatial:] + "S" * rgb
-    interpolate = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}[spatial]
-    return parse_axes(interpolate + "S" * rgb, shape)
+    usual = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}[spatial]
+    return parse_axes(usual + "S" * rgb, shape)
 
 
-def take(layer: Image, axes: str, extent: Extent, point: Sequence[float]) -> Source:
+def take(layer: Image, axes: str, extent: Extent, point: Sequence[float]) -> Part:
     """Return the part of a layer to restore; ``point`` is where the viewer's sliders stand, in world coordinates.
 
     Raises
@@ -95,7 +93,7 @@ def take(layer: Image, axes: str, extent: Extent, point: Sequence[float]) -> Sou
     letters = parse_axes(axes, tuple(pixels.shape))
     offset = [0] * layer.ndim
     if extent != "slice":
-        return Source(pixels, letters, tuple(offset))
+        return Part(layer, pixels, letters, tuple(offset))
     position = np.rint(layer.world_to_data(list(point)[-layer.ndim :])).astype(int)
     index: list[slice] = [slice(None)] * len(letters)
     for axis, letter in enumerate(letters):
@@ -106,16 +104,17 @@ def take(layer: Image, axes: str, extent: Extent, point: Sequence[float]) -> Sou
                 )
             offset[axis] = int(position[axis])
             index[axis] = slice(offset[axis], offset[axis] + 1)
-    return Source(pixels[tuple(index)], letters, tuple(offset))
+    return Part(layer, pixels[tuple(index)], letters, tuple(offset))
 
 
-def appearance(layer: Image, offset: Sequence[int], factors: Sequence[float]) -> dict[str, Any]:
-    """Return the keyword arguments with which a result looks and lies like the part of ``layer`` at ``offset``.
+def appearance(part: Part, factors: Mapping[str, float]) -> dict[str, Any]:
+    """Return the keyword arguments with which a result looks and lies like the part of a layer that it was made from.
 
-    ``factors`` are how many pixels of the result lie in one of the layer, along each of its axes: the outer edges of
-    both lie on each other.
+    ``factors`` are how many pixels of the result lie in one of the layer, by axis letter: the outer edges of both lie
+    on each other.
     """
-    wide = np.asarray(factors, dtype=float)
+    layer, offset = part.layer, part.offset[: part.layer.ndim]
+    wide = np.array([factors.get(letter, 1.0) for letter in part.axes[: layer.ndim]])
     # The part starts at another corner than the layer: the layer's own transform of that corner says where.
     to_physical = Affine(
         scale=layer.scale, rotate=layer.rotate, shear=layer.shear, translate=layer.translate, ndim=layer.ndim
@@ -164,15 +163,15 @@ def mask_of(labels: Labels, layer: Image, *, label: int = 0) -> Array:
     return np.broadcast_to(mask.astype(bool), shape)
 
 
-def guide_of(guide: Image, layer: Image, source: Source, factors: Mapping[str, float], shape: tuple[int, ...]) -> Array:
+def guide_of(guide: Image, part: Part, factors: Mapping[str, float], shape: tuple[int, ...]) -> Array:
     """Return another image layer on the pixels of the result of a restoration, NaN where it shows nothing.
 
     The guide may lie anywhere in the world, at another scale, and have fewer axes: along the others it is the same.
 
     Parameters
     ----------
-    source : Source
-        The part of ``layer`` that is restored.
+    part : Part
+        What is restored.
     factors, shape : mapping of str to float, tuple of int
         Pixels of the result in one of the layer, by axis letter; lengths of the result's axes.
 
@@ -181,7 +180,8 @@ def guide_of(guide: Image, layer: Image, source: Source, factors: Mapping[str, f
     ValueError
         If the guide has more axes than the image, or does not overlap it, or the image has an axis of channels.
     """
-    if "C" in source.axes:
+    layer = part.layer
+    if "C" in part.axes:
         raise ValueError(
             "an image with an axis of channels cannot be guided: make a layer of each, with Layer ▸ Split Stack"
         )
@@ -190,37 +190,23 @@ def guide_of(guide: Image, layer: Image, source: Source, factors: Mapping[str, f
             f"the guide {guide.name!r} has {guide.ndim} axes, the image {layer.name!r} only {layer.ndim}: choose one "
             "of as many axes, or of fewer"
         )
-    enlarged = np.array([factors.get(letter, 1) for letter in source.axes[: layer.ndim]])
+    enlarged = np.array([factors.get(letter, 1) for letter in part.axes[: layer.ndim]])
     onto = np.diag([*1 / enlarged, 1])
-    onto[:-1, -1] = (1 / enlarged - 1) / 2 + np.array(source.offset)
+    onto[:-1, -1] = (1 / enlarged - 1) / 2 + np.array(part.offset[: layer.ndim])
     outer = layer.ndim - guide.ndim
     transform = _between(layer, guide) @ onto[outer:, outer:]
     pixels = np.asarray(pixels_of(guide))
     colours = np.moveaxis(pixels, -1, 0) if guide.rgb else pixels[None]
-    parts = []
+    planes = []
     for colour in colours[:3]:
         values, covered = resample(colour, transform=transform, shape=shape[outer : layer.ndim], order=1)
         refuse_no_overlap(covered, f"the guide {guide.name!r}")
-        parts.append(np.where(covered, values, np.nan))
-    return np.stack(parts, axis=-1) if guide.rgb else parts[0]
-
-
-def voxels_as_cubes(layer: Image, axes: str) -> SuperResolve:
-    """Return the task that makes the voxels of a layer cubes, as its scale tells them.
-
-    Raises
-    ------
-    ValueError
-        If the scale tells no voxels that are deeper than they are wide, or is in several units.
-    """
-    units = dict(zip(axes, map(str, layer.units), strict=False))
-    if len({units[letter] for letter in "ZYX" if letter in units}) > 1:
-        raise ValueError("the voxels are measured in several units")
-    return isotropic(dict(zip(axes, np.abs(layer.scale).tolist(), strict=False)))
+        planes.append(np.where(covered, values, np.nan))
+    return np.stack(planes, axis=-1) if guide.rgb else planes[0]
 
 
 def tables_of(layer: Image) -> JpegTables | None:
-    """Return how coarsely the file was rounded that a layer was opened from; None if it is no JPEG of its size."""
+    """Return the quantisation tables of the file that a layer was opened from; None if it is no JPEG of its size."""
     path = layer.source.path
     if path is None or not Path(path).is_file():
         return None
@@ -243,18 +229,3 @@ def _between(target: Image, source: Image | Labels) -> Array:
     for axis, unit in enumerate(np.eye(source.ndim)):
         matrix[:-1, axis] = moved(unit) - origin
     return matrix
-
-
-def noise_in_words(layer: Image, axes: str, task: Task, point: Sequence[float]) -> str:
-    """Return a sentence on the noise of the slice at ``point``, told from its middle; empty if it cannot be told."""
-    try:
-        source = take(layer, axes, "slice", point)
-        middle = []
-        for letter, length in zip(source.axes, source.pixels.shape, strict=True):
-            start = max(0, (length - NOISE_SIDE) // 2) if letter in "YX" else 0
-            middle.append(slice(start, start + NOISE_SIDE))
-        part = np.asarray(source.pixels[tuple(middle)])
-        return f"Noise: {Noise(estimate_channels(part, source.axes, task)).in_words()}."
-    except ValueError:
-        # What is wrong with the image or the axes is said when Run is pressed.
-        return ""

@@ -26,18 +26,22 @@ if TYPE_CHECKING:
 ACTIVE: set[Run] = set()
 """Runs under way: they outlive the dock that started them, so that closing it loses nothing."""
 
+RESIDUAL_LIMITS = (-4.0, 4.0)
+"""Standard deviations of the noise between which a residual is shown."""
+
 
 @final
 class Run(QObject):
-    """Restores in a thread and shows the result in one layer, which is the preview first.
+    """Restores in a thread and shows the result in one layer, which is the preview while the run is under way.
 
-    All its methods run in the main thread; only they touch the viewer.
+    The layer shows the array that the worker writes the result into: there is no second one. All methods run in the
+    main thread, and only they touch the viewer.
     """
 
     updated = Signal(object)
     """An :class:`Update`, a few times a second."""
     succeeded = Signal(object)
-    """The :class:`Outcome`, when the result layer stands."""
+    """The :class:`Outcome`, when the layer shows the result."""
     failed = Signal(object)
     """The exception that ended the run."""
     finished = Signal()
@@ -49,7 +53,6 @@ class Run(QObject):
         window: QWidget,
         restoration: Restoration,
         name: str,
-        preview: Array,
         look: Mapping[str, Any],
     ) -> None:
         super().__init__()
@@ -57,11 +60,11 @@ class Run(QObject):
         self._shown = window.isVisible()
         window.destroyed.connect(self._forget_window)
         self._viewer, self._name, self._look = viewer, name, dict(look)
-        self._preview_data = preview
+        self._growing = restoration.growing
         self._layer: Image | None = None
         self._stop = threading.Event()
         self._pace = Pace()
-        self._slices = restoration.slice_count
+        self._pieces = restoration.piece_count
         self._progress: Any = None
         # Made directly: the decorator would hide that the generator's own return value is the result.
         self.worker: Any = GeneratorWorker(drive, restoration, self._stop, self._pace)
@@ -92,27 +95,25 @@ class Run(QObject):
             self._stop.set()
             return
         began = time.monotonic()
-        if update.image is not None:
-            self._preview_data[update.index] = update.image
         if self._layer is None:
-            self._layer = self._viewer.add_image(self._preview_data, name=f"{self._name} (preview)", **self._look)
-        elif update.image is not None and self._layer in self._viewer.layers:
+            self._layer = self._viewer.add_image(self._growing, name=f"{self._name} (preview)", **self._look)
+        elif update.redraw and self._layer in self._viewer.layers:
             self._layer.refresh(extent=False)
         self._advance(update)
         self.updated.emit(update)
         self._pace.shown(time.monotonic() - began)
 
     def _advance(self, update: Update) -> None:
-        self._progress.total = update.total * self._slices
-        done = update.total * (update.slice_number - 1) + update.number
+        self._progress.total = update.total * self._pieces
+        done = update.total * (update.piece_number - 1) + update.number
         self._progress.update(done - self._progress.n)
 
     def _succeed(self, outcome: Outcome) -> None:
         if self._closed():
             return
-        metadata = {RECORD: outcome.record}
+        metadata = {RECORD: outcome.record.to_json()}
         if self._layer is not None and self._layer in self._viewer.layers:
-            self._layer.data = outcome.image
+            self._layer.refresh(extent=False)
             self._layer.name = self._name
             self._layer.metadata = {**self._layer.metadata, **metadata}
         else:
@@ -122,20 +123,21 @@ class Run(QObject):
         self.succeeded.emit(outcome)
 
     def _add_diagnostic(self, name: str, values: Array) -> None:
-        """Add what the result can be checked by as a hidden layer of the same place."""
+        """Add what the result can be checked by as an invisible layer of the same place."""
         if self._look["rgb"]:
             values = values[..., :3].mean(axis=-1)
         place = {key: value for key, value in self._look.items() if key in PLACE}
-        limit = float(np.quantile(np.abs(values), 0.99)) or 1.0
-        look = {"colormap": "PiYG", "contrast_limits": (-4.0, 4.0)}
-        if name != "residual":
+        if name == "residual":
+            look: dict[str, Any] = {"colormap": "PiYG", "contrast_limits": RESIDUAL_LIMITS}
+        else:
+            limit = float(np.quantile(np.abs(values), 0.99)) or 1.0
             look = {"colormap": "magma", "contrast_limits": (0.0, limit)}
         active = self._viewer.layers.selection.active
         self._viewer.add_image(values, name=f"{self._name}: {name}", visible=False, **place, **look)
         self._viewer.layers.selection.active = active
 
     def _fail(self, error: BaseException) -> None:
-        """Keep a preview that has something to show, under a name that says what it is."""
+        """Keep the preview, under a name that says what it is."""
         if self._closed():
             return
         if self._layer is not None and self._layer in self._viewer.layers:

@@ -19,20 +19,20 @@ SIGMA = 25.0
 """Noise of the cameraman, in grey levels of 255: the strength that denoising papers report."""
 
 BRIGHT, DIM = 20.0, 0.2
-"""Light beside that of the noisy cells: enough for hardly any noise, and far too little."""
+"""Light as a multiple of that of the noisy cells: enough for hardly any noise, and far too little."""
 
 QUALITY = 10
-"""Of the JPEG: blocks and rings are seen at once."""
+"""Quality of the JPEG: blocks and rings are visible at once."""
 
 FACTOR = 2
 """Pixels of the truth in one large pixel, along rows and columns."""
 
 PIXEL = 0.1
-"""Micrometres."""
+"""Width of a pixel, in micrometres."""
 
 
 def cells() -> list[LayerData]:
-    """Return a noisy picture of fluorescent cells, 256 × 256, and its truth."""
+    """Return a noisy image of fluorescent cells, 256 × 256, and its truth."""
     return _exposed((256, 256), _plane(PIXEL), "cells")
 
 
@@ -86,8 +86,8 @@ def large_pixels() -> list[LayerData]:
     """Return cells on a camera with pixels of twice the width, 96 × 96, and the truth, 192 × 192, where it lies."""
     photons, sensor = BRIGHT * phantom_cells((192, 192)), Camera()
     side = 192 // FACTOR
-    gathered = photons.reshape(side, FACTOR, side, FACTOR).sum(axis=(1, 3))
-    small, truth = (sensor.expose(gathered, np.random.default_rng(0)), sensor.expected(FACTOR**2 * photons))
+    binned = photons.reshape(side, FACTOR, side, FACTOR).sum(axis=(1, 3))
+    small, truth = (sensor.expose(binned, np.random.default_rng(0)), sensor.expected(FACTOR**2 * photons))
     first, last = _pair(small, truth, _plane(PIXEL), "cells", "large pixels")
     first[1].update(scale=(FACTOR * PIXEL,) * 2, translate=((FACTOR - 1) * PIXEL / 2,) * 2)
     return [first, last]

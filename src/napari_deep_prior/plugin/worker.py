@@ -1,4 +1,4 @@
-"""Restoration to generator for napari's thread worker: throttled updates, a stop that keeps the best."""
+"""Restoration to generator for napari's thread worker: updates at a limited rate, a stop that keeps the best image."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import threading
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import torch
 
 from ..arrays.axes import Array
-from ..arrays.pieces import Index
 from ..problem import Step
+from ..runs.record import Record
 from ..runs.restoration import Restoration
 
 INTERVAL = 0.25
@@ -24,12 +24,12 @@ INTERVAL = 0.25
 class Update:
     """What happened since the last update: for the curve, the progress bar and the preview.
 
-    ``image`` is None while the best image is the one of the last update: drawing it again would only cost time.
-    ``losses`` and ``criteria`` are those of the steps since then, the last of them ``number``; ``seconds_left``
-    holds if all steps of all slices are made.
+    ``redraw`` says that the growing image has changed; drawing the same one again would only cost time. ``losses`` and
+    ``criteria`` are those of the steps since then, the last of them ``number``; ``seconds_left`` holds if all steps of
+    all pieces are made.
     """
 
-    slice_number: int
+    piece_number: int
     number: int
     total: int
     chosen: int
@@ -37,8 +37,7 @@ class Update:
     losses: list[float]
     criteria: list[float]
     criterion_name: str
-    index: Index
-    image: Array | None
+    redraw: bool
 
 
 @final
@@ -46,11 +45,12 @@ class Update:
 class Outcome:
     """The end of a run: the image, the record of what was done, and how long it took.
 
-    ``stopped`` tells that a person ended it, ``steps`` how many iterations were made on the last slice.
+    ``image`` is the array that grew while the run was under way. ``stopped`` says that a person ended the run,
+    ``steps`` how many iterations were made on the last piece.
     """
 
     image: Array
-    record: dict[str, Any]
+    record: Record
     diagnostics: dict[str, Array]
     seconds: float
     steps: int
@@ -60,71 +60,70 @@ class Outcome:
 
 @final
 class Pace:
-    """How often the viewer is updated; slower where showing an image takes long."""
+    """How often the viewer is updated: less often where showing an image takes long."""
 
     def __init__(self) -> None:
         self.interval = INTERVAL
 
     def shown(self, seconds: float) -> None:
-        """Take in how long the viewer needed: it shall spend at most a tenth of its time on previews."""
+        """Take in how long the viewer needed: previews are to take at most a tenth of its time."""
         self.interval = max(INTERVAL, 10 * seconds)
 
 
 def drive(run: Restoration, stop: threading.Event, pace: Pace) -> Generator[Update, None, Outcome]:
     """Iterate ``run`` until it ends or ``stop`` is set, yielding updates, and return its outcome.
 
-    Stopping returns instead of quitting: a worker that is told to quit never delivers its result.
+    A stop ends the generator by a return: a worker that quits never delivers its result.
     """
     started = last = time.monotonic()
     pending: list[Step] = []
     shown: torch.Tensor | None = None
     step: Step | None = None
-    slice_number = 0
+    piece_number = 0
     with run:
         for step in run:
-            if run.slice_number != slice_number:
-                slice_number, pending = run.slice_number, []
+            if run.piece_number != piece_number:
+                piece_number, pending = run.piece_number, []
             pending.append(step)
             now = time.monotonic()
             if stop.is_set():
                 break
             if now - last >= pace.interval or step.number == 1:
-                yield _update(run, pending, now - started, changed=step.image is not shown)
+                redraw = step.image is not shown
+                if redraw:
+                    run.show_latest()
+                yield _update(run, pending, now - started, redraw=redraw)
                 last, pending, shown = time.monotonic(), [], step.image
     if step is None:
         raise ValueError("every slice of the image is constant: there is nothing to restore")
     return Outcome(
-        run.image,
-        run.record,
-        run.diagnostics,
-        time.monotonic() - started,
-        step.number,
-        step.total,
+        image=run.image,
+        record=run.record,
+        diagnostics=run.diagnostics,
+        seconds=time.monotonic() - started,
+        steps=step.number,
+        total=step.total,
         stopped=stop.is_set(),
     )
 
 
-def _update(run: Restoration, steps: list[Step], seconds: float, *, changed: bool) -> Update:
+def _update(run: Restoration, steps: list[Step], seconds: float, *, redraw: bool) -> Update:
     last = steps[-1]
-    done = last.total * (run.slice_number - 1) + last.number
-    latest = run.latest_slice
-    assert latest is not None  # noqa: S101  (for mypy: a step has been made)
-    index, image = latest
+    done = last.total * (run.piece_number - 1) + last.number
     criteria = [step.criterion for step in steps if step.criterion is not None]
     return Update(
-        slice_number=run.slice_number,
+        piece_number=run.piece_number,
         number=last.number,
         total=last.total,
         chosen=int(last.chosen),
-        seconds_left=seconds / done * (last.total * run.slice_count - done),
+        seconds_left=seconds / done * (last.total * run.piece_count - done),
         losses=_floats([step.loss for step in steps]),
         criteria=_floats(criteria) if len(criteria) == len(steps) else [],
         criterion_name=last.criterion_name,
-        index=index,
-        image=image if changed else None,
+        redraw=redraw,
     )
 
 
 def _floats(values: list[torch.Tensor]) -> list[float]:
-    """One wait for the device, not one per value."""
+    """Return values as floats, with one wait for the device and not one for each."""
     return [float(value) for value in torch.stack(values).tolist()]

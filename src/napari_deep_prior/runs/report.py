@@ -81,7 +81,7 @@ def residual_in_words(values: Array, noise: Sequence[NoiseModel]) -> str:
 
 def plan_in_words(choice: Choice, *, seconds: float, memory: int) -> str:
     """Return a sentence on what will run, why, about how long, and with how much memory."""
-    name = METHOD_NAMES[choice.name]
+    name = METHOD_NAMES.get(choice.name, choice.name)
     why = choice.instead.partition(":")[0] if choice.instead else choice.reason
     guided = ", without and with the guide" if choice.guided is not None else ""
     return f"{name}{guided}{f': {why}' if why else ''}; about {duration(seconds)}, {size(memory)} of memory"
@@ -90,7 +90,8 @@ def plan_in_words(choice: Choice, *, seconds: float, memory: int) -> str:
 def done_in_words(record: Record, *, steps: int, total: int, stopped: bool) -> str:
     """Return a clause on how a run ended."""
     if record.piece_count > 1:
-        return f"{len(record.chosen_steps)} of {record.piece_count} slices restored"
+        restored = sum(step is not None for step in record.chosen_steps)
+        return f"{restored} of {record.piece_count} slices restored"
     chosen = record.chosen_steps[0]
     if stopped:
         made = f"stopped at step {steps} of at most {total}"
@@ -99,6 +100,22 @@ def done_in_words(record: Record, *, steps: int, total: int, stopped: bool) -> s
     else:
         made = f"all {steps} steps made"
     return made if chosen == steps else f"{made}; the image is that of step {chosen}, which is the best one"
+
+
+def progress_in_words(*, piece: int, step: int, total: int, chosen: int, seconds_left: float) -> str:
+    """Return a sentence on how far a run is."""
+    place = f"Slice {piece}: " if piece > 1 else ""
+    left = f"{int(seconds_left) // 60}:{int(seconds_left) % 60:02d}"
+    return f"{place}step {step} of at most {total}, best so far {chosen}, at most {left} left"
+
+
+def outcome_in_words(record: Record, *, steps: int, total: int, stopped: bool, seconds: float) -> str:
+    """Return sentences on how a run ended: how it was done, how long it took, and what is to be known of the result."""
+    done = done_in_words(record, steps=steps, total=total, stopped=stopped)
+    residuals = record.residuals if record.piece_count == 1 else []
+    passed = [f"passed through unchanged: {note}" for note in record.passed_through]
+    notes = "".join(f" {note[:1].upper()}{note[1:]}." for note in (*record.remarks, *passed, *residuals) if note)
+    return f"Done: {done}. {seconds:.0f} s on {record.device}.{notes}"
 
 
 def duration(seconds: float) -> str:

@@ -154,6 +154,7 @@ def set_up(image: ArrayLike, task: Task, wish: Wish, given: Mapping[str, Any], o
         diagnostics=options.diagnostics,
     )
     refuse_without_memory(device, setup.forecast().memory)
+    refuse_without_memory(torch.device("cpu"), setup.output.memory)
     setup.source.refuse_missing(missing=task.missing)
     return setup
 

@@ -1,0 +1,156 @@
+"""What will run, why, about how long and with how much memory, and the noise of the image: said before the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from napari.qt.threading import FunctionWorker
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from ..estimation.channels import correlation_length, estimate_channels
+from ..physics.noise_model import NoiseModel
+from ..runs.errors import RestorationError
+from ..runs.report import noise_in_words
+from ..runs.source import real_type
+from .labels import ERROR_STYLE, sentence, text_label
+from .layers import pixels_of
+from .request import Request
+
+DELAY = 300
+"""Milliseconds without a change before the plan is made again: one plan for a number that is typed."""
+
+NOISE_SIDE = 1024
+"""Pixels along a side from which the noise is estimated; more would only take longer."""
+
+Given = Mapping[str, Any]
+
+
+@final
+@dataclass(frozen=True)
+class SliceNoise:
+    """The noise of the slice that is shown, and what it was estimated from."""
+
+    key: object
+    channels: tuple[NoiseModel, ...]
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """Sentences on a run that has not begun; ``problem`` says why it cannot begin."""
+
+    noise: SliceNoise | None = None
+    words: str = ""
+    problem: str = ""
+
+
+@final
+class PlanNotes(QWidget):
+    """The lines that say the plan; made again, in a thread, a moment after something has changed.
+
+    Parameters
+    ----------
+    ask : callable
+        Returns what the person asks for, and what takes the place of its inputs; None if no layer is chosen.
+        Raises a ValueError if something in the form is not what it must be.
+    tells_noise : bool
+        Whether the noise is worth a line.
+    """
+
+    def __init__(self, ask: Callable[[], tuple[Request, Given] | None], *, tells_noise: bool) -> None:
+        super().__init__()
+        self._ask, self._tells_noise = ask, tells_noise
+        self._noise: SliceNoise | None = None
+        self._busy = self._again = False
+        self.plan_note = text_label("", "plan_note")
+        self.noise_note = text_label("", "noise_note")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        for note in (self.plan_note, self.noise_note):
+            column.addWidget(note)
+            note.hide()
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(DELAY)
+        self._timer.timeout.connect(self._begin)
+
+    def update_soon(self) -> None:
+        """Make the plan again when nothing changes for a moment."""
+        self._timer.start()
+
+    def _begin(self) -> None:
+        if self._busy:
+            self._again = True
+            return
+        try:
+            asked = self._ask()
+        except ValueError as error:
+            self._show(Plan(self._noise, problem=str(error)))
+            return
+        if asked is None:
+            self._show(Plan())
+            return
+        worker = FunctionWorker(make_plan, *asked, self._noise)
+        worker.returned.connect(self._show)
+        worker.finished.connect(self._finished)
+        self._busy = True
+        worker.start()
+
+    def _show(self, plan: Plan) -> None:
+        self._noise = plan.noise
+        self.plan_note.setText(sentence(plan.problem or plan.words))
+        self.plan_note.setStyleSheet(ERROR_STYLE if plan.problem else "")
+        self.plan_note.setVisible(bool(self.plan_note.text()))
+        noise = noise_in_words(plan.noise.channels) if plan.noise is not None and self._tells_noise else ""
+        self.noise_note.setText(f"Noise: {noise}." if noise else "")
+        self.noise_note.setVisible(bool(noise))
+
+    def _finished(self) -> None:
+        self._busy = False
+        if self._again:
+            self._again = False
+            self._begin()
+
+
+def make_plan(request: Request, given: Given, known: SliceNoise | None) -> Plan:
+    """Return sentences on a run; of a lazy layer nothing is read but the middle of the slice that is shown.
+
+    Parameters
+    ----------
+    given : mapping
+        What takes the place of the inputs, by their name in ``INPUTS``.
+    known : SliceNoise or None
+        The noise as it was estimated the last time.
+    """
+    noise = _noise(request, known)
+    try:
+        setup = request.set_up(request.part(), given)
+        length = 1 if noise is None else correlation_length(noise.channels)
+        return Plan(noise, words=setup.forecast(correlation_length=length).in_words())
+    except (ValueError, RestorationError, RuntimeError) as error:
+        # Whatever PyTorch raises is a RuntimeError, which superqt's worker takes for its own end and says nothing.
+        return Plan(noise, problem=str(error))
+
+
+def _noise(request: Request, known: SliceNoise | None) -> SliceNoise | None:
+    """Return the noise of the slice that is shown, estimated from its middle; None if it cannot be estimated."""
+    given = request.task.given_noise
+    try:
+        part = request.shown_slice()
+        real_type(part.pixels)
+        key = (id(pixels_of(request.layer)), part.axes, part.offset, given)
+        if known is not None and known.key == key:
+            return known
+        middle = []
+        for letter, length in zip(part.axes, part.pixels.shape, strict=True):
+            start = max(0, (length - NOISE_SIDE) // 2) if letter in "YX" else 0
+            middle.append(slice(start, start + NOISE_SIDE if letter in "YX" else length))
+        pixels = np.asarray(part.pixels[tuple(middle)])
+        return SliceNoise(key, estimate_channels(pixels, part.axes, given))
+    except ValueError:
+        # What is wrong with the image or the axes is said by the set-up.
+        return None

@@ -1,0 +1,86 @@
+"""What a person asks for with a dock, away from its widgets: a run can be set up from it in any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+from ..arrays.axes import spatial_axes
+from ..arrays.pieces import enlarged_shape, piece_axes
+from ..runs.recommend import Wish
+from ..runs.setup import ResultType, RunOptions, Setup, set_up
+from ..tasks import Task
+from .layers import Extent, Part, take
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is to be restored, and how.
+
+    Parameters
+    ----------
+    layer, axes, extent : Image, str, str
+        The layer, one letter per axis as the person wrote them, and what of the layer is restored.
+    point : tuple of float
+        Where the viewer's sliders stand, in world coordinates.
+    task, wish : Task, Wish
+        What is to be done, and how.
+    device, dtype, diagnostics : str, str, bool
+        See :func:`napari_deep_prior.restore`.
+    """
+
+    layer: Image
+    axes: str
+    extent: Extent
+    point: tuple[float, ...]
+    task: Task
+    wish: Wish
+    device: str = "auto"
+    dtype: ResultType = "same"
+    diagnostics: bool = False
+
+    def part(self) -> Part:
+        """Return what is to be restored of the layer; nothing lazy is read."""
+        return take(self.layer, self.axes, self.extent, self.point)
+
+    def shown_slice(self) -> Part:
+        """Return the slice of the layer that is shown; nothing lazy is read."""
+        return take(self.layer, self.axes, "slice", self.point)
+
+    def factors(self, part: Part) -> dict[str, float]:
+        """Return the pixels of the result in one of the layer, by axis letter; what is not named is 1."""
+        spatial = spatial_axes(piece_axes(part.axes, volume=self.wish.volume))
+        return dict(zip(spatial, self.task.operator(spatial, None).factors, strict=False))
+
+    def shape_of_result(self, part: Part) -> tuple[int, ...]:
+        """Return the lengths of the axes of the result."""
+        return enlarged_shape(tuple(part.pixels.shape), part.axes, self.factors(part))
+
+    def set_up(self, part: Part, given: Mapping[str, Any]) -> Setup:
+        """Return the run that is asked for.
+
+        Parameters
+        ----------
+        given : mapping
+            Inputs by their name in ``INPUTS``.
+
+        Raises
+        ------
+        ValueError
+            If the run cannot be made.
+        OutOfMemoryError
+            If it would not fit into the device's memory.
+        """
+        options = RunOptions(
+            axes=part.axes,
+            volume=self.wish.volume,
+            device=self.device,
+            dtype=self.dtype,
+            diagnostics=self.diagnostics,
+        )
+        return set_up(part.pixels, self.task, self.wish, given, options)
