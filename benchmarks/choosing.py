@@ -41,7 +41,8 @@ class Case:
     image: np.ndarray
     truth: np.ndarray
     options: dict[str, Any]
-    where: np.ndarray | slice = slice(None)
+    where: Any = ...
+    """Index of the pixels that are compared."""
 
 
 def main() -> None:
