@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, final
+from typing import Any, Literal, final, get_args
 
 import numpy as np
 import torch
@@ -46,6 +46,10 @@ class RunOptions:
     device: str = "auto"
     dtype: ResultType = "same"
     diagnostics: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dtype not in get_args(ResultType):
+            raise ValueError(f"dtype is {self.dtype!r}; it must be one of {', '.join(map(repr, get_args(ResultType)))}")
 
 
 @final
