@@ -1,54 +1,139 @@
-"""A viewer with the Denoise dock, and settings with which a run takes a second."""
+"""A viewer that the tests of a module share, docks, and settings with which a run takes a moment."""
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import napari
 import numpy as np
 import pytest
+from qtpy.QtCore import QEvent, Qt, QThreadPool
 
 from napari_deep_prior import DeepImagePrior, Hourglass
 from napari_deep_prior.arrays.phantom import Camera, cells
+from napari_deep_prior.plugin import docks, plan
 
-QUICK = DeepImagePrior(steps=30, code_channels=4, network=Hourglass(channels=(8, 8), skip=(2, 2)))
-LONG = DeepImagePrior(steps=100_000, stop="none", code_channels=4, network=Hourglass(channels=(8, 8), skip=(2, 2)))
+NETWORK = Hourglass(channels=(8, 8), skip=(2, 2))
+QUICK = DeepImagePrior(steps=12, code_channels=4, network=NETWORK)
+LONG = DeepImagePrior(steps=100_000, stop="none", code_channels=4, network=NETWORK)
+
+NEVER = 3_600_000
+"""Milliseconds: plans take processor time, and are the matter of few tests."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _small_heap() -> None:
+    """Keep what was imported out of the garbage collections that each run ends with."""
+    assert docks.DOCKS
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _no_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "DELAY", NEVER)
+
+
+@pytest.fixture(scope="module")
+def shared_viewer(qapp: Any) -> Iterator[napari.Viewer]:
+    viewer = napari.Viewer(show=True)
+    yield viewer
+    viewer.close()
+    gc.collect()
 
 
 @pytest.fixture
-def noisy():
+def viewer(shared_viewer: napari.Viewer, qapp: Any) -> Iterator[napari.Viewer]:
+    """An empty viewer without docks."""
+    yield shared_viewer
+    QThreadPool.globalInstance().waitForDone()
+    qapp.processEvents()
+    shared_viewer.layers.clear()
+    inside = list(shared_viewer.window.dock_widgets.values())
+    shared_viewer.window.remove_dock_widget("all")
+    for dock in inside:
+        dock.deleteLater()
+    inside.clear()
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    qapp.processEvents()
+    # What listens to the layers goes with the docks.
+    gc.collect()
+
+
+@pytest.fixture
+def noisy() -> np.ndarray:
     return Camera().expose(cells((40, 37), seed=1), np.random.default_rng(0))
 
 
 @pytest.fixture
-def noisy_stack():
+def noisy_stack() -> np.ndarray:
     return Camera().expose(cells((3, 24, 25), seed=1), np.random.default_rng(0))
 
 
 @pytest.fixture
-def viewer(make_napari_viewer_proxy):
-    return make_napari_viewer_proxy(show=True)
+def open_task(viewer: napari.Viewer) -> Callable[..., Any]:
+    """Open a dock as the menu does, with settings for a short run."""
 
-
-@pytest.fixture
-def open_dock(viewer, qtbot):
-    """Open the Denoise dock as the menu does, with settings for a short run."""
-
-    def open_dock(method=QUICK):
-        _, dock = viewer.window.add_plugin_dock_widget("napari-deep-prior", "Denoise")
-        dock.show_method(method)
+    def open_task(name: str, method: Any = QUICK) -> Any:
+        _, dock = viewer.window.add_plugin_dock_widget("napari-deep-prior", name)
+        if method is not None:
+            dock.method_form.show_settings(method)
         return dock
 
-    return open_dock
+    return open_task
 
 
 @pytest.fixture
-def press_run(qtbot):
-    """Click Run and wait until the worker is idle again."""
-    from qtpy.QtCore import Qt
+def click(qtbot: Any) -> Callable[..., None]:
+    def click(button: Any) -> None:
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
-    def press_run(dock, timeout=60_000):
-        qtbot.mouseClick(dock.run_button, Qt.MouseButton.LeftButton)
-        assert dock.run is not None, dock.status.text()
+    return click
+
+
+@pytest.fixture
+def press_run(qtbot: Any, click: Callable[..., None]) -> Callable[..., Any]:
+    """Click Run, wait until the worker is idle again, and return the uppermost layer."""
+
+    def press_run(dock: Any, timeout: int = 60_000) -> Any:
+        click(dock.outcome.run_button)
+        assert dock.run is not None, dock.outcome.status.text()
         with qtbot.waitSignal(dock.run.finished, timeout=timeout):
             pass
         return dock._viewer.layers[-1]
 
     return press_run
+
+
+@pytest.fixture
+def begin_run(qtbot: Any, click: Callable[..., None]) -> Callable[..., Any]:
+    """Click Run, wait for some updates, and return the run."""
+
+    def begin_run(dock: Any, updates: int = 1) -> Any:
+        click(dock.outcome.run_button)
+        run = dock.run
+        assert run is not None, dock.outcome.status.text()
+        with qtbot.waitSignals([run.updated] * updates, timeout=30_000):
+            pass
+        return run
+
+    return begin_run
+
+
+@pytest.fixture
+def told(qtbot: Any, click: Callable[..., None]) -> Callable[..., str]:
+    """Click Run, which must not make anything, and return what the status line says."""
+
+    def told(dock: Any) -> str:
+        before = [layer.name for layer in dock._viewer.layers]
+        click(dock.outcome.run_button)
+        if dock.run is not None:
+            with qtbot.waitSignal(dock.run.finished, timeout=30_000):
+                pass
+        assert [layer.name for layer in dock._viewer.layers] == before
+        assert dock.outcome.run_button.isEnabled()
+        return dock.outcome.status.text()
+
+    return told

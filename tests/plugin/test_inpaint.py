@@ -4,51 +4,36 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
 
 from napari_deep_prior import Inpaint, PlugAndPlay, restore
-from napari_deep_prior.runs.presets import PRESETS
+from napari_deep_prior.files.images import RECORD
+from napari_deep_prior.plugin.layers import Part
 
 QUICK = PlugAndPlay(passes=2, search_radius=3, group_size=10)
 LONG = PlugAndPlay(passes=1000)
 
 
 @pytest.fixture
-def open_dock(viewer):
-    """Open the Inpaint dock as the menu does, with settings for a short run."""
-
-    def open_dock(method=QUICK):
-        _, dock = viewer.window.add_plugin_dock_widget("napari-deep-prior", "Inpaint")
-        dock.show_method(method)
-        return dock
-
-    return open_dock
+def open_dock(open_task):
+    return lambda method=QUICK: open_task("Inpaint", method)
 
 
 @pytest.fixture
-def press_new_mask(qtbot, viewer):
+def press_new_mask(click, viewer):
     """Click "New mask layer" and return the layer."""
 
     def press_new_mask(dock):
-        click(qtbot, dock.mask_input.new_button)
+        click(dock.inputs["mask"].new_button)
         return viewer.layers[-1]
 
     return press_new_mask
 
 
-def click(qtbot, button):
-    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-
-
-def told(qtbot, dock):
-    """Click Run, which must not start anything, and return what the status line says."""
-    before = [layer.name for layer in dock._viewer.layers]
-    click(qtbot, dock.run_button)
-    if dock.run is not None:
-        with qtbot.waitSignal(dock.run.finished, timeout=30_000):
-            pass
-    assert [layer.name for layer in dock._viewer.layers] == before
-    return dock.status.text()
+def read_mask(dock):
+    """Return the mask that a run on the whole layer would be given."""
+    layer = dock.image_input.layer
+    part = Part(layer, layer.data, dock.image_input.letters, (0,) * layer.ndim)
+    return dock.inputs["mask"].read(part, None)
 
 
 def scratched(shape):
@@ -91,24 +76,25 @@ def test_a_new_mask_lies_on_the_image_and_is_ready_to_paint(viewer, open_dock, p
         np.testing.assert_allclose(mask.data_to_world(corner), image.data_to_world(corner))
     assert (mask.units, mask.axis_labels) == (image.units, image.axis_labels)
     assert viewer.layers.selection.active.name == mask.name
-    assert dock.mask_input.labels.value.name == mask.name
-    assert dock.image.value.name == "cells"
-    assert "Paint what is to be filled" in dock.status.text()
+    assert dock.inputs["mask"].labels.value.name == mask.name
+    assert dock.image_input.image.value.name == "cells"
+    assert "Paint what is to be filled" in dock.outcome.status.text()
 
 
 def test_a_new_mask_is_chosen_although_there_are_other_labels(viewer, open_dock, press_new_mask, noisy):
     viewer.add_image(noisy, name="cells")
     viewer.add_labels(np.ones(noisy.shape, np.uint8), name="segmentation")
     dock = open_dock()
-    assert dock.mask_input.labels.value.name == "segmentation"
+    assert dock.inputs["mask"].labels.value.name == "segmentation"
     press_new_mask(dock)
-    assert dock.mask_input.labels.value.name == "cells mask"
+    assert dock.inputs["mask"].labels.value.name == "cells mask"
 
 
-@pytest.mark.parametrize(("rgb", "shape"), [(True, (20, 21, 3)), (True, (20, 21, 4)), (False, (4, 20, 21))])
-def test_a_new_mask_has_all_axes_of_the_image_but_its_colours(viewer, open_dock, press_new_mask, rng, rgb, shape):
-    viewer.add_image(rng.integers(0, 255, shape, dtype=np.uint8), rgb=rgb)
-    assert press_new_mask(open_dock()).data.shape == ((20, 21) if rgb else shape)
+def test_a_new_mask_has_all_axes_of_the_image_but_its_colours(viewer, open_dock, press_new_mask, rng):
+    dock = open_dock(None)
+    for rgb, shape in [(True, (20, 21, 3)), (True, (20, 21, 4)), (False, (4, 20, 21))]:
+        dock.image_input.image.value = viewer.add_image(rng.integers(0, 255, shape, dtype=np.uint8), rgb=rgb)
+        assert press_new_mask(dock).data.shape == ((20, 21) if rgb else shape)
 
 
 def test_a_new_mask_has_the_full_resolution_of_a_multiscale_image(viewer, open_dock, press_new_mask, press_run, noisy):
@@ -120,11 +106,11 @@ def test_a_new_mask_has_the_full_resolution_of_a_multiscale_image(viewer, open_d
     np.testing.assert_array_equal(press_run(dock).data, result_of(noisy, scratched(noisy.shape)))
 
 
-def test_without_an_image_there_is_nothing_to_paint_on(open_dock, qtbot, viewer):
+def test_without_an_image_there_is_nothing_to_paint_on(open_dock, viewer, click):
     dock = open_dock()
-    click(qtbot, dock.mask_input.new_button)
+    click(dock.inputs["mask"].new_button)
     assert not viewer.layers
-    assert "open an image first" in dock.status.text()
+    assert "open an image first" in dock.outcome.status.text()
 
 
 # What is painted is filled
@@ -146,26 +132,21 @@ def test_what_is_painted_is_filled_and_all_else_stays_to_the_bit(viewer, open_do
     for name in ("scale", "translate", "rotate"):
         np.testing.assert_allclose(getattr(layer, name), getattr(image, name), err_msg=name)
     assert layer.colormap.name == "green"
-    assert layer.metadata["deep-prior"]["task"]["kind"] == "Inpaint"
+    assert layer.metadata[RECORD]["task"]["kind"] == "Inpaint"
 
 
-@pytest.mark.parametrize("label", [1, 2])
-def test_one_label_alone_is_filled_on_request(viewer, open_dock, press_run, noisy, label):
+def test_one_label_alone_is_filled_on_request_and_one_that_nobody_painted_is_told(
+    viewer, open_dock, press_run, told, noisy
+):
     labels = np.zeros(noisy.shape, np.int32)
     labels[7], labels[20:24, 9:15] = 1, 2
     viewer.add_image(noisy)
-    viewer.add_labels(labels)
+    viewer.add_labels(labels, name="dust")
     dock = open_dock()
-    dock.mask_input.label.value = label
-    assert_filled(press_run(dock).data, noisy, labels == label)
-
-
-def test_a_label_that_nobody_painted_is_told(viewer, open_dock, qtbot, noisy):
-    viewer.add_image(noisy)
-    viewer.add_labels(scratched(noisy.shape).astype(np.uint8), name="dust")
-    dock = open_dock()
-    dock.mask_input.label.value = 300
-    assert "nothing is painted in the mask 'dust'" in told(qtbot, dock).lower()
+    dock.inputs["mask"].label.value = 300
+    assert "nothing is painted in the mask 'dust'" in told(dock).lower()
+    dock.inputs["mask"].label.value = 2
+    assert_filled(press_run(dock).data, noisy, labels == 2)
 
 
 def test_of_two_masks_one_is_chosen(viewer, open_dock, press_run, noisy):
@@ -173,27 +154,24 @@ def test_of_two_masks_one_is_chosen(viewer, open_dock, press_run, noisy):
     viewer.add_image(noisy)
     viewer.add_labels(first.astype(np.uint8), name="first")
     viewer.add_labels(second.astype(np.uint8), name="second")
-    dock = open_dock()
+    dock = open_dock(None)
     for name, mask in (("second", second), ("first", first)):
-        dock.mask_input.labels.value = viewer.layers[name]
-        assert_filled(press_run(dock).data, noisy, mask)
+        dock.inputs["mask"].labels.value = viewer.layers[name]
+        np.testing.assert_array_equal(read_mask(dock), mask)
 
 
-def test_painting_while_it_runs_changes_nothing_any_more(viewer, open_dock, qtbot, noisy):
+def test_painting_while_it_runs_changes_nothing_any_more(viewer, open_dock, qtbot, noisy, click, begin_run):
     painted = scratched(noisy.shape)
     viewer.add_image(noisy)
     mask = viewer.add_labels(painted.astype(np.uint8))
     dock = open_dock(LONG)
-    click(qtbot, dock.run_button)
-    run = dock.run
-    with qtbot.waitSignal(run.updated, timeout=30_000):
-        pass
+    run = begin_run(dock)
     mask.data = np.ones_like(mask.data)
     viewer.layers.remove(mask)
     with qtbot.waitSignal(run.finished, timeout=60_000):
-        click(qtbot, dock.stop_button)
+        click(dock.outcome.stop_button)
     assert_filled(viewer.layers[-1].data, noisy, painted)
-    assert dock.mask_input.labels.value is None
+    assert dock.inputs["mask"].labels.value is None
 
 
 # Wherever the mask lies
@@ -207,7 +185,7 @@ def test_a_mask_of_half_the_resolution_covers_four_pixels_with_each(viewer, open
     layer = viewer.add_image(image, scale=(0.5, 0.25), translate=(5, -7), rotate=rotate)
     # The outer edges lie on each other: the first large pixel is centred half a pixel further.
     viewer.add_labels(coarse, scale=(1.0, 0.5), translate=layer.data_to_world((0.5, 0.5)), rotate=rotate)
-    assert_filled(press_run(open_dock()).data, image, np.kron(coarse, np.ones((2, 2))) > 0)
+    np.testing.assert_array_equal(read_mask(open_dock(None)), np.kron(coarse, np.ones((2, 2))) > 0)
 
 
 def test_a_mask_of_twice_the_resolution_covers_each_pixel_that_it_touches(viewer, open_dock, press_run, noisy):
@@ -216,7 +194,7 @@ def test_a_mask_of_twice_the_resolution_covers_each_pixel_that_it_touches(viewer
     viewer.add_image(noisy, scale=(2, 2))
     viewer.add_labels(fine, translate=(-0.5, -0.5))
     touched = fine.reshape(40, 2, 37, 2).any(axis=(1, 3))
-    assert_filled(press_run(open_dock()).data, noisy, touched)
+    np.testing.assert_array_equal(read_mask(open_dock(None)), touched)
 
 
 def test_a_small_mask_elsewhere_covers_what_lies_under_it(viewer, open_dock, press_run, noisy):
@@ -224,13 +202,13 @@ def test_a_small_mask_elsewhere_covers_what_lies_under_it(viewer, open_dock, pre
     viewer.add_labels(np.ones((4, 50), np.uint8), scale=(0.5, 0.5), translate=(106, 205))
     mask = np.zeros(noisy.shape, bool)
     mask[12:16, 10:] = True
-    assert_filled(press_run(open_dock()).data, noisy, mask)
+    np.testing.assert_array_equal(read_mask(open_dock(None)), mask)
 
 
-def test_a_mask_beside_the_image_is_told(viewer, open_dock, qtbot, noisy):
+def test_a_mask_beside_the_image_is_told(viewer, open_dock, noisy, told):
     viewer.add_image(noisy)
     viewer.add_labels(np.ones((5, 5), np.uint8), translate=(100, 100), name="dust")
-    said = told(qtbot, open_dock())
+    said = told(open_dock())
     assert said.startswith("The mask 'dust' does not overlap the image in world coordinates")
     assert "check scale and translate" in said
 
@@ -244,7 +222,7 @@ def test_a_plane_mask_fills_this_slice_of_a_stack(viewer, open_dock, press_run, 
     viewer.add_labels(mask.astype(np.uint8), scale=(0.5, 0.5), translate=(1, 1))
     viewer.dims.set_point(0, image.data_to_world((2, 0, 0))[0])
     dock = open_dock()
-    dock.extent.value = "this slice"
+    dock.image_input.extent.value = "this slice"
     layer = press_run(dock)
     assert layer.data.shape == (1, 24, 25)
     assert_filled(layer.data[0], noisy_stack[2], mask)
@@ -258,7 +236,7 @@ def test_what_is_painted_on_other_slices_does_not_count_for_this_one(viewer, ope
     viewer.add_labels(mask.astype(np.uint8))
     viewer.dims.set_point(0, 2)
     dock = open_dock()
-    dock.extent.value = "this slice"
+    dock.image_input.extent.value = "this slice"
     assert_filled(press_run(dock).data[0], noisy_stack[2], mask[2])
 
 
@@ -267,10 +245,10 @@ def test_a_plane_mask_fills_every_slice_of_a_stack(viewer, open_dock, press_run,
     viewer.add_image(noisy_stack)
     viewer.add_labels(mask.astype(np.uint8))
     dock = open_dock()
-    dock.extent.value = "whole stack, slice by slice"
+    dock.image_input.extent.value = "whole stack, slice by slice"
     layer = press_run(dock)
     assert_filled(layer.data, noisy_stack, np.broadcast_to(mask, noisy_stack.shape))
-    assert "3 of 3 slices" in dock.status.text()
+    assert "3 of 3 slices" in dock.outcome.status.text()
 
 
 def test_a_volume_is_filled_as_one(viewer, open_dock, press_run, noisy_stack):
@@ -279,26 +257,26 @@ def test_a_volume_is_filled_as_one(viewer, open_dock, press_run, noisy_stack):
     viewer.add_image(noisy_stack)
     viewer.add_labels(mask.astype(np.uint8))
     dock = open_dock()
-    dock.extent.value = "as one volume (3D)"
+    dock.image_input.extent.value = "as one volume (3D)"
     layer = press_run(dock)
     assert_filled(layer.data, noisy_stack, mask)
     np.testing.assert_array_equal(layer.data, result_of(noisy_stack, mask, axes="ZYX", volume=True))
 
 
 def test_slices_of_a_stack_that_were_not_painted_stay_as_they_were(
-    viewer, open_dock, press_new_mask, press_run, qtbot, noisy_stack
+    viewer, open_dock, press_new_mask, press_run, noisy_stack, told
 ):
     viewer.add_image(noisy_stack, name="stack")
     dock = open_dock()
     mask = press_new_mask(dock)
     mask.data[1] = scratched(noisy_stack.shape[1:])
     mask.refresh()
-    dock.extent.value = "whole stack, slice by slice"
+    dock.image_input.extent.value = "whole stack, slice by slice"
     assert_filled(press_run(dock).data, noisy_stack, mask.data > 0)
-    dock.image.value = viewer.layers["stack"]
-    dock.extent.value = "this slice"
+    dock.image_input.image.value = viewer.layers["stack"]
+    dock.image_input.extent.value = "this slice"
     viewer.dims.set_point(0, 2)
-    said = told(qtbot, dock)
+    said = told(dock)
     assert said.startswith("Nothing is painted in the mask 'stack mask' where the image is restored")
 
 
@@ -322,18 +300,18 @@ def test_channels_are_filled_by_one_mask_or_by_one_each(viewer, open_dock, press
     viewer.add_labels(mask[0].astype(np.uint8), name="one")
     viewer.add_labels(mask.astype(np.uint8), name="each")
     dock = open_dock()
-    assert dock.axes.value == "CYX"
-    dock.mask_input.labels.value = viewer.layers["one"]
+    assert dock.image_input.axes.value == "CYX"
+    dock.inputs["mask"].labels.value = viewer.layers["one"]
     assert_filled(press_run(dock).data, image, np.stack([mask[0]] * 2))
-    dock.image.value = viewer.layers["channels"]
-    dock.mask_input.labels.value = viewer.layers["each"]
+    dock.image_input.image.value = viewer.layers["channels"]
+    dock.inputs["mask"].labels.value = viewer.layers["each"]
     assert_filled(press_run(dock).data, image, mask)
 
 
-def test_a_mask_of_more_axes_than_the_image_is_told(viewer, open_dock, qtbot, noisy):
+def test_a_mask_of_more_axes_than_the_image_is_told(viewer, open_dock, noisy, told):
     viewer.add_image(noisy)
     viewer.add_labels(np.ones((3, *noisy.shape), np.uint8), name="dust")
-    said = told(qtbot, open_dock())
+    said = told(open_dock())
     assert "'dust' has 3 axes" in said
     assert "New mask layer" in said
 
@@ -341,29 +319,29 @@ def test_a_mask_of_more_axes_than_the_image_is_told(viewer, open_dock, qtbot, no
 # Nothing to fill
 
 
-def test_a_mask_in_which_nothing_is_painted_is_told(viewer, open_dock, press_new_mask, qtbot, noisy):
+def test_a_mask_in_which_nothing_is_painted_is_told(viewer, open_dock, press_new_mask, noisy, told):
     viewer.add_image(noisy, name="cells")
     dock = open_dock()
     press_new_mask(dock)
-    assert told(qtbot, dock).startswith("Nothing is painted in the mask 'cells mask' where the image is restored")
+    assert told(dock).startswith("Nothing is painted in the mask 'cells mask' where the image is restored")
 
 
-def test_a_mask_that_covers_everything_is_told(viewer, open_dock, press_new_mask, qtbot, noisy):
+def test_a_mask_that_covers_everything_is_told(viewer, open_dock, press_new_mask, noisy, told):
     viewer.add_image(noisy)
     dock = open_dock()
     mask = press_new_mask(dock)
     mask.data = np.ones_like(mask.data)
-    assert told(qtbot, dock).startswith("The mask covers everything")
+    assert told(dock).startswith("The mask covers everything")
 
 
-def test_without_a_labels_layer_an_image_without_nan_has_nothing_to_fill(viewer, open_dock, qtbot, noisy):
+def test_without_a_labels_layer_an_image_without_nan_has_nothing_to_fill(viewer, open_dock, noisy, told):
     layer = viewer.add_image(noisy)
     dock = open_dock()
-    assert dock.mask_input.labels.value is None
-    assert told(qtbot, dock).startswith("There is no mask")
+    assert dock.inputs["mask"].labels.value is None
+    assert told(dock).startswith("There is no mask")
     layer.data = noisy.astype(np.float32)
-    assert told(qtbot, dock).startswith("No pixel is masked or missing")
-    assert dock.run_button.isEnabled()
+    assert told(dock).startswith("No pixel is masked or missing")
+    assert dock.outcome.run_button.isEnabled()
 
 
 def test_without_a_labels_layer_missing_pixels_are_filled(viewer, open_dock, press_run, noisy):
@@ -385,31 +363,22 @@ def test_known_pixels_need_not_be_kept(viewer, open_dock, press_run, noisy):
     assert dock.task_form.read() == Inpaint()
     dock.task_form.widgets["keep_known"].value = False
     layer = press_run(dock)
-    assert layer.metadata["deep-prior"]["task"]["keep_known"] is False
+    assert layer.metadata[RECORD]["task"]["keep_known"] is False
     wanted = restore(noisy, Inpaint(keep_known=False), QUICK, mask=scratched(noisy.shape)).finish()
     np.testing.assert_array_equal(layer.data, wanted)
 
 
-@pytest.mark.parametrize("name", PRESETS["inpaint"])
-def test_presets_fill_the_form(open_dock, name):
-    dock = open_dock()
-    dock.preset.value = name
-    assert dock.method_form.read() == PRESETS["inpaint"][name]
-    assert dock.preset.value == name
-
-
-def test_other_docks_ask_for_no_mask(viewer, open_dock):
-    _, denoise = viewer.window.add_plugin_dock_widget("napari-deep-prior", "Denoise")
-    assert denoise.mask_input is None
-    assert open_dock().mask_input is not None
+def test_other_docks_ask_for_no_mask(open_task):
+    assert "mask" not in open_task("Denoise", None).inputs
+    assert "mask" in open_task("Inpaint", None).inputs
 
 
 def test_the_mask_can_be_chosen_among_labels_layers_only(viewer, open_dock, noisy):
     dock = open_dock()
     viewer.add_image(noisy)
     viewer.add_points([[1, 1]])
-    assert list(dock.mask_input.labels.choices) == []
+    assert list(dock.inputs["mask"].labels.choices) == []
     mask = viewer.add_labels(np.zeros((4, 4), np.uint8))
-    assert [layer.name for layer in dock.mask_input.labels.choices] == [mask.name]
+    assert [layer.name for layer in dock.inputs["mask"].labels.choices] == [mask.name]
     viewer.layers.remove(mask)
-    assert dock.mask_input.labels.value is None
+    assert dock.inputs["mask"].labels.value is None

@@ -32,9 +32,9 @@ def test_axes_come_from_labels_and_the_rgb_flag(shape, options, axes):
 
 def test_a_slice_keeps_its_axes_and_knows_its_corner():
     layer = Image(np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5), scale=(1, 2, 1, 1), translate=(0, 10, 0, 0))
-    source = take(layer, "TZYX", "slice", (1, 14, 0, 0))
-    assert source.offset == (1, 2, 0, 0)
-    np.testing.assert_array_equal(source.pixels, layer.data[1:2, 2:3])
+    part = take(layer, "TZYX", "slice", (1, 14, 0, 0))
+    assert part.offset == (1, 2, 0, 0)
+    np.testing.assert_array_equal(part.pixels, layer.data[1:2, 2:3])
 
 
 def test_sliders_outside_of_the_layer_are_told():

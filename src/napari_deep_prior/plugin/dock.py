@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import PushButton
@@ -51,16 +51,18 @@ class Dock(QWidget):
         self.run: Run | None = None
         self.image_input = ImageInput(viewer)
         self.inputs = input_widgets(viewer, task.takes)
-        self.voxel_tools = VoxelTools(self) if isinstance(task, SuperResolve) else None
         self.task_form = Form(task, task.takes)
         self.method_form = MethodForm(task)
         self.options = RunOptionsForm(diagnostics=task.removes_noise)
         self.reuse = PushButton(
             text="Re-use settings of this layer", tooltip="Method, effort and settings of a result of Deep Prior"
         )
-        self.notes = PlanNotes(self._ask, tells_noise=task.removes_noise)
+        self.notes = PlanNotes(tells_noise=task.removes_noise)
         self.device_note = text_label(why_no_gpu() or f"GPU: {describe_device(resolve_device())}", "device_note")
         self.outcome = OutcomePanel(get_theme(viewer.theme).text.as_hex())
+        self.voxel_tools = (
+            VoxelTools(self.image_input, self.task_form, self.outcome) if isinstance(task, SuperResolve) else None
+        )
         self._arrange()
         self._connect()
         self.image_input.choose_visible()
@@ -119,6 +121,7 @@ class Dock(QWidget):
         return name in self.task.needs or INPUTS[name].kind != "images"
 
     def _connect(self) -> None:
+        self.notes.wanted.connect(self._plan)
         self.image_input.layer_chosen.connect(self._layer_chosen)
         self.image_input.changed.connect(self._place_changed)
         self.task_form.changed.connect(self.notes.update_soon)
@@ -173,13 +176,19 @@ class Dock(QWidget):
             diagnostics=self.options.diagnostics.value,
         )
 
-    def _ask(self) -> tuple[Request, Mapping[str, Any]] | None:
-        """Return what the form asks for, with outlines of the inputs; None if no layer is chosen."""
+    def _plan(self) -> None:
+        """Have the plan made of what the form asks for, with outlines of the inputs."""
         layer = self.image_input.layer
         if layer is None:
-            return None
-        request = self._request(layer)
-        return request, self._given(lambda name: self.inputs[name].outline(layer, request.axes))
+            self.notes.clear()
+            return
+        try:
+            request = self._request(layer)
+            given = self._given(lambda name: self.inputs[name].outline(layer, request.axes))
+        except ValueError as error:
+            self.notes.show_problem(str(error))
+            return
+        self.notes.make(request, given)
 
     def _given(self, read: Callable[[str], Any]) -> dict[str, Any]:
         """Return all inputs.

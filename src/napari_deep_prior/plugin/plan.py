@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 from napari.qt.threading import FunctionWorker
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QTimer, Signal  # type: ignore[attr-defined]  # qtpy renames it at run time
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..estimation.channels import correlation_length, estimate_channels
@@ -25,8 +25,6 @@ DELAY = 300
 
 NOISE_SIDE = 1024
 """Pixels along a side from which the noise is estimated; more would only take longer."""
-
-Given = Mapping[str, Any]
 
 
 @final
@@ -54,16 +52,16 @@ class PlanNotes(QWidget):
 
     Parameters
     ----------
-    ask : callable
-        Returns what the person asks for, and what takes the place of its inputs; None if no layer is chosen.
-        Raises a ValueError if something in the form is not what it must be.
     tells_noise : bool
         Whether the noise is worth a line.
     """
 
-    def __init__(self, ask: Callable[[], tuple[Request, Given] | None], *, tells_noise: bool) -> None:
+    wanted = Signal()
+    """Nothing has changed for a moment: it is time to call :meth:`make`."""
+
+    def __init__(self, *, tells_noise: bool) -> None:
         super().__init__()
-        self._ask, self._tells_noise = ask, tells_noise
+        self._tells_noise = tells_noise
         self._noise: SliceNoise | None = None
         self._busy = self._again = False
         self.plan_note = text_label("", "plan_note")
@@ -76,29 +74,34 @@ class PlanNotes(QWidget):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY)
-        self._timer.timeout.connect(self._begin)
+        self._timer.timeout.connect(self._moment_passed)
 
     def update_soon(self) -> None:
-        """Make the plan again when nothing changes for a moment."""
+        """Have the plan made again when nothing changes for a moment."""
         self._timer.start()
 
-    def _begin(self) -> None:
-        if self._busy:
-            self._again = True
-            return
-        try:
-            asked = self._ask()
-        except ValueError as error:
-            self._show(Plan(self._noise, problem=str(error)))
-            return
-        if asked is None:
-            self._show(Plan())
-            return
-        worker = FunctionWorker(make_plan, *asked, self._noise)
+    def make(self, request: Request, given: Mapping[str, Any]) -> None:
+        """Make the plan and show it (see :func:`make_plan`)."""
+        worker = FunctionWorker(make_plan, request, given, self._noise)
         worker.returned.connect(self._show)
         worker.finished.connect(self._finished)
         self._busy = True
         worker.start()
+
+    def clear(self) -> None:
+        """Show nothing: there is no layer."""
+        self._show(Plan())
+
+    def show_problem(self, problem: str) -> None:
+        """Show why there is no plan."""
+        self._show(Plan(self._noise, problem=problem))
+
+    def _moment_passed(self) -> None:
+        # One plan at a time: the next one is made of what the form says then.
+        if self._busy:
+            self._again = True
+        else:
+            self.wanted.emit()
 
     def _show(self, plan: Plan) -> None:
         self._noise = plan.noise
@@ -113,10 +116,10 @@ class PlanNotes(QWidget):
         self._busy = False
         if self._again:
             self._again = False
-            self._begin()
+            self.wanted.emit()
 
 
-def make_plan(request: Request, given: Given, known: SliceNoise | None) -> Plan:
+def make_plan(request: Request, given: Mapping[str, Any], known: SliceNoise | None) -> Plan:
     """Return sentences on a run; of a lazy layer nothing is read but the middle of the slice that is shown.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import numpy as np
 from magicgui.widgets import LineEdit
@@ -13,10 +13,9 @@ from qtpy.QtWidgets import QFormLayout, QPushButton
 from ..settings import fields
 from ..tasks import SuperResolve
 from ..tasks.super_resolve import isotropic
-from .form import add_row
-
-if TYPE_CHECKING:
-    from .dock import Dock
+from .form import Form, add_row
+from .image_input import ImageInput
+from .outcome import OutcomePanel
 
 LARGEST_FACTOR = next(field.about.high for field in fields(SuperResolve) if field.name == "factor")
 
@@ -25,8 +24,8 @@ LARGEST_FACTOR = next(field.about.high for field in fields(SuperResolve) if fiel
 class VoxelTools:
     """Sets the factors of a dock of super-resolution."""
 
-    def __init__(self, dock: Dock) -> None:
-        self._dock = dock
+    def __init__(self, image_input: ImageInput, task_form: Form, outcome: OutcomePanel) -> None:
+        self._image_input, self._task_form, self._outcome = image_input, task_form, outcome
         self.isotropic_button = QPushButton("Make voxels cubes")
         self.isotropic_button.setToolTip("As many planes as make the voxels of the layer as deep as they are wide")
         self.pixel_size = LineEdit(
@@ -43,49 +42,49 @@ class VoxelTools:
 
     def _choose_factor(self, text: str) -> None:
         """Set the factor by the pixel size that is wanted."""
-        dock, layer = self._dock, self._dock.image_input.layer
+        layer = self._image_input.layer
         if layer is None or not text.strip():
             return
         width = float(layer.scale[-1])
         try:
             factor = width / float(text)
-            dock.task_form.show(dataclasses.replace(dock.task_form.read(), factor=factor))
+            self._task_form.show(dataclasses.replace(self._task_form.read(), factor=factor))
         except (ValueError, ZeroDivisionError):
-            dock.outcome.tell(
+            self._outcome.tell(
                 f"the pixel size is {text!r}; it must be a number from {width / LARGEST_FACTOR:.3g} to {width:.3g}, "
                 "the layer's own",
                 error=True,
             )
             return
-        dock.outcome.tell(f"Pixels of {text.strip()} are the layer's, {width:.3g}, by a factor of {factor:.3g}.")
+        self._outcome.tell(f"Pixels of {text.strip()} are the layer's, {width:.3g}, by a factor of {factor:.3g}.")
 
     def _make_isotropic(self) -> None:
         """Set the factors by the voxels of the layer; what is wrong with them is said."""
-        dock, layer = self._dock, self._dock.image_input.layer
+        layer = self._image_input.layer
         if layer is None:
-            dock.outcome.tell("there is no image layer: open an image first", error=True)
+            self._outcome.tell("there is no image layer: open an image first", error=True)
             return
-        letters = dock.image_input.letters
+        letters = self._image_input.letters
         if "Z" not in letters:
-            dock.outcome.tell(
+            self._outcome.tell(
                 f"the axes {letters} have no Z, only a volume has voxels: correct them if it is one", error=True
             )
             return
         try:
-            task = dock.task_form.read()
+            task = self._task_form.read()
         except ValueError as error:
-            dock.outcome.tell(str(error), error=True)
+            self._outcome.tell(str(error), error=True)
             return
         try:
             task = voxels_as_cubes(task, layer, letters)
         except ValueError as error:
-            dock.outcome.tell(
+            self._outcome.tell(
                 f"{error}. This comes from the scale of the layer: correct it, or give the factor in Z", error=True
             )
             return
-        dock.task_form.show(task)
-        dock.image_input.choose_extent("volume")
-        dock.outcome.tell(f"{task.z_factor:.3g} planes for one, estimated from the planes themselves. Press Run.")
+        self._task_form.show(task)
+        self._image_input.choose_extent("volume")
+        self._outcome.tell(f"{task.z_factor:.3g} planes for one, estimated from the planes themselves. Press Run.")
 
 
 def voxels_as_cubes(task: SuperResolve, layer: Image, axes: str) -> SuperResolve:

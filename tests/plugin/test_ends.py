@@ -1,0 +1,88 @@
+"""How a run ends when something is closed or fails: each test has a viewer of its own."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+
+import pytest
+from napari.utils import progress
+
+from napari_deep_prior.methods import Method
+from napari_deep_prior.plugin import run as run_module
+from napari_deep_prior.runs.recommend import Wish
+
+from .conftest import LONG, QUICK
+
+
+@pytest.fixture
+def viewer(make_napari_viewer_proxy):
+    yield make_napari_viewer_proxy(show=True)
+    # A dock that was closed alone is part of a reference cycle.
+    gc.collect()
+
+
+@pytest.fixture
+def open_dock(viewer, open_task, noisy):
+    # The dock itself may not be a fixture: pytest would keep it, and with it the viewer.
+    def open_dock():
+        viewer.add_image(noisy, name="cells")
+        return open_task("Denoise", LONG)
+
+    return open_dock
+
+
+def test_closing_the_dock_stops_the_run_and_keeps_its_result(viewer, open_dock, begin_run, qtbot):
+    dock = open_dock()
+    run = begin_run(dock)
+    with qtbot.waitSignal(run.finished, timeout=30_000):
+        viewer.window.remove_dock_widget("all")
+        dock.deleteLater()
+    assert viewer.layers[-1].name == "cells denoised"
+
+
+def test_closing_the_viewer_during_a_run_ends_the_run(viewer, open_dock, begin_run, qtbot):
+    dock = open_dock()
+    run = begin_run(dock)
+    with qtbot.waitSignal(run.worker.finished, timeout=30_000):
+        viewer.close()
+    assert not run_module.ACTIVE
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailsInTheMiddle(Method):
+    """Does a few honest steps, then what PyTorch does when a kernel fails."""
+
+    def fit(self, problem):
+        for step in QUICK.fit(problem):
+            yield step
+            if step.number == 6:
+                raise RuntimeError("CUDA error: an illegal memory access was encountered\nmore lines")
+
+    def why_not(self, problem):
+        return ""
+
+    def memory(self, problem):
+        return 0
+
+    def seconds(self, problem):
+        return 0.0
+
+
+def test_a_runtime_error_ends_the_run_in_words_and_leaves_the_viewer_usable(
+    viewer, open_dock, qtbot, click, press_run, monkeypatch
+):
+    dock = open_dock()
+    monkeypatch.setattr(dock.method_form, "wish", lambda: Wish(method="deep-image-prior", settings=FailsInTheMiddle()))
+    click(dock.outcome.run_button)
+    run = dock.run
+    with qtbot.waitSignals([run.failed, run.finished], timeout=30_000, order="strict"):
+        pass
+    assert "illegal memory access" in dock.outcome.status.text()
+    assert "more lines" not in dock.outcome.status.text()
+    assert viewer.layers[-1].name.endswith("(unfinished)")
+    assert not progress._all_instances
+    monkeypatch.undo()
+    viewer.layers.pop()
+    dock.method_form.show_settings(QUICK)
+    assert press_run(dock).name.endswith("denoised")
