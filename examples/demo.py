@@ -20,7 +20,7 @@ from qtpy.QtWidgets import QApplication, QMenu
 from napari_deep_prior.arrays import metrics
 
 OUTPUT = Path("demo")
-TIMEOUT = 600
+TIMEOUT = 1800
 """Seconds after which the run is given up; the demo takes about one minute on two cores."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from napari_deep_prior.runs.presets import PRESETS
 from PIL import Image
 from skimage import data
 
