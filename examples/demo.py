@@ -21,7 +21,7 @@ from napari_deep_prior.arrays import metrics
 
 OUTPUT = Path("demo")
 TIMEOUT = 1800
-"""Seconds after which the run is given up; the demo takes about one minute on two cores."""
+"""Seconds after which the run is given up; two cores with AVX2 need up to ten minutes."""
 
 
 def main() -> None:
