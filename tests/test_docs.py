@@ -14,9 +14,11 @@ import pytest
 from PIL import Image
 
 import napari_deep_prior.runs
-from napari_deep_prior import Restoration, restore
+from napari_deep_prior import EFFORTS, METHODS, NETWORKS, Restoration, restore
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.files import images
+from napari_deep_prior.runs.report import METHOD_NAMES
+from napari_deep_prior.tasks import TASKS
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "napari_deep_prior"
@@ -24,6 +26,8 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *s
 
 IMAGES_ONLINE = "https://raw.githubusercontent.com/napari-deep-prior/napari-deep-prior/main/"
 """Where the images of README.md are: a package index shows it without the files beside it."""
+
+OPTION = r"(?<![\w-])--[a-z][a-z-]*"
 
 NO_DEVICE = "nowhere"
 """A device that does not exist: a command with it ends after all else was checked, before the work begins."""
@@ -143,6 +147,25 @@ def make_files(arguments: list[str]) -> None:
             Image.fromarray(pixels).save(name)
         else:
             images.write(name, images.ImageFile(pixels=pixels, axes="ZYX" if is_stack else "YX"))
+
+
+def test_every_option_in_the_text_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    main = pytest.importorskip("napari_deep_prior.cli.main").main
+    for task in TASKS:
+        for option in ("--help", "--help-advanced"):
+            with pytest.raises(SystemExit):
+                main([task, option])
+    known = set(re.findall(OPTION, capsys.readouterr().out))
+    codes = [(page, code) for page in PAGES for code in lines_of_code(page)]
+    named = {option for _, code in codes if "PYTEST" not in code for option in re.findall(OPTION, code)}
+    assert named
+    assert not named - known
+
+
+def test_the_page_of_methods_names_all_of_them() -> None:
+    text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    names = [*METHODS, *METHOD_NAMES.values(), *NETWORKS, *EFFORTS, *TASKS]
+    assert not [name for name in names if name not in text]
 
 
 def test_there_is_code_to_check() -> None:
