@@ -181,4 +181,4 @@ def test_residual_networks_can_be_trained_by_self_distillation_and_for_super_res
         chosen = dataclasses.replace(replace_flat(method, quick), network=small(kind))
         run = restore(noisy[:20, :22], task, chosen, device="cpu")
         assert run.finish().shape == run.shape
-        assert run.record["method"]["network"]["kind"] == kind.__name__
+        assert type(run.record.method.network).__name__ == kind.__name__
