@@ -118,4 +118,4 @@ def test_how_a_run_of_one_piece_ended(chosen: list[int], steps: int, stopped: bo
 
 def test_how_a_run_of_a_stack_ended() -> None:
     record: Any = SimpleNamespace(piece_count=5, chosen_steps=[3, None])
-    assert report.done_in_words(record, steps=3, total=3, stopped=True) == "2 of 5 slices restored"
+    assert report.done_in_words(record, steps=3, total=3, stopped=True) == "1 of 5 slices restored"
