@@ -28,9 +28,6 @@ from napari_deep_prior.tasks.task import Measured, Prepared
 # The problems here are so small that threads only wait for each other, the more so beside other work.
 torch.set_num_threads(1)
 
-# Every run ends with a collection of garbage, which need not go through all that was imported: a second each time.
-gc.freeze()
-
 # The same examples on every run, and no folder of those that failed; no deadline beside other work.
 settings.register_profile("same", max_examples=60, deadline=None, derandomize=True, database=None)
 settings.load_profile("same")

@@ -12,15 +12,15 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from napari_deep_prior.arrays.phantom import Camera
 from napari_deep_prior.methods import DeepImagePrior, Method
 from napari_deep_prior.networks import Hourglass
-from napari_deep_prior.runs.presets import preset
-from napari_deep_prior.runs.restoration import Restoration, restore
+from napari_deep_prior.runs import Restoration, restore
+from napari_deep_prior.runs.efforts import settings_for
 from napari_deep_prior.settings import replace_flat
 from napari_deep_prior.tasks import Denoise, Task
 
 Pair = tuple[np.ndarray, np.ndarray]
 
 CAMERA = Camera()
-FAST = preset(Denoise(), "fast")
+NL_RIDGE = settings_for(Denoise(), "nl-ridge")
 DEEP = DeepImagePrior(
     network=Hourglass(channels=(16,) * 3, skip=(2,) * 3),
     code_channels=8,
@@ -28,11 +28,11 @@ DEEP = DeepImagePrior(
     averaging=0.95,
     precision="float32",
 )
-SHORT = replace_flat(preset(Denoise(), "balanced"), {"steps": 20})
+SHORT = replace_flat(settings_for(Denoise(), "self-distillation"), {"steps": 20})
 INSIDE = np.s_[8:-8, 8:-8]
 
 
-@pytest.fixture(params=[pytest.param(FAST, id="fast"), pytest.param(DEEP, id="deep")])
+@pytest.fixture(params=[pytest.param(NL_RIDGE, id="nl-ridge"), pytest.param(DEEP, id="deep-image-prior")])
 def method(request: pytest.FixtureRequest) -> Method:
     return request.param
 
@@ -91,7 +91,7 @@ def test_the_offset_of_the_camera_is_no_more_than_a_level() -> None:
     noisy, _ = exposed(Camera(gain=0.5, offset=100.0, read_noise=1.0), 60 * discs())
     higher = noisy + np.uint16(60_000)
     # At worst 0.002, which is what float32 has left of 60 000.
-    np.testing.assert_allclose(restored(higher, FAST) - 60_000, restored(noisy, FAST), atol=0.02)
+    np.testing.assert_allclose(restored(higher, NL_RIDGE) - 60_000, restored(noisy, NL_RIDGE), atol=0.02)
 
 
 # Pixels that tell little or nothing
@@ -139,7 +139,7 @@ def half_black(seed: int = 0) -> Pair:
     return noisy.astype(np.uint16), truth
 
 
-def test_a_half_that_is_exactly_zero_stays_and_the_noise_is_told_from_the_other_one(method: Method) -> None:
+def test_a_half_that_is_exactly_zero_stays_and_the_noise_is_estimated_from_the_other_one(method: Method) -> None:
     noisy, truth = half_black()
     run = finished(noisy, method, dtype="float32")
     image = run.image
@@ -147,7 +147,7 @@ def test_a_half_that_is_exactly_zero_stays_and_the_noise_is_told_from_the_other_
     level = float(truth[lit].mean())
     variance = CAMERA.gain * level + CAMERA.read_noise**2
     # At worst 1.65 of the standard deviation, and 0.65 of the error.
-    assert 0.5 < float(np.sqrt(run.noise.channels[0].variance(level) / variance)) < 2
+    assert 0.5 < float(np.sqrt(run.record.noise.channels[0].variance(level) / variance)) < 2
     assert error(image, truth, lit) < 0.85 * error(noisy, truth, lit)
     # At worst 0.006 and 0.025 of the range.
     assert np.abs(image[black]).mean() < 0.02 * np.ptp(noisy)
@@ -220,10 +220,10 @@ def stretched(seed: int = 0) -> Pair:
 
 def test_a_stretched_contrast_is_not_taken_for_a_cameras_and_the_words_say_so() -> None:
     noisy, truth = stretched()
-    run = finished(noisy, FAST, dtype="float32")
-    assert not run.noise.channels[0].reliable
-    assert run.record["noise"]["misfit"] == "gaussian"
-    words = run.record["noise"]["in words"]
+    run = finished(noisy, NL_RIDGE, dtype="float32")
+    assert not run.record.noise.channels[0].reliable
+    assert run.record.noise.misfit == "gaussian"
+    words = run.record.noise.in_words
     assert words.startswith("Gaussian noise, sigma = ")
     assert "not reliable: " in words
     assert "the noise falls with the brightness" in words
@@ -239,7 +239,7 @@ def ramp(seed: int = 0) -> Pair:
     return exposed(CAMERA, np.tile(np.linspace(10, 310, 64), (64, 1)), seed)
 
 
-@pytest.mark.parametrize("method", [pytest.param(FAST, id="fast"), pytest.param(SHORT, id="balanced")])
+@pytest.mark.parametrize("method", [pytest.param(NL_RIDGE, id="nl-ridge"), pytest.param(SHORT, id="self-distillation")])
 def test_a_flat_field_that_rises_comes_back_with_a_slope_of_one(method: Method) -> None:
     noisy, truth = ramp()
     image = restored(noisy, method)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +12,51 @@ import tifffile
 import torch
 from PIL import Image
 
-from napari_deep_prior import Denoise, Guided, Inpaint, NLRidge, PlugAndPlay, SuperResolve, preset, restore
-from napari_deep_prior.cli import DONE, FAILED, main
+from napari_deep_prior import (
+    DeepImagePrior,
+    Denoise,
+    Guided,
+    Inpaint,
+    NLRidge,
+    PlugAndPlay,
+    SelfDistillation,
+    SuperResolve,
+    restore,
+)
+from napari_deep_prior.arrays.pieces import plan
+from napari_deep_prior.cli.main import DONE, FAILED, main
 from napari_deep_prior.files import images as io
 from napari_deep_prior.methods.guidance import GuideComparison
+from napari_deep_prior.networks import Hourglass
 from napari_deep_prior.physics.kernels import Area
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.physics.operators import Downsample, Identity
-from napari_deep_prior.runs.presets import guided
-from napari_deep_prior.tasks import from_record
+from napari_deep_prior.runs.efforts import EFFORTS, TABLE, name_of, settings_for
+from napari_deep_prior.runs.recommend import Wish, recommend
 from napari_deep_prior.tasks.guides import Guides
+
+from ..records import settings_of
 
 Capture = pytest.CaptureFixture[str]
 
-SHARED = ((18, 18), (20, 50), (48, 20), (75, 75), (72, 45), (45, 70))
-ONLY_IN_TARGET, ONLY_IN_GUIDE = (20, 78), (75, 18)
-SIDE = 96
+SHARED = ((12, 12), (13, 33), (32, 13), (50, 50), (48, 30), (30, 47))
+ONLY_IN_TARGET, ONLY_IN_GUIDE = (13, 52), (50, 12)
+SIDE = 64
 
 
 def discs(places: tuple[tuple[int, int], ...]) -> np.ndarray:
-    """Return soft discs of about 7 pixels' radius, of height 1."""
+    """Return soft discs of about 5 pixels' radius, of height 1."""
     grid = np.mgrid[:SIDE, :SIDE]
     radii = [np.hypot(grid[0] - row, grid[1] - column) for row, column in places]
-    return sum(1 / (1 + np.exp((radius - 7 - number % 3) / 0.6)) for number, radius in enumerate(radii))
+    return sum(1 / (1 + np.exp((radius - 5 - number % 3) / 0.6)) for number, radius in enumerate(radii))
 
 
 TRUTH = 20 + 15 * discs((*SHARED, ONLY_IN_TARGET))
 NOISY = np.random.default_rng(0).poisson(TRUTH).astype(np.float32)
 GUIDE = 300 - 90 * discs((*SHARED, ONLY_IN_GUIDE)) + np.random.default_rng(1).normal(0, 0.5, (SIDE, SIDE))
-QUICK = dataclasses.replace(preset(Guided(), "deep-image-prior"), steps=250)
+SMALL = DeepImagePrior(network=Hourglass(channels=(16,) * 3, skip=(4,) * 3), steps=150, precision="float32")
+QUICK = dataclasses.replace(settings_for(Guided(), "deep-image-prior"), steps=250)
+PUBLISHED = settings_for(Guided(), "deep-image-prior", "published")
 
 
 def error(image: np.ndarray) -> float:
@@ -50,12 +67,20 @@ def contrast(image: np.ndarray, place: tuple[int, int]) -> float:
     """Return how much brighter the middle of a disc is than a ring around it."""
     grid = np.mgrid[:SIDE, :SIDE]
     radius = np.hypot(grid[0] - place[0], grid[1] - place[1])
-    return float(image[radius < 5].mean() - image[(radius > 11) & (radius < 14)].mean())
+    return float(image[radius < 4].mean() - image[(radius > 8) & (radius < 10)].mean())
 
 
 def compared(guide: np.ndarray, *, register: bool = True) -> tuple[np.ndarray, str]:
     run = restore(NOISY, Guided(register=register), NLRidge(), guide=guide, device="cpu")
-    return run.finish(), "; ".join(run.record["remarks"])
+    return run.finish(), "; ".join(run.record.remarks)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_prior() -> Iterator[None]:
+    """Lets a small network use the guide."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TABLE["guide"], "deep-image-prior", dict.fromkeys(EFFORTS, SMALL))
+        yield
 
 
 UNGUIDED = restore(NOISY, Denoise(), NLRidge(), device="cpu").finish()
@@ -66,6 +91,7 @@ def helped() -> tuple[np.ndarray, str]:
     return compared(GUIDE)
 
 
+@pytest.mark.slow
 def test_a_guide_of_the_same_place_makes_the_image_better_and_the_record_says_so(helped: Any) -> None:
     image, words = helped
     assert error(image) < 0.9 * error(UNGUIDED)
@@ -73,13 +99,14 @@ def test_a_guide_of_the_same_place_makes_the_image_better_and_the_record_says_so
 
 
 def test_what_only_the_guide_shows_does_not_appear(helped: Any) -> None:
-    assert abs(contrast(helped[0], ONLY_IN_GUIDE)) < 0.1 * contrast(TRUTH, SHARED[0])
+    assert abs(contrast(helped[0], ONLY_IN_GUIDE)) < 0.2 * contrast(TRUTH, SHARED[0])
 
 
 def test_what_only_the_image_shows_survives(helped: Any) -> None:
     assert contrast(helped[0], ONLY_IN_TARGET) > 0.85 * contrast(TRUTH, ONLY_IN_TARGET)
 
 
+@pytest.mark.slow
 def test_a_guide_of_another_place_leaves_the_result_as_it_is_without_one() -> None:
     image, words = compared(np.rot90(GUIDE).copy())
     np.testing.assert_array_equal(image, UNGUIDED)
@@ -87,25 +114,30 @@ def test_a_guide_of_another_place_leaves_the_result_as_it_is_without_one() -> No
     assert words.endswith("%): the result is without it")
 
 
-@pytest.mark.parametrize("shift", [1, 4, 8])
+@pytest.mark.slow
+@pytest.mark.parametrize("shift", [1, 8])
 def test_a_shifted_guide_is_found_and_still_helps(shift: int) -> None:
     image, words = compared(np.roll(GUIDE, (shift, -shift // 2), axis=(0, 1)))
     assert words.startswith("guide moved by (-")
     assert error(image) < 0.97 * error(UNGUIDED)
 
 
+@pytest.mark.slow
 def test_a_shifted_guide_that_is_not_registered_does_no_harm() -> None:
     image, words = compared(np.roll(GUIDE, 8, axis=0), register=False)
     assert "moved" not in words
-    np.testing.assert_array_equal(image, UNGUIDED)
+    assert error(image) < 1.01 * error(UNGUIDED)
 
 
 # What is computed
 
 
-def test_a_method_that_takes_no_guide_is_helped_by_the_deep_image_prior() -> None:
-    assert guided(Guided(), NLRidge(seed=5)) == dataclasses.replace(preset(Guided(), "deep-image-prior"), seed=5)
-    assert guided(Inpaint(), QUICK) is QUICK
+def test_a_method_that_takes_no_guide_is_helped_by_the_deep_image_prior(pose: Any) -> None:
+    problem = dataclasses.replace(pose(NOISY), guide=torch.zeros(1, 1, SIDE, SIDE))
+    other = settings_for(Guided(), "deep-image-prior")
+    for method, guided in ((SelfDistillation(seed=5), dataclasses.replace(other, seed=5)), (QUICK, QUICK)):
+        choice = recommend(Guided(), problem, Wish(method=name_of(method), settings=method))
+        assert (choice.method, choice.guided) == (method, guided)
 
 
 def test_steps_are_counted_through_and_stopping_keeps_the_mixture(pose: Any) -> None:
@@ -126,12 +158,14 @@ def test_steps_are_counted_through_and_stopping_keeps_the_mixture(pose: Any) -> 
 
 def test_the_papers_flash_has_no_noise_beside_the_guide_and_is_believed() -> None:
     paper = dataclasses.replace(
-        preset(Guided(), "paper"), steps=2, network=dataclasses.replace(QUICK.network, channels=(8, 8), skip=(2, 2))
+        PUBLISHED,
+        steps=2,
+        network=dataclasses.replace(QUICK.network, channels=(8, 8), skip=(2, 2)),
     )
     run = restore(NOISY[:32, :32], Guided(), paper, guide=GUIDE[:32, :32], device="cpu")
     assert run.finish().shape == (32, 32)
-    assert run.record["remarks"][-1].endswith("whether the guide helped was not compared")
-    with pytest.raises(ValueError, match="needs 'code channels'"):
+    assert run.record.remarks[-1].endswith("whether the guide helped was not compared")
+    with pytest.raises(ValueError, match="the network has no input"):
         restore(NOISY[:32, :32], Denoise(), paper, device="cpu").finish()
 
 
@@ -151,12 +185,12 @@ def test_holes_are_filled_with_the_help_of_a_guide_and_known_pixels_stay() -> No
 @pytest.mark.parametrize("finer", [False, True])
 def test_an_enlarged_image_takes_guides_of_its_own_size_or_of_the_results(finer: bool) -> None:
     small = restore(NOISY, SuperResolve(), PlugAndPlay(passes=1), guide=[], device="cpu")
-    assert small.shape == (192, 192)
+    assert small.shape == (128, 128)
     guide = GUIDE.repeat(2, 0).repeat(2, 1) if finer else GUIDE
     run = restore(NOISY, SuperResolve(), PlugAndPlay(passes=1), guide=guide, device="cpu")
     next(run)
     run.close()
-    assert run.image.shape == (192, 192)
+    assert run.image.shape == (128, 128)
 
 
 # Shapes
@@ -190,24 +224,23 @@ def test_guides_have_the_shape_of_the_image_of_its_volumes_or_planes(
 def test_slices_get_their_part_normalised_and_channels_that_show_nothing_are_zero() -> None:
     stack = np.random.default_rng(0).normal(50, 4, (3, 12, 13))
     stack[2] = np.nan
-    guides = guides_of(stack, "TYX", (3, 12, 13))
+    guides, pieces = guides_of(stack, "TYX", (3, 12, 13)), plan((3, 12, 13), "TYX")
     measured = torch.from_numpy(np.random.default_rng(1).random((1, 1, 12, 13), np.float32))
     everywhere = torch.ones_like(measured)
     for number in range(2):
-        index = (number, slice(None), slice(None))
-        guide, found = guides.of_slice(index, measured, everywhere, Identity(), register=False)
+        guide, found = guides.of_piece(pieces[number], measured, everywhere, Identity(), register=False)
         part = stack[number]
         np.testing.assert_allclose(guide[0, 0].numpy(), (part - part.mean()) / part.std(), atol=1e-5)
-        assert found == ()
-    nothing, _ = guides.of_slice((2, slice(None), slice(None)), measured, everywhere, Identity(), register=False)
+        assert found == ""
+    nothing, _ = guides.of_piece(pieces[2], measured, everywhere, Identity(), register=False)
     assert not nothing.any()
 
 
 def test_a_plane_guides_a_volume_at_every_depth() -> None:
     plane = np.random.default_rng(0).normal(size=(12, 13))
-    guides = guides_of(plane, "ZYX", (4, 12, 13))
+    guides, (piece,) = guides_of(plane, "ZYX", (4, 12, 13)), plan((4, 12, 13), "ZYX", volume=True)
     measured = torch.from_numpy(np.random.default_rng(1).random((1, 1, 4, 12, 13), np.float32))
-    guide, _ = guides.of_slice((slice(None),) * 3, measured, torch.ones_like(measured), Identity(), register=False)
+    guide, _ = guides.of_piece(piece, measured, torch.ones_like(measured), Identity(), register=False)
     assert guide.shape == (1, 1, 4, 12, 13)
     np.testing.assert_array_equal(guide[0, 0, 0].numpy(), guide[0, 0, 3].numpy())
 
@@ -215,9 +248,9 @@ def test_a_plane_guides_a_volume_at_every_depth() -> None:
 def test_a_guide_on_the_pixels_of_an_enlarged_image_is_interpolated() -> None:
     plane = np.random.default_rng(0).normal(size=(12, 13))
     operator = Downsample((2.0, 2.0), Area())
-    guides = guides_of(plane, "YX", (12, 13), (24, 26))
+    guides, (piece,) = guides_of(plane, "YX", (12, 13), (24, 26)), plan((12, 13), "YX", factors={"Y": 2, "X": 2})
     measured = torch.from_numpy(np.random.default_rng(1).random((1, 1, 12, 13), np.float32))
-    guide, _ = guides.of_slice((slice(None),) * 2, measured, torch.ones_like(measured), operator, register=True)
+    guide, _ = guides.of_piece(piece, measured, torch.ones_like(measured), operator, register=True)
     assert guide.shape == (1, 1, 24, 26)
 
 
@@ -227,14 +260,14 @@ def test_a_guide_on_the_pixels_of_an_enlarged_image_is_interpolated() -> None:
 @pytest.mark.parametrize(
     ("task", "guide", "message"),
     [
-        (Guided(), [], r"^'guide' needs guides, and none were given: give one, or choose 'denoise'$"),
+        (Guided(), [], r"^'guide' needs a guide, and none was given: give one, or choose 'denoise'$"),
         (
             Guided(),
             np.zeros((5, 6)),
-            r"guide has shape \(5, 6\); the image's is \(96, 96\): give a guide of that shape",
+            r"guide has shape \(5, 6\); the image's is \(64, 64\): give a guide of that shape",
         ),
-        (Guided(), GUIDE[None], r"guide has shape \(1, 96, 96\); the image's is \(96, 96\)"),
-        (Guided(), np.full((SIDE, SIDE), 3), r"guide shows nothing, all of its pixels are alike"),
+        (Guided(), GUIDE[None], r"guide has shape \(1, 64, 64\); the image's is \(64, 64\)"),
+        (Guided(), np.full((SIDE, SIDE), 3), r"guide shows nothing, all of its pixels are equal"),
         (Guided(), np.full((SIDE, SIDE), np.nan), r"guide shows nothing"),
         (Guided(), GUIDE.astype(str), r"guide has pixels of type <U\d+: real numbers are needed"),
         (Denoise(), NOISY, r"guide is a copy of the image, noise and all: choose another"),
@@ -249,7 +282,7 @@ def test_guides_that_do_not_fit_are_refused(task: Any, guide: Any, message: str)
 # The command line
 
 
-FEW = ["--preset", "deep-image-prior", "--channels", "8,8", "--skip", "2,2", "--code-channels", "4", "--steps", "30"]
+FEW = ["--method", "deep-image-prior", "--channels", "8,8", "--skip", "2,2", "--code-channels", "4", "--steps", "30"]
 OPTIONS = [*FEW, "--precision", "float32", "--device", "cpu"]
 PLACE = (slice(8, 40), slice(8, 36))
 
@@ -288,7 +321,7 @@ def test_the_command_takes_one_guide_or_several(folder: Path, capsys: Capture, g
     (remark,) = after.record["remarks"]
     assert re.search(r"the guide (helped by [\d.]+% \(error|did not help \(-?[\d.]+%\): the result is without)", remark)
     assert remark in capsys.readouterr().err.splitlines()
-    task, method = from_record(after.record)
+    task, method = settings_of(after.record)
     assert task == Guided()
     images = [io.read(name).pixels for name in guides]
     again = restore(before.pixels, task, method, guide=images, device="cpu").finish()
@@ -326,19 +359,19 @@ def test_a_plane_guides_every_frame_and_other_tasks_take_guides_too(folder: Path
     assert main(["denoise", "frames.tif", "out.tif", "--axes", "TYX", "--guide", "guide.tif", *OPTIONS]) == DONE
     after = io.read("out.tif")
     assert (after.axes, after.pixels.shape) == ("TYX", (2, 32, 28))
-    assert after.record["slices restored"] == "2 of 2"
+    assert len(after.record["chosen_steps"]) == 2
     assert all("the guide" in remark for remark in after.record["remarks"])
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "'guide' needs guides, and none were given: give one, or choose 'denoise'$"),
+        ([], "'guide' needs a guide, and none was given: give one, or choose 'denoise'$"),
         (["--guide", "missing.tif"], "there is no file 'missing.tif'$"),
         (["--guide", "text.tif"], "cannot read 'text.tif' as an image"),
         (["--guide", "small.tif"], r"the guide has shape \(31, 28\); the image's is \(32, 28\): give a guide of that"),
         (["--guide", "guide.tif", "--guide", "small.tif"], r"the guide has shape \(31, 28\); the image's is"),
-        (["--guide", "flat.tif"], "the guide shows nothing, all of its pixels are alike: choose another image$"),
+        (["--guide", "flat.tif"], "the guide shows nothing, all of its pixels are equal: choose another image$"),
         (["--guide", "in.ome.tif"], "the guide is a copy of the image, noise and all: choose another image of the"),
         (["--guide", "guide.tif", "--guide", "in.ome.tif"], "the guide is a copy of the image, noise and all"),
         (["--guide", "scaled.tif"], "the guide is a copy of the image, noise and all: choose another image"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,18 @@ import tifffile
 from PIL import Image
 from skimage import data
 
-from napari_deep_prior import DeepImagePrior, Denoise, NLDeblocking, RemoveArtifacts, preset, restore
+from napari_deep_prior import DeepImagePrior, Denoise, NLDeblocking, RemoveArtifacts, restore
 from napari_deep_prior.arrays.metrics import psnr, ssim
-from napari_deep_prior.cli import DONE, FAILED, main
+from napari_deep_prior.cli.main import DONE, FAILED, main
 from napari_deep_prior.files import images as io
 from napari_deep_prior.files.jpeg import read_tables
 from napari_deep_prior.physics.jpeg import tables_of_quality
-from napari_deep_prior.runs.restoration import Restoration, name_of_result
-from napari_deep_prior.tasks import from_record
+from napari_deep_prior.runs.efforts import TABLE
+from napari_deep_prior.runs.record import Record
+from napari_deep_prior.runs.report import name_of_result
+from napari_deep_prior.runs.restoration import Restoration
+
+from ..records import settings_of
 
 Capture = pytest.CaptureFixture[str]
 
@@ -33,10 +38,10 @@ MAN = data.camera()[100:196, 190:286]
 WOMAN = data.astronaut()[80:144, 190:254]
 """64 × 64 pixels of an astronaut, in colour."""
 
-STANDS_IN = "the image is no JPEG, or how coarsely it was rounded is not known: the deep image prior was used instead"
-BY_FILE = "how coarsely it was rounded is told by the file"
+STANDS_IN = "the image is no JPEG, or its quantisation tables are not known: the deep image prior was used instead"
+BY_FILE = "the file says how coarsely it was rounded"
 BY_IMAGE = "how coarsely it was rounded was found in the image"
-NO_TRACE = "the image shows no trace of how it was compressed, and no file tells"
+NO_TRACE = "neither a file nor the image shows how it was compressed"
 
 
 def decoded(image: np.ndarray, quality: int = 10, **options: Any) -> np.ndarray:
@@ -50,12 +55,20 @@ def run_on(image: np.ndarray, task: RemoveArtifacts | None = None, method: Any =
     return restore(image, task or RemoveArtifacts(), method, device="cpu", **options)
 
 
-def first_step(image: np.ndarray, task: RemoveArtifacts | None = None, **options: Any) -> dict[str, Any]:
+def first_step(image: np.ndarray, task: RemoveArtifacts | None = None, **options: Any) -> Record:
     """Return the record of a run that is stopped after its first step."""
     run = run_on(image, task, **options)
     next(run)
     run.close()
     return run.record
+
+
+@pytest.fixture
+def quick_prior(tiny: Callable[..., DeepImagePrior], monkeypatch: pytest.MonkeyPatch) -> DeepImagePrior:
+    """Lets a deep image prior of milliseconds stand in for the methods that cannot solve a problem."""
+    quick = tiny()
+    monkeypatch.setitem(TABLE["remove-artifacts"], "deep-image-prior", {"balanced": quick})
+    return quick
 
 
 # Better than the JPEG
@@ -71,7 +84,7 @@ def test_the_result_is_nearer_to_the_truth_than_the_jpeg(
 ) -> None:
     jpeg = decoded(truth, quality)
     channel = None if truth.ndim == 2 else 2
-    result = run_on(jpeg, method=preset(RemoveArtifacts(), "fast")).finish()
+    result = run_on(jpeg, method="auto", effort="fast").finish()
     assert psnr(result, truth, span=255) > psnr(jpeg, truth, span=255) + decibels
     before, after = (ssim(image, truth, span=255, channel_axis=channel) for image in (jpeg, result))
     assert after > before + similarity
@@ -94,15 +107,15 @@ def test_tables_of_the_file_of_the_image_and_of_its_quality_give_the_same_result
         assert (result.shape, result.dtype) == (image.shape, np.uint8)
         np.testing.assert_array_equal(result, results[0])
     assert not np.array_equal(results[0], jpeg)
-    assert [run.record["remarks"] for run in runs] == [[BY_FILE], [BY_IMAGE], ["taken for a JPEG of quality 20"]]
+    assert [run.record.remarks for run in runs] == [[BY_FILE], [BY_IMAGE], ["taken for a JPEG of quality 20"]]
 
 
-def test_a_given_quality_counts_more_than_what_the_file_tells() -> None:
+def test_a_given_quality_counts_more_than_the_tables_of_the_file() -> None:
     jpeg = decoded(MAN[:32, :32], 20)
     tables = tables_of_quality(20, colour=False)
     coarser = run_on(jpeg, RemoveArtifacts(quality=5), jpeg=tables)
     assert not np.array_equal(coarser.finish(), run_on(jpeg, jpeg=tables).finish())
-    assert coarser.record["remarks"] == ["taken for a JPEG of quality 5"]
+    assert coarser.record.remarks == ["taken for a JPEG of quality 5"]
 
 
 @pytest.mark.parametrize("opacity", ["RGBA", "LA"])
@@ -111,20 +124,20 @@ def test_opacity_is_given_back_untouched(opacity: str) -> None:
     alpha = np.arange(32 * 32, dtype=np.uint8).reshape(32, 32, 1)
     run = run_on(np.concatenate([jpeg.reshape(32, 32, -1), alpha], axis=2), axes="YXS")
     result = run.finish()
-    assert run.record["remarks"] == [BY_IMAGE]
+    assert run.record.remarks == [BY_IMAGE]
     np.testing.assert_array_equal(result[..., -1:], alpha)
     np.testing.assert_array_equal(result[..., :-1].squeeze(), run_on(jpeg).finish())
 
 
-# When nothing tells how it was compressed
+# When nothing shows how it was compressed
 
 
 def test_for_an_image_that_was_never_compressed_the_deep_image_prior_stands_in_and_it_is_said() -> None:
     record = first_step(MAN[:24, :26])
-    assert record["instead"] == STANDS_IN
-    assert record["remarks"] == [STANDS_IN, NO_TRACE]
-    assert record["method"]["kind"] == DeepImagePrior.__name__
-    assert record["noise"]["misfit"] != "quantised"
+    assert record.instead == STANDS_IN
+    assert record.remarks == [STANDS_IN, NO_TRACE]
+    assert isinstance(record.method, DeepImagePrior)
+    assert record.noise.misfit != "quantised"
 
 
 @pytest.mark.parametrize(
@@ -137,17 +150,17 @@ def test_for_an_image_that_was_never_compressed_the_deep_image_prior_stands_in_a
     ids=["negative", "sixteen bits", "two channels"],
 )
 def test_what_is_no_decoded_jpeg_shows_no_trace(image: np.ndarray, axes: str) -> None:
-    assert first_step(image, axes=axes)["remarks"] == [STANDS_IN, NO_TRACE]
+    assert first_step(image, axes=axes).remarks == [STANDS_IN, NO_TRACE]
 
 
-def test_with_missing_pixels_the_rounding_tells_nothing() -> None:
+def test_with_missing_pixels_the_rounding_shows_nothing() -> None:
     holes = decoded(MAN[:32, :32]).astype(np.float32)
     holes[3, 4:6] = np.nan
     with pytest.raises(ValueError, match="2 of 1024 pixels are NaN or infinite: set 'missing' to 'fill'"):
         run_on(holes)
     record = first_step(holes, RemoveArtifacts(missing="fill", quality=10))
-    missing = "pixels are missing: what was rounded together with them tells nothing"
-    assert record["remarks"] == [STANDS_IN, missing]
+    missing = "pixels are missing, and the blocks of a JPEG need all of them"
+    assert record.remarks == [STANDS_IN, missing]
 
 
 # Stacks
@@ -158,27 +171,25 @@ def test_every_frame_of_a_stack_is_restored_by_the_quality_found_in_it() -> None
     run = run_on(frames, axes="TYX")
     result = run.finish()
     assert (result.shape, result.dtype) == (frames.shape, np.uint8)
-    assert run.record["slices restored"] == "2 of 2"
-    assert run.record["remarks"] == [BY_IMAGE]
+    assert len(run.record.chosen_steps) == 2
+    assert run.record.remarks == [BY_IMAGE]
     for frame, image in zip(frames, result, strict=True):
         np.testing.assert_array_equal(image, run_on(frame).finish())
 
 
-def test_frames_after_one_without_traces_are_restored_as_if_it_were_not_there() -> None:
-    # Of noise alone the deep image prior has soon had enough.
+def test_frames_after_one_without_traces_are_restored_as_if_it_were_not_there(quick_prior: DeepImagePrior) -> None:
     noise = np.random.default_rng(0).poisson(100, (32, 40)).astype(np.uint8)
     frames = np.stack([np.full((32, 40), 7, np.uint8), noise, decoded(MAN[32:64, :40])])
     run = run_on(frames, axes="TYX")
-    step = next(step for step in run if run.slice_number == 3)
-    # It is the method for JPEGs that begins on the last frame, and not what stood in for it.
-    assert (step.number, step.total) == (1, QUICK.passes)
-    run.close()
-    record = run.record
-    assert record["passed through"] == [
+    steps = [(run.piece_number, step.number, step.total) for step in run]
+    # It is the method for JPEGs that begins on the last frame, and not the one that stood in for it.
+    assert steps[0] == (2, 1, quick_prior.steps)
+    assert steps[-QUICK.passes] == (3, 1, QUICK.passes)
+    assert run.record.passed_through == [
         "slice 1: the image is constant (every pixel is 7): there is nothing to restore"
     ]
-    assert record["remarks"] == [STANDS_IN, NO_TRACE, BY_IMAGE]
-    assert record["method"]["kind"] == NLDeblocking.__name__
+    assert run.record.remarks == [STANDS_IN, NO_TRACE, BY_IMAGE]
+    assert run.record.method == QUICK
 
 
 # What is wrong is said
@@ -220,16 +231,16 @@ def test_tables_of_another_kind_of_image_are_refused() -> None:
 # The record
 
 
-def test_the_record_tells_enough_to_do_it_again() -> None:
+def test_the_record_is_enough_to_do_it_again() -> None:
     jpeg = decoded(MAN[:32, :40])
     run = run_on(jpeg, RemoveArtifacts(quality=10))
     result = run.finish()
-    record = json.loads(json.dumps(run.record))
-    task, method = from_record(record)
+    record = json.loads(json.dumps(run.record.to_json()))
+    task, method = settings_of(record)
     assert (task, method) == (RemoveArtifacts(quality=10), QUICK)
     np.testing.assert_array_equal(run_on(jpeg, task, method).finish(), result)
     assert record["noise"]["misfit"] == "quantised"
-    assert record["noise"]["in words"] == "what a JPEG's rounding took"
+    assert record["noise"]["in_words"] == "what a JPEG's rounding took"
     assert (record["blur"], record["kernel"], record["dtype"]) == (None, None, "uint8")
 
 
@@ -264,14 +275,14 @@ def refused(capsys: Capture, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize(("name", "axes"), [("in.jpg", "YX"), ("colour.jpg", "YXS")])
-def test_a_jpeg_file_tells_its_tables(folder: Path, capsys: Capture, name: str, axes: str) -> None:
+def test_a_jpeg_file_has_its_tables(folder: Path, capsys: Capture, name: str, axes: str) -> None:
     assert remove(name, "out.tif", *FEW) == DONE
     assert BY_FILE in capsys.readouterr().err.splitlines()
     written = io.read("out.tif")
     jpeg = np.asarray(Image.open(name))
     assert (written.axes, written.pixels.dtype, written.pixels.shape) == (axes, np.uint8, jpeg.shape)
     assert written.record["remarks"] == [BY_FILE]
-    assert from_record(written.record) == (RemoveArtifacts(), QUICK)
+    assert settings_of(written.record) == (RemoveArtifacts(), QUICK)
     np.testing.assert_array_equal(written.pixels, run_on(jpeg, jpeg=read_tables(name)).finish())
 
 
@@ -281,8 +292,8 @@ def test_a_jpeg_by_another_name_and_one_saved_anew_as_png_give_the_same(folder: 
     Path("in.jpg").rename("wrong.png")
     assert remove("wrong.png", "out.tif", *FEW) == DONE
     assert remove("decoded.png", "found.tif", *FEW) == DONE
-    assert remove("decoded.png", "told.tif", *FEW, "--quality", "15") == DONE
-    results = [io.read(name) for name in ("out.tif", "found.tif", "told.tif")]
+    assert remove("decoded.png", "given.tif", *FEW, "--quality", "15") == DONE
+    results = [io.read(name) for name in ("out.tif", "found.tif", "given.tif")]
     remarks = [result.record["remarks"] for result in results]
     assert remarks == [[BY_FILE], [BY_IMAGE], ["taken for a JPEG of quality 15"]]
     assert results[2].record["task"]["quality"] == 15
@@ -291,7 +302,7 @@ def test_a_jpeg_by_another_name_and_one_saved_anew_as_png_give_the_same(folder: 
 
 
 def test_the_reference_shows_that_it_became_better_and_a_png_is_written(folder: Path, capsys: Capture) -> None:
-    assert remove("in.jpg", "out.png", "--preset", "fast", "--reference", "truth.png") == DONE
+    assert remove("in.jpg", "out.png", "--effort", "fast", "--reference", "truth.png") == DONE
     line = capsys.readouterr().out
     found = re.fullmatch(r"PSNR ([\d.]+) → ([\d.]+) dB, SSIM ([\d.]+) → ([\d.]+) \(data range \d+\)\n", line)
     assert found, line
@@ -307,12 +318,12 @@ def test_a_stack_of_decoded_jpegs_is_restored_frame_by_frame(folder: Path) -> No
     assert remove("stack.tif", "out.tif", *FEW, "--axes", "TYX") == DONE
     written = io.read("out.tif")
     assert (written.axes, written.pixels.dtype) == ("TYX", np.uint8)
-    assert written.record["slices restored"] == "2 of 2"
+    assert len(written.record["chosen_steps"]) == 2
     np.testing.assert_array_equal(written.pixels, run_on(frames, axes="TYX").finish())
 
 
 def test_an_image_that_was_never_compressed_is_left_to_the_deep_image_prior(folder: Path, capsys: Capture) -> None:
-    quick = ["--preset", "deep-image-prior", "--steps", "3", "--channels", "8,8", "--skip", "2,2"]
+    quick = ["--method", "deep-image-prior", "--steps", "3", "--channels", "8,8", "--skip", "2,2"]
     assert remove("truth.png", "out.tif", *quick, "--dtype", "float32") == DONE
     assert NO_TRACE in capsys.readouterr().err.splitlines()
     assert io.read("out.tif").pixels.dtype == np.float32
@@ -341,12 +352,6 @@ def test_a_result_is_replaced_on_request_only(folder: Path, capsys: Capture) -> 
         (["stack.tif", "out.tif", "--axes", "CYX", "--quality", "10"], "has 2 channels and the JPEG 3"),
         (["unit.tif", "out.tif", "--quality", "10"], "intensities go from .* to 1; those of a JPEG are grey levels"),
         (["holes.tif", "out.tif"], "1 of 1024 pixels are NaN or infinite"),
-        (["in.jpg", "out.tif", "--preset", "best"], "no preset 'best'; choose one of fast, balanced, deep-image-prior"),
-        (["in.jpg", "out.tif", "--steps", "9"], "'balanced' has no setting --steps; deep-image-prior, paper has"),
-        (
-            ["in.jpg", "out.tif", "--preset", "fast", "--method", "deep-image-prior"],
-            "'fast' is not of the method 'deep-image-prior': leave out one of them, or choose 'deep-image-prior' or 'p",
-        ),
     ],
 )
 def test_bad_input_gets_one_sentence(folder: Path, capsys: Capture, arguments: list[str], sentence: str) -> None:
@@ -364,10 +369,10 @@ def test_bad_input_gets_one_sentence(folder: Path, capsys: Capture, arguments: l
 
 
 @pytest.mark.parametrize("picture", [MAN, data.astronaut()[16:112, 160:256]], ids=["grey", "colour"])
-def test_an_image_whose_levels_were_cut_off_tells_what_its_file_would_have_told(picture: np.ndarray) -> None:
+def test_an_image_whose_levels_were_cut_off_shows_what_its_file_would_have_shown(picture: np.ndarray) -> None:
     # Black and white, and a little too much of both.
     truth = np.clip(1.6 * picture.astype(float) - 70, 0, 255).astype(np.uint8)
     jpeg = decoded(truth, 10)
-    told, blind = (run_on(jpeg, jpeg=tables) for tables in (tables_of_quality(10, colour=truth.ndim == 3), None))
-    np.testing.assert_array_equal(told.finish(), blind.finish())
-    assert blind.record["remarks"] == [BY_IMAGE]
+    known, blind = (run_on(jpeg, jpeg=tables) for tables in (tables_of_quality(10, colour=truth.ndim == 3), None))
+    np.testing.assert_array_equal(known.finish(), blind.finish())
+    assert blind.record.remarks == [BY_IMAGE]

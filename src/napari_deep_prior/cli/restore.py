@@ -157,9 +157,12 @@ def _forecast(setup: Setup) -> Forecast:
 
 
 def _refuse_uncertainty(plan: Forecast, options: argparse.Namespace) -> None:
-    methods = [method for method in (plan.choice.method, plan.choice.guided) if method is not None]
-    members = [each.default for method in methods for each in flat_fields(method) if each.name == "members"]
-    if options.uncertainty and max(members, default=1) < 2:
+    """Raise a ValueError if the uncertainty is to be written and there will be none."""
+    if not options.uncertainty:
+        return
+    if plan.choice.guided is not None:
+        raise ValueError("with a guide there is no uncertainty to write: leave out --uncertainty")
+    if max((each.default for each in flat_fields(plan.choice.method) if each.name == "members"), default=1) < 2:
         raise ValueError("there is no uncertainty to write: choose a method with --members, and two or more of them")
 
 

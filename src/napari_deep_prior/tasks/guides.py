@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..arrays.axes import Array, inner_axes, sample_count
-from ..arrays.pieces import Index
+from ..arrays.pieces import Piece
 from ..arrays.registration import Registration, registration_shift
 from ..arrays.resampling import shifted
 from ..physics.operators import Operator
@@ -60,7 +60,7 @@ class Guides:
     def __init__(
         self, guides: Sequence[Array], *, axes: str, shape: tuple[int, ...], enlarged: tuple[int, ...]
     ) -> None:
-        self._axes = axes
+        self._axes, self._enlarged = axes, enlarged != shape
         self._guides = [_matched(np.asarray(guide), axes, shape, enlarged) for guide in guides]
         for guide in self._guides:
             finite = guide.channels[np.isfinite(guide.channels)]
@@ -73,16 +73,16 @@ class Guides:
         return sum(len(guide.channels) for guide in self._guides)
 
     def of_piece(
-        self, index: Index, measured: Tensor, weight: Tensor, operator: Operator, *, register: bool
+        self, piece: Piece, measured: Tensor, weight: Tensor, operator: Operator, *, register: bool
     ) -> tuple[Tensor, str]:
         """Return the guides of a piece, and a sentence on where they lay, empty if they were not registered.
 
         Parameters
         ----------
-        index : Index
-            Where the piece lies in the image.
+        piece : Piece
+            Where it lies in the image and in the result.
         measured, weight : Tensor, (1, C, *S)
-            The canonical piece.
+            Its canonical values.
         register : bool
             Whether each guide is moved to where its edges lie on those of the piece.
 
@@ -97,7 +97,7 @@ class Guides:
         target = np.where(known, target, np.nan)
         parts, remarks = [], []
         for guide in self._guides:
-            values = self._part(guide, index, target.ndim - 1)
+            values = self._part(guide, piece, target.ndim - 1)
             if guide.coarse:
                 values = operator.interpolate(torch.from_numpy(values.astype(np.float32))[None])[0].numpy()
             values = np.broadcast_to(values, (len(values), *target.shape[1:]))
@@ -110,8 +110,10 @@ class Guides:
         guides = np.stack([_normalised(channel) for values in parts for channel in values])
         return torch.from_numpy(guides)[None].to(measured.device), "; ".join(dict.fromkeys(remarks))
 
-    def _part(self, guide: _Guide, index: Index, dimensions: int) -> Array:
+    def _part(self, guide: _Guide, piece: Piece, dimensions: int) -> Array:
         """Return the channels of a guide in a piece, (G, *S); of length 1 along a depth that the guide lacks."""
+        # Pieces of an image that is enlarged have no halo.
+        index = piece.write if self._enlarged and not guide.coarse else piece.read
         place = dict(zip(self._axes, index, strict=True))
         values = guide.channels[:, *(place[letter] for letter in guide.letters)]
         return values[:, None] if values.ndim - 1 < dimensions else values

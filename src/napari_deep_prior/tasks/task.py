@@ -186,7 +186,7 @@ class TaskWithGuide(Task):
         guide, remark = None, ""
         if inputs.guide is not None:
             guide, remark = inputs.guide.of_piece(
-                measured.piece.read, measured.values, measured.weight, prepared.operator, register=self.register
+                measured.piece, measured.values, measured.weight, prepared.operator, register=self.register
             )
         problem = problem_of(measured, prepared, misfit, guide)
         return Posed(problem=problem, frame=frame or measured.frame, misfit=name, guide_remark=remark)
