@@ -46,4 +46,4 @@ bench-quick: install
 	$(BIN)/python benchmarks/denoising.py --quick
 
 clean:
-	rm -rf .venv demo dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv demo dist .hypothesis .mypy_cache .ruff_cache .pytest_cache

@@ -18,8 +18,9 @@ import numpy as np
 from denoising import DEFAULT_DATA
 from PIL import Image
 from skimage import data
+from ways import HELP, way
 
-from napari_deep_prior import RemoveArtifacts, preset, restore
+from napari_deep_prior import RemoveArtifacts, restore
 from napari_deep_prior.arrays import metrics
 from napari_deep_prior.arrays.axes import Array
 from napari_deep_prior.estimation.jpeg_tables import estimate_tables
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder with the pictures")
     parser.add_argument("--images", default="", help="parts of their names, comma separated; default all")
     parser.add_argument("--qualities", default="10,20,40")
-    parser.add_argument("--presets", default="fast,balanced")
+    parser.add_argument("--ways", default="fast,balanced", help=HELP)
     parser.add_argument("--crop", type=int, default=0, help="pixels along a side of the middle that is used; 0: all")
     parser.add_argument("--blind", action="store_true", help="do not tell how the pictures were compressed")
     options = parser.parse_args()
@@ -52,10 +53,10 @@ def main() -> None:
         if not any(part in name for part in options.images.split(",")):
             continue
         for quality in map(int, options.qualities.split(",")):
-            _measure(name, _middle(truth, options.crop), quality, options.presets.split(","), blind=options.blind)
+            _measure(name, _middle(truth, options.crop), quality, options.ways.split(","), blind=options.blind)
 
 
-def _measure(name: str, truth: Array, quality: int, presets: list[str], *, blind: bool) -> None:
+def _measure(name: str, truth: Array, quality: int, ways: list[str], *, blind: bool) -> None:
     file = memory.BytesIO()
     Image.fromarray(truth).save(file, "JPEG", quality=quality)
     measured = np.asarray(Image.open(file))
@@ -64,11 +65,9 @@ def _measure(name: str, truth: Array, quality: int, presets: list[str], *, blind
     found = "found" if estimate_tables(measured) == tables else "missed"
     _row(name, quality, found, "jpeg", measured, truth, 0.0)
     task = RemoveArtifacts()
-    for each in presets:
+    for each in ways:
         began = time.perf_counter()
-        run = restore(
-            measured, task, preset(task, each), jpeg=None if blind else tables, axes="YXS" if colour else "YX"
-        )
+        run = restore(measured, task, **way(each), jpeg=None if blind else tables, axes="YXS" if colour else "YX")
         _row(name, quality, found, each, run.finish(), truth, time.perf_counter() - began)
 
 

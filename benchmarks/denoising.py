@@ -1,4 +1,4 @@
-"""Denoising benchmark: our presets beside what a user would pick instead, on pairs of noisy and true images.
+"""Denoising benchmark: our methods beside what a user would pick instead, on pairs of noisy and true images.
 
     python benchmarks/denoising.py [--data FOLDER] [--images fish,mice] [--methods fast,balanced,...] [--quick]
 
@@ -22,15 +22,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from ways import way
 
-from napari_deep_prior import Denoise, preset, restore
+from napari_deep_prior import Denoise, restore, settings_for
 from napari_deep_prior.arrays import metrics
 from napari_deep_prior.arrays.axes import Array
 from napari_deep_prior.arrays.phantom import Camera, cells
+from napari_deep_prior.estimation.channels import GivenNoise, estimate_channels
 from napari_deep_prior.files import images as io
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.physics.photon_misfits import AnscombeMisfit
-from napari_deep_prior.runs.posing import estimate_channels
 
 RESULTS = Path(__file__).parent / "results"
 DEFAULT_DATA = Path(__file__).parents[2] / "shared" / "data" / "dev"
@@ -38,11 +39,12 @@ ENDINGS = ("_noisy", "_sigma25", "_rep1")
 """Endings of the names of noisy images; their truth has the same name and the ending "_gt"."""
 
 MEASURED_STEPS = 4
-"""Steps of a preset whose full run would be too long; its time is that of a step, times its steps."""
+"""Steps of a method whose full run would be too long; its time is that of a step, times its steps."""
 
-PRESETS = ("fast", "balanced", "best", "paper")
+OURS = ("fast", "balanced", "best", "deep-image-prior/balanced", "deep-image-prior/published")
+PUBLISHED = "deep-image-prior/published"
 OTHERS = ("nlm", "tv", "wavelet")
-METHODS = ("noisy", *PRESETS, *OTHERS, *(f"anscombe + {name}" for name in (*OTHERS, "bm3d")))
+METHODS = ("noisy", *OURS, *OTHERS, *(f"anscombe + {name}" for name in (*OTHERS, "bm3d")))
 QUICK = ("noisy", "fast", "anscombe + nlm", "anscombe + tv")
 
 
@@ -103,18 +105,18 @@ def _restored(noisy: Array, method: str) -> tuple[Array, float, str]:
     if method == "noisy":
         return noisy.astype(np.float32), 0.0, ""
     axes = "YXS" if noisy.ndim == 3 else "YX"
-    if method in PRESETS:
-        settings = preset(Denoise(), method)
-        if method == "paper":
+    if method in OURS:
+        if method == PUBLISHED:
+            settings = settings_for(Denoise(), "deep-image-prior", "published")
             started = [time.perf_counter()]
             run = restore(noisy, Denoise(), dataclasses.replace(settings, steps=MEASURED_STEPS), axes=axes)
             for _ in run:
                 started.append(time.perf_counter())
             seconds = settings.steps * float(np.median(np.diff(started)[1:]))
             return run.image, seconds, f"seconds: {MEASURED_STEPS} steps measured, × {settings.steps}; image not done"
-        run = restore(noisy, Denoise(), settings, axes=axes, dtype="float32")
+        run = restore(noisy, Denoise(), **way(method), axes=axes, dtype="float32")
         image = run.finish()
-        return image, 0.0, f"step {run.record['chosen step']}; {run.record['noise']['in words']}"
+        return image, 0.0, f"step {run.record.chosen_steps[0]}; {run.record.noise.in_words}"
     inside, _, name = method.rpartition(" + ")
     channels = [noisy] if noisy.ndim == 2 else list(np.moveaxis(noisy, -1, 0))
     done = [_classical(channel.astype(np.float64), name, stabilised=bool(inside)) for channel in channels]
@@ -124,7 +126,7 @@ def _restored(noisy: Array, method: str) -> tuple[Array, float, str]:
 def _classical(channel: Array, name: str, *, stabilised: bool) -> Array:
     if not stabilised:
         return _denoiser(name, None)(channel)
-    (model,) = estimate_channels(channel, "YX", Denoise())
+    (model,) = estimate_channels(channel, "YX", GivenNoise())
     grey = torch.from_numpy(channel)[None, None]
     misfit = AnscombeMisfit([model], (np.ones(1), np.zeros(1)), grey)
     denoised = _denoiser(name, model)(misfit.stabilise(grey)[0, 0].numpy())
@@ -189,18 +191,18 @@ def _matched(image: Array, truth: Array) -> Array:
 
 def _report(rows: list[dict], target: Path) -> None:
     RESULTS.mkdir(exist_ok=True)
-    paper = {row["image"]: row["seconds"] for row in rows if row["method"] == "paper"}
+    published = {row["image"]: row["seconds"] for row in rows if row["method"] == PUBLISHED}
     for row in rows:
-        if row["image"] in paper and row["seconds"]:
-            row["times faster than paper"] = paper[row["image"]] / row["seconds"]
+        if row["image"] in published and row["seconds"]:
+            row["times faster than published"] = published[row["image"]] / row["seconds"]
     machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
     target.with_suffix(".json").write_text(json.dumps({"machine": machine, "rows": rows}, indent=1))
-    print(f"\n{'method':20} {'images':>6} {'mean PSNR':>10} {'mean SSIM':>10} {'median s':>9} {'× paper':>8}")
+    print(f"\n{'method':20} {'images':>6} {'mean PSNR':>10} {'mean SSIM':>10} {'median s':>9} {'× published':>11}")
     for method in dict.fromkeys(row["method"] for row in rows):
         these = [row for row in rows if row["method"] == method]
         if "not done" in these[0]["note"]:
             continue
-        ratios = [row["times faster than paper"] for row in these if "times faster than paper" in row]
+        ratios = [row["times faster than published"] for row in these if "times faster than published" in row]
         print(
             f"{method:20} {len(these):6} {np.mean([row['psnr'] for row in these]):10.2f} "
             f"{np.mean([row['ssim'] for row in these]):10.4f} {np.median([row['seconds'] for row in these]):9.1f} "
@@ -219,7 +221,7 @@ def _plot(rows: list[dict], target: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(9, 0.6 + 0.35 * len(images)))
     for method in dict.fromkeys(row["method"] for row in rows if "not done" not in row["note"]):
         these = [row for row in rows if row["method"] == method]
-        strong = {"s": 60} if method in PRESETS else {"s": 18, "alpha": 0.7}
+        strong = {"s": 60} if method in OURS else {"s": 18, "alpha": 0.7}
         axes.scatter(
             [row["psnr"] for row in these], [images.index(row["image"]) for row in these], label=method, **strong
         )

@@ -1,6 +1,6 @@
 """Benchmark of guides: dim fluorescence restored with and without the bright field of the same bacteria.
 
-    python benchmarks/guided.py [--data FOLDER] [--fields "E. coli 1"] [--preset balanced]
+    python benchmarks/guided.py [--data FOLDER] [--fields "E. coli 1"] [--way balanced]
 
 A recorded frame is taken for the truth and degraded to few photons. PSNR against that frame, whose own noise nobody can
 predict; data range: its largest grey level less its smallest. The filters beside ours have the parameters that the
@@ -22,8 +22,9 @@ import numpy as np
 from denoising import DEFAULT_DATA
 from scipy.ndimage import gaussian_gradient_magnitude, uniform_filter
 from skimage.restoration import denoise_bilateral, denoise_nl_means
+from ways import HELP, way
 
-from napari_deep_prior import Denoise, Guided, preset, restore
+from napari_deep_prior import Denoise, Guided, restore
 from napari_deep_prior.arrays import metrics
 from napari_deep_prior.arrays.axes import Array
 from napari_deep_prior.arrays.phantom import Camera, cells
@@ -59,15 +60,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder with a folder guided/ of pairs")
     parser.add_argument("--fields", default="", help="parts of their names, comma separated; default all")
-    parser.add_argument("--preset", default="balanced")
+    parser.add_argument("--way", default="balanced", help=HELP)
     options = parser.parse_args()
     print(f"{'field':10} {'restored by':16} {'guide':22} {'PSNR':>6} {'seconds':>8}  remark")
     for name, scene in _scenes(options.data).items():
         if any(part in name for part in options.fields.split(",")):
-            _measure(name, scene, options.preset)
+            _measure(name, scene, options.way)
 
 
-def _measure(name: str, scene: Scene, way: str) -> None:
+def _measure(name: str, scene: Scene, name_of_way: str) -> None:
     truth = SENSOR.expected(scene.photons)
     dim = SENSOR.expose(scene.photons, np.random.default_rng(0))
     # Another stain of the same: other contrast, three pixels off.
@@ -76,12 +77,12 @@ def _measure(name: str, scene: Scene, way: str) -> None:
     _row(name, "-", "", dim, truth)
     _filter(name, dim, guides, truth)
     began = time.perf_counter()
-    alone = restore(dim, Denoise(), preset(Denoise(), way)).finish()
-    _row(name, way, "", alone, truth, time.perf_counter() - began)
+    alone = restore(dim, Denoise(), **way(name_of_way)).finish()
+    _row(name, name_of_way, "", alone, truth, time.perf_counter() - began)
     for about, guide in guides.items():
         began = time.perf_counter()
-        run = restore(dim, Guided(), preset(Guided(), way), guide=guide)
-        _row(name, way, about, run.finish(), truth, time.perf_counter() - began, run.record["remarks"][-1])
+        run = restore(dim, Guided(), **way(name_of_way), guide=guide)
+        _row(name, name_of_way, about, run.finish(), truth, time.perf_counter() - began, run.record.remarks[-1])
 
 
 def _filter(name: str, dim: Array, guides: dict[str, Array], truth: Array) -> None:

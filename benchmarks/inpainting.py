@@ -1,6 +1,6 @@
-"""Inpainting benchmark: our presets beside the biharmonic filling, on pictures whose hidden pixels are known.
+"""Inpainting benchmark: our methods beside the biharmonic filling, on pictures whose hidden pixels are known.
 
-    python benchmarks/inpainting.py [--data FOLDER] [--images barbara,kate] [--presets fast,balanced,best]
+    python benchmarks/inpainting.py [--data FOLDER] [--images barbara,kate] [--ways fast,balanced,best]
 
 PSNR of the whole picture and inside of the hole, data range 255. Without a folder of pictures two of scikit-image's are
 used. A mask is an image beside its picture, 0 where pixels are missing.
@@ -16,8 +16,9 @@ import numpy as np
 from denoising import DEFAULT_DATA
 from skimage.data import brick, camera
 from skimage.restoration import inpaint_biharmonic
+from ways import HELP, way
 
-from napari_deep_prior import Inpaint, preset, restore
+from napari_deep_prior import Inpaint, restore
 from napari_deep_prior.arrays import metrics
 from napari_deep_prior.arrays.axes import Array
 from napari_deep_prior.files import images as io
@@ -35,24 +36,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder with the pictures")
     parser.add_argument("--images", default="", help="parts of their names, comma separated; default all")
-    parser.add_argument("--presets", default="fast,balanced,best")
+    parser.add_argument("--ways", default="fast,balanced,best", help=HELP)
     options = parser.parse_args()
     print(f"{'picture':28} {'filled by':14} {'whole':>7} {'hole':>7} {'seconds':>8}  known pixels")
     for name, (truth, mask) in _pictures(options.data).items():
         if any(part in name for part in options.images.split(",")):
-            _measure(name, truth, mask, options.presets.split(","))
+            _measure(name, truth, mask, options.ways.split(","))
 
 
-def _measure(name: str, truth: Array, mask: Array, presets: list[str]) -> None:
+def _measure(name: str, truth: Array, mask: Array, ways: list[str]) -> None:
     damaged = truth.copy()
     damaged[mask] = 0
     colour = truth.ndim == 3
     began = time.perf_counter()
     smooth = inpaint_biharmonic(damaged / SPAN, mask, channel_axis=-1 if colour else None) * SPAN
     _row(name, "biharmonic", smooth, truth, mask, time.perf_counter() - began)
-    for each in presets:
+    for each in ways:
         began = time.perf_counter()
-        run = restore(damaged, Inpaint(), preset(Inpaint(), each), mask=mask, axes="YXS" if colour else "YX")
+        run = restore(damaged, Inpaint(), **way(each), mask=mask, axes="YXS" if colour else "YX")
         _row(name, each, run.finish(), truth, mask, time.perf_counter() - began)
 
 

@@ -3,7 +3,7 @@
     python benchmarks/stopping.py [--data FOLDER] [--images fish,mice] [--size 128] [--steps 900] [--seeds 0,1]
 
 The deep image prior goes on to the last step here. Where it would have stopped by itself is told afterwards from its
-held-out errors: once without a limit of steps, and once with its own. The preset "balanced" looks at the image now and
+held-out errors: once without a limit of steps, and once with its own. "balanced" looks at the image now and
 then; beside the looks stands what it gives back in the end. The images and their truth are those of ``denoising.py``,
 of each the square in the middle.
 """
@@ -21,15 +21,18 @@ import torch
 from denoising import DEFAULT_DATA, _load, _matched, _pairs
 from torch import Tensor
 
-from napari_deep_prior import DeepImagePrior, Denoise, preset
+from napari_deep_prior import DeepImagePrior, Denoise, settings_for
 from napari_deep_prior.arrays import metrics
 from napari_deep_prior.arrays.axes import Array
 from napari_deep_prior.arrays.frame import canonical
+from napari_deep_prior.arrays.pieces import plan
+from napari_deep_prior.estimation.channels import GivenNoise, estimate_channels
 from napari_deep_prior.methods import Method
 from napari_deep_prior.physics.misfit import Misfit
 from napari_deep_prior.problem import Problem, Step
-from napari_deep_prior.runs.posing import estimate_channels, pose
-from napari_deep_prior.training.held_out import CHECK_EVERY, PATIENCE_FACTOR
+from napari_deep_prior.tasks.inputs import Inputs
+from napari_deep_prior.tasks.task import Measured
+from napari_deep_prior.training.stopping import CHECK_EVERY, PATIENCE_FACTOR
 
 PRIOR = DeepImagePrior()
 
@@ -47,7 +50,7 @@ class Row(NamedTuple):
 
 
 def main() -> None:
-    """Print a table for the deep image prior, and one for the preset "balanced"."""
+    """Print a table for the deep image prior, and one for "balanced"."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder with a folder denoise/ of pairs")
     parser.add_argument("--images", default="", help="parts of the names of the images, comma separated; default all")
@@ -94,8 +97,11 @@ class Scene:
         self.name = image
         noisy, self.truth = (_middle(array, size) for array in _load(data, image))
         axes = "YXS" if noisy.ndim == 3 else "YX"
-        measured, weight, self.frame = canonical(noisy, axes, device=torch.device("cpu"))
-        self.problem, _ = pose(Denoise(), measured, weight, self.frame, estimate_channels(noisy, axes, Denoise()))
+        (piece,) = plan(noisy.shape, axes)
+        measured = Measured(*canonical(noisy, axes, device=torch.device("cpu")), piece)
+        self.frame = measured.frame
+        prepared = Denoise().prepare(measured, estimate_channels(noisy, axes, GivenNoise()), Inputs())
+        self.problem = Denoise().problem(measured, prepared, Inputs()).problem
 
     def psnr(self, tensor: Tensor) -> float:
         """Return the peak signal-to-noise ratio (dB) of a canonical image, in grey levels."""
@@ -116,7 +122,7 @@ def _prior(scene: Scene, seed: int, steps: int) -> Row:
 
 
 def _balanced(scene: Scene, seed: int) -> Row:
-    judged, run = _judged(scene.problem, dataclasses.replace(preset(Denoise(), "balanced"), seed=seed))
+    judged, run = _judged(scene.problem, dataclasses.replace(settings_for(Denoise(), "self-distillation"), seed=seed))
     ratios = {number: scene.psnr(image) for number, image in judged.items()}
     best = max(ratios, key=ratios.__getitem__)
     # The last step is the answer; the one before it still shows what was chosen.
@@ -170,7 +176,7 @@ class _Watched(Misfit):
     def expected(self, image: Tensor) -> Tensor:
         return self.misfit.expected(image)
 
-    def spread(self, image: Tensor) -> Tensor:
+    def stabilised_variance(self, image: Tensor) -> Tensor:
         return self.misfit.stabilised_variance(image)
 
     def unstabilise(self, means: Tensor) -> Tensor:

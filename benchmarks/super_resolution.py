@@ -1,6 +1,6 @@
-"""Super-resolution benchmark: our presets beside bicubic interpolation, on pictures reduced by Pillow's bicubic.
+"""Super-resolution benchmark: our methods beside bicubic interpolation, on pictures reduced by Pillow's bicubic.
 
-    python benchmarks/super_resolution.py [--data FOLDER] [--images zebra,mice] [--presets fast,balanced]
+    python benchmarks/super_resolution.py [--data FOLDER] [--images zebra,mice] [--ways fast,balanced]
 
 PSNR and SSIM of the luminance (ITU-R BT.601, as the field reports it) without a border as wide as the factor, data
 range 255; seconds, and the largest memory of the process so far.
@@ -18,8 +18,9 @@ import numpy as np
 from denoising import DEFAULT_DATA
 from PIL import Image
 from skimage.data import camera
+from ways import HELP, way
 
-from napari_deep_prior import SuperResolve, preset, restore
+from napari_deep_prior import SuperResolve, restore
 from napari_deep_prior.arrays import metrics
 from napari_deep_prior.arrays.axes import Array
 from napari_deep_prior.files import images as io
@@ -41,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder with the pictures")
     parser.add_argument("--images", default="", help="parts of their names, comma separated; default all")
-    parser.add_argument("--presets", default="fast,balanced,zero-shot-paper")
+    parser.add_argument("--ways", default="fast,balanced,zero-shot-sr/published", help=HELP)
     options = parser.parse_args()
     print(f"{'picture':24} {'factor':>6}  {'enlarged by':18} {'PSNR':>6} {'SSIM':>6} {'gain':>6} {'sec':>8} {'GiB':>6}")
     files = {name: factors for name, factors in FACTORS.items() if (options.data / name).is_file()}
@@ -49,18 +50,18 @@ def main() -> None:
     for name, truth, factors in pictures or [("camera", camera()[100:292, 140:332], (2,))]:
         if any(part in name for part in options.images.split(",")):
             for factor in factors:
-                _measure(name, truth, factor, options.presets.split(","))
+                _measure(name, truth, factor, options.ways.split(","))
 
 
-def _measure(name: str, truth: Array, factor: int, presets: list[str]) -> None:
+def _measure(name: str, truth: Array, factor: int, ways: list[str]) -> None:
     rows, columns = (length - length % factor for length in truth.shape[:2])
     truth = truth[:rows, :columns]
     small = _reduced(truth, factor)
     task = SuperResolve(factor=float(factor))
     before = None
-    for each in presets:
+    for each in ways:
         began = time.perf_counter()
-        run = restore(small, task, preset(task, each), axes="YXS" if truth.ndim == 3 else "YX")
+        run = restore(small, task, **way(each), axes="YXS" if truth.ndim == 3 else "YX")
         if before is None:
             before = run.image
             print(f"{name:24} {factor:6}  {'bicubic':18} {_scores(before, truth, factor)}", flush=True)

@@ -20,8 +20,8 @@ from qtpy.QtWidgets import QApplication, QMenu
 from napari_deep_prior.arrays import metrics
 
 OUTPUT = Path("demo")
-TIMEOUT = 600
-"""Seconds after which the run is given up; the demo takes about one minute on two cores."""
+TIMEOUT = 1800
+"""Seconds after which the run is given up; two cores with AVX2 need up to ten minutes."""
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_deep_prior import Denoise, Guided, preset, restore
+from napari_deep_prior import Denoise, Guided, restore
 from napari_deep_prior.arrays import metrics
 from napari_deep_prior.arrays.phantom import Camera, cells
 
@@ -14,10 +14,10 @@ dim, truth = camera.expose(photons, np.random.default_rng(0)), camera.expected(p
 # Another stain of the same cells: brighter, of another contrast, three pixels off.
 guide = np.roll(np.sqrt(photons), (3, -2), axis=(0, 1))
 
-alone = restore(dim, Denoise(), preset(Denoise(), "fast")).finish()
-run = restore(dim, Guided(), preset(Guided(), "fast"), guide=guide)
+alone = restore(dim, Denoise(), effort="fast").finish()
+run = restore(dim, Guided(), effort="fast", guide=guide)
 guided = run.finish()
 
 for name, image in (("dim", dim), ("alone", alone), ("guided", guided)):
     print(f"{name:7} PSNR {metrics.psnr(image, truth):.2f} dB")
-print(*run.record["remarks"])
+print(*run.record.remarks)

@@ -26,4 +26,4 @@ same = np.array_equal(blind.finish(), restored)
 
 for name, image in (("JPEG", compressed), ("restored", restored)):
     print(f"{name:9} PSNR {metrics.psnr(image, truth):.2f} dB, SSIM {metrics.ssim(image, truth, channel_axis=-1):.4f}")
-print(f"{blind.record['remarks'][-1]}: {'the same result' if same else 'another result'}")
+print(f"{blind.record.remarks[-1]}: {'the same result' if same else 'another result'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -27,9 +28,18 @@ from napari_deep_prior.tasks.task import Measured, Prepared
 # The problems here are so small that threads only wait for each other, the more so beside other work.
 torch.set_num_threads(1)
 
+# Every run ends with a collection of garbage, which need not go through all that was imported: a second each time.
+gc.freeze()
+
 # The same examples on every run, and no folder of those that failed; no deadline beside other work.
 settings.register_profile("same", max_examples=60, deadline=None, derandomize=True, database=None)
 settings.load_profile("same")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the modules: every run ends with a collection, which would look through them all."""
+    gc.freeze()
+
 
 TINY = Hourglass(channels=(8, 8), skip=(2, 2))
 
@@ -47,7 +57,7 @@ def tiny() -> Callable[..., DeepImagePrior]:
 
 @pytest.fixture
 def pose() -> Callable[..., Problem]:
-    """Poses the denoising problem of an array; nothing is known of its noise but what is given."""
+    """Makes the denoising problem of an array; nothing is known of its noise but what is given."""
 
     def make(image: np.ndarray, axes: str = "YX", missing: str = "refuse", noise: Sequence[NoiseModel] = ()) -> Problem:
         measured, weight, frame = canonical(image, axes, device=torch.device("cpu"), missing=missing)

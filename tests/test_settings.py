@@ -2,13 +2,29 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
-from napari_deep_prior.settings import Setting, Settings, fields, flat_fields, parse_numbers, replace_flat
+from napari_deep_prior.methods import METHODS
+from napari_deep_prior.networks import NETWORKS
+from napari_deep_prior.settings import (
+    Field,
+    Setting,
+    Settings,
+    choose_group,
+    fields,
+    flat_fields,
+    parse_numbers,
+    replace_flat,
+)
+from napari_deep_prior.tasks import TASKS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,12 +34,20 @@ class Inner(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Other(Settings):
+    depth: Annotated[int, Setting("Depth", "of the thing")] = 1
+
+
+GROUPS = {"inner": Inner, "other": Other}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outer(Settings):
     count: Annotated[int, Setting("Count", "of things", low=1)] = 5
     share: Annotated[float, Setting("Share", "of the pixels", low=0, high=1)] = 0.25
     colour: Annotated[Literal["red", "green"], Setting("Colour", "of the thing")] = "red"
     name: Annotated[str, Setting("Name", "of the thing")] = ""
-    inner: Annotated[Inner, Setting("Inner", "the nested group")] = field(default_factory=Inner)
+    inner: Annotated[Settings, Setting("Inner", "the nested group", groups=GROUPS)] = field(default_factory=Inner)
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -74,7 +98,7 @@ def test_json_that_this_version_does_not_know_is_refused(record: dict[str, objec
         ({"count": True}, "count is True"),
         ({"share": 1.1}, "share is 1.1; it must lie between 0 and 1"),
         ({"share": float("nan")}, "share is nan"),
-        ({"share": "much"}, "share is 'much'; it must be float"),
+        ({"share": "much"}, "share is 'much'; it must be a number"),
         ({"colour": "blue"}, "colour is 'blue'; it must be one of 'red', 'green'"),
         ({"name": 3}, "name is 3"),
         ({"inner": None}, "inner is None"),
@@ -137,7 +161,7 @@ def test_text_that_is_no_list_of_numbers_is_refused_with_an_example(text: str) -
 
 
 def test_a_group_takes_only_settings_of_its_kind() -> None:
-    with pytest.raises(ValueError, match=r"inner is Outer.*it must be Inner"):
+    with pytest.raises(ValueError, match=r"inner is Outer.*it must be Inner or Other"):
         Outer(inner=Outer())
 
 
@@ -146,7 +170,10 @@ def test_a_group_takes_only_settings_of_its_kind() -> None:
     [3, None, [1], {"kind": "Outer", "inner": 3}, {"kind": "Outer", "inner": {"kind": "Inner", "widths": 3}}],
 )
 def test_json_of_the_wrong_type_is_a_value_error(record: object) -> None:
-    with pytest.raises(ValueError, match=r"names with their values are needed|widths is 3"):
+    with pytest.raises(
+        ValueError,
+        match=r"names with their values are needed|widths is 3|settings of Inner or Other",
+    ):
         Outer.from_json(record)
 
 
@@ -157,19 +184,13 @@ def test_numbers_of_numpy_are_numbers_and_survive_json() -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Other(Settings):
-    depth: Annotated[int, Setting("Depth", "of the thing")] = 1
-
-
-@dataclass(frozen=True, kw_only=True)
 class Loose(Settings):
     limit: Annotated[float | None, Setting("Limit", "empty: none", low=0)] = None
-    inner: Annotated[Inner | Other, Setting("Inner", "one of two groups")] = field(default_factory=Inner)
 
 
 def test_an_optional_setting_may_be_none() -> None:
     found = {entry.name: entry for entry in fields(Loose)}
-    assert (found["limit"].kind, found["limit"].optional, found["inner"].optional) == (float, True, False)
+    assert (found["limit"].kind, found["limit"].optional) == (float, True)
     assert Loose(limit=2.5).limit == 2.5
     for settings in (Loose(), Loose(limit=2.5)):
         assert Loose.from_json(json.loads(json.dumps(settings.to_json()))) == settings
@@ -177,9 +198,116 @@ def test_an_optional_setting_may_be_none() -> None:
         Loose(limit=-1)
 
 
-def test_a_group_may_be_one_of_several_kinds() -> None:
-    assert fields(Loose)[1].groups == (Inner, Other)
-    for settings in (Loose(), Loose(inner=Other(depth=4))):
-        assert Loose.from_json(json.loads(json.dumps(settings.to_json()))) == settings
-    with pytest.raises(ValueError, match="it must be Inner or Other"):
-        Loose(inner=Loose())
+def test_the_class_of_a_group_is_chosen_by_its_name_in_the_table() -> None:
+    before = Outer(count=9, inner=Inner(sharp=False))
+    after = choose_group(before, "inner", "other")
+    assert after == Outer(count=9, inner=Other())
+    assert Outer.from_json(json.loads(json.dumps(after.to_json()))) == after
+    assert [each.name for each in flat_fields(after)] == ["count", "share", "colour", "name", "depth"]
+    assert choose_group(after, "inner", "inner") == Outer(count=9)
+
+
+def test_choosing_the_class_that_a_group_has_already_keeps_its_values() -> None:
+    settings = Outer(inner=Inner(sharp=False))
+    assert choose_group(settings, "inner", "inner") is settings
+
+
+@pytest.mark.parametrize(
+    ("name", "choice", "message"),
+    [
+        ("inner", "Inner", "inner is 'Inner'; one of inner, other is needed"),
+        ("count", "inner", "count is 'inner'; Outer has no choice of it"),
+        ("outer", "inner", "outer is 'inner'; Outer has no choice of it"),
+    ],
+)
+def test_a_class_that_is_not_in_the_table_cannot_be_chosen(name: str, choice: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        choose_group(Outer(), name, choice)
+
+
+def test_json_of_a_group_that_is_not_in_the_table_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"settings of Inner or Other are needed"):
+        Outer.from_json({"kind": "Outer", "inner": {"kind": "Outer"}})
+
+
+# All settings of the package
+
+
+def classes(*tables: Mapping[str, type[Settings]]) -> list[type[Settings]]:
+    """Return all classes of tables, and the classes that their groups can be."""
+    found: list[type[Settings]] = []
+    for table in tables:
+        for kind in table.values():
+            found += [kind, *classes(*(each.groups for each in fields(kind)))]
+    return list(dict.fromkeys(found))
+
+
+ALL = classes(TASKS, METHODS, NETWORKS)
+
+
+def values(entry: Field) -> st.SearchStrategy[Any]:
+    """Return any value that a setting may take."""
+    low, high = (limit if math.isfinite(limit) else None for limit in (entry.about.low, entry.about.high))
+    whole = st.integers(*(None if limit is None else int(limit) for limit in (low, high)))
+    if entry.choices:
+        found: st.SearchStrategy[Any] = st.sampled_from(entry.choices)
+    elif entry.groups:
+        found = st.one_of([settings_of(kind) for kind in entry.groups.values()])
+    elif entry.kind is tuple:
+        found = st.lists(whole, max_size=8).map(tuple)
+    else:
+        number = st.floats(low, high, allow_nan=False, allow_infinity=False)
+        found = {bool: st.booleans(), str: st.text(), int: whole, float: number}[entry.kind]
+    return st.none() | found if entry.optional else found
+
+
+def settings_of(kind: type[Settings]) -> st.SearchStrategy[Settings]:
+    """Return settings of a class with any values but those that it refuses together."""
+
+    def made(chosen: dict[str, Any]) -> Settings | None:
+        try:
+            return kind(**chosen)
+        except ValueError:
+            return None
+
+    entries = st.fixed_dictionaries({}, optional={each.name: values(each) for each in fields(kind)})
+    return entries.map(made).filter(lambda settings: settings is not None)
+
+
+@pytest.mark.parametrize("kind", ALL)
+@hypothesis.settings(max_examples=20, deadline=None)
+@hypothesis.given(sample=st.data())
+def test_settings_of_every_class_survive_json_with_any_values(kind: type[Settings], sample: st.DataObject) -> None:
+    settings = sample.draw(settings_of(kind))
+    assert kind.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+    changed = {each.name: each.default for each in flat_fields(settings)}
+    assert replace_flat(settings, changed) == settings
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_every_setting_has_a_label_a_help_and_allowed_defaults(kind: type[Settings]) -> None:
+    assert kind() == kind(**{each.name: each.default for each in fields(kind)})
+    for entry in fields(kind):
+        assert entry.about.label, entry.name
+        assert entry.about.help, entry.name
+        assert entry.kind in (int, float, bool, str, tuple, Settings), entry.name
+        assert (entry.kind is Settings) == bool(entry.groups), entry.name
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_every_class_refuses_records_that_it_does_not_know(kind: type[Settings]) -> None:
+    record = kind().to_json()
+    with pytest.raises(ValueError, match="has no setting flavour"):
+        kind.from_json(record | {"flavour": 1})
+    with pytest.raises(ValueError, match="is needed"):
+        kind.from_json(record | {"kind": "Dream"})
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_names_are_unique_whichever_groups_are_chosen(kind: type[Settings]) -> None:
+    chosen = [kind()]
+    for entry in fields(kind):
+        chosen += [choose_group(kind(), entry.name, choice) for choice in entry.groups]
+    for settings in chosen:
+        names = [each.name for each in flat_fields(settings)]
+        assert len(names) == len(set(names))

@@ -8,7 +8,7 @@ import sys
 def main() -> int:
     """Run the command line and return its exit code; loading PyTorch takes seconds, and Ctrl-C is heard there too."""
     try:
-        from .cli import main as run
+        from .cli.main import main as run
 
         return run()
     except KeyboardInterrupt:

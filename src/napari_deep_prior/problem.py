@@ -28,8 +28,8 @@ class Problem:
         From image to measurement.
     misfit : Misfit
         How far a prediction of the measurement is from it.
-    grain : int
-        Pixels along a side over which the noise is alike; 1 where it is independent from pixel to pixel.
+    correlation_length : int
+        Pixels along a side over which the noise is correlated; 1 where it is independent from pixel to pixel.
     guide : Tensor, (1, G, *S), or None
         Other images of the same place, on the image's pixels: each channel of mean 0 and standard deviation 1.
     piece : int
@@ -57,7 +57,7 @@ class Step:
     number, total : int
         This iteration, counted from 1, and the most there can be.
     loss : Tensor, 0-d
-        Misfit of this iteration on the pixels it learns from.
+        Misfit of this iteration on the pixels that are fitted.
     criterion : Tensor, 0-d, or None
         What decides the stop (smaller is better): held-out error or windowed variance. None if nothing does.
     criterion_name : str

@@ -37,7 +37,7 @@ class Setting:
     advanced : bool
         Whether it is shown among the advanced settings only.
     only_with : str
-        Name of an input of the task, such as "guides": without it the setting has no effect and is not shown.
+        Name of an input of the task, such as "guide": without it the setting has no effect and is not shown.
     groups : mapping of str to type
         Classes by name, of which one can be chosen, for a setting that is itself a group of settings.
     """

@@ -1,55 +1,48 @@
-"""Masks reach all axes of an image, and what cannot be filled is said in a sentence."""
-
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 
+from napari_deep_prior.arrays.axes import inner_axes
 from napari_deep_prior.arrays.masks import spread_mask
 
-SPREAD = [
-    ("YX", (4, 5), "YX"),
-    ("ZYX", (3, 4, 5), "ZYX"),
-    ("ZYX", (3, 4, 5), "YX"),
-    ("TZYX", (2, 3, 4, 5), "ZYX"),
-    ("TZYX", (2, 3, 4, 5), "YX"),
-    ("CYX", (2, 4, 5), "CYX"),
-    ("CYX", (2, 4, 5), "YX"),
-    ("YXC", (4, 5, 2), "YX"),
-    ("TCYX", (3, 2, 4, 5), "TYX"),
-    ("TCYX", (3, 2, 4, 5), "YX"),
-    ("TZCYX", (2, 3, 6, 4, 5), "TZYX"),
-    ("TZCYX", (2, 3, 6, 4, 5), "ZYX"),
-    ("YXS", (4, 5, 3), "YXS"),
-    ("YXS", (4, 5, 3), "YX"),
-    ("XTY", (5, 2, 4), "XY"),
-    ("PYX", (2, 4, 5), "YX"),
-]
-"""Axes and shape of an image, axes of a mask."""
+AXES = (
+    some.permutations("TZYX")
+    .map("".join)
+    .flatmap(
+        lambda axes: some.sampled_from([axes, axes.replace("T", "C"), axes.replace("T", ""), axes.replace("Z", "S")])
+    )
+)
+"""Axes of an image, in any order."""
 
 
-@pytest.mark.parametrize(("axes", "shape", "of_mask"), SPREAD)
-def test_a_mask_is_the_same_along_the_axes_that_it_has_not(
-    rng: np.random.Generator, axes: str, shape: tuple[int, ...], of_mask: str
+@given(axes=AXES, lengths=some.permutations([2, 4, 5, 6]), kind=some.integers(0, 3), seed=some.integers(0, 99))
+def test_a_mask_is_repeated_along_the_axes_that_it_does_not_have(
+    axes: str, lengths: list[int], kind: int, seed: int
 ) -> None:
-    places = [axes.index(letter) for letter in of_mask]
-    mask = rng.random([shape[place] for place in places]) < 0.4
+    # Different lengths, so that its shape says which axes the mask has; three colours, so that none is opacity.
+    shape = tuple(3 if letter == "S" else length for letter, length in zip(axes, lengths, strict=False))
+    letters = (axes, *inner_axes(axes))[kind]
+    mask = np.random.default_rng(seed).random([shape[axes.index(letter)] for letter in letters]) < 0.4
     spread = spread_mask(mask, shape, axes)
     assert spread.dtype == bool
     assert spread.shape == shape
-    for position in np.ndindex(shape):
-        assert spread[position] == mask[tuple(position[place] for place in places)]
+    # The axes that the mask has come first.
+    moved = np.moveaxis(spread, [axes.index(letter) for letter in letters], range(len(letters)))
+    assert (moved == mask.reshape(mask.shape + (1,) * (spread.ndim - mask.ndim))).all()
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int32, np.float32])
-def test_everything_that_is_not_0_is_missing(dtype: type) -> None:
+def test_every_value_but_0_marks_a_missing_pixel(dtype: type) -> None:
     mask = np.array([[0, 1, 0], [1, 0, 0]]).astype(dtype)
     if dtype is not bool:
         mask[1, 2] = 7
     np.testing.assert_array_equal(spread_mask(mask, (2, 3), "YX"), mask != 0)
 
 
-def test_a_mask_that_is_spread_takes_no_memory_of_its_own() -> None:
+def test_a_mask_is_repeated_without_being_copied() -> None:
     mask = np.eye(4, dtype=bool)
     spread = spread_mask(mask, (10**9, 4, 4), "TYX")
     assert spread.shape == (10**9, 4, 4)
@@ -67,7 +60,7 @@ def test_a_mask_that_is_spread_takes_no_memory_of_its_own() -> None:
         ("YXS", (4, 5, 3), (4, 5, 4)),
     ],
 )
-def test_a_mask_of_another_shape_is_refused_with_the_shapes_that_fit(
+def test_a_mask_of_another_shape_is_refused_with_the_shapes_that_are_possible(
     axes: str, shape: tuple[int, ...], of_mask: tuple[int, ...]
 ) -> None:
     with pytest.raises(ValueError, match="the mask has shape") as caught:
@@ -79,7 +72,7 @@ def test_a_mask_of_another_shape_is_refused_with_the_shapes_that_fit(
 
 
 def test_an_empty_mask_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^the mask is empty: paint what is to be filled.*not 0$"):
+    with pytest.raises(ValueError, match=r"^the mask is empty: paint what is to be filled, with a value .*0$"):
         spread_mask(np.zeros((4, 5), np.uint8), (4, 5), "YX")
 
 

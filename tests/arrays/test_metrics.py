@@ -21,12 +21,12 @@ def test_psnr_is_ten_log_ten_of_squared_range_over_error(reference: np.ndarray) 
     assert psnr(reference + 10, reference, span=100) == pytest.approx(20, abs=0.01)
 
 
-def test_eight_bit_images_are_compared_over_255_grey_levels() -> None:
+def test_the_data_range_of_an_8_bit_image_is_255() -> None:
     assert data_range(np.array([[3, 9]], np.uint8)) == 255
     assert data_range(np.array([[3, 9]], np.uint16)) == 6
 
 
-def test_an_image_is_entirely_like_itself(reference: np.ndarray) -> None:
+def test_equal_images_have_the_best_ssim_and_hfen(reference: np.ndarray) -> None:
     assert ssim(reference, reference) == pytest.approx(1)
     assert hfen(reference, reference) == 0
 
@@ -39,7 +39,7 @@ def test_more_noise_is_worse_by_every_measure(reference: np.ndarray, rng: np.ran
     assert hfen(little, reference) < hfen(much, reference)
 
 
-def test_ssim_takes_channels_at_any_place(reference: np.ndarray, rng: np.random.Generator) -> None:
+def test_the_channel_axis_of_ssim_may_be_anywhere(reference: np.ndarray, rng: np.random.Generator) -> None:
     truth = np.stack([reference, reference[::-1]])
     image = truth + rng.normal(0, 100, truth.shape)
     first = ssim(image, truth, channel_axis=0)
@@ -48,13 +48,13 @@ def test_ssim_takes_channels_at_any_place(reference: np.ndarray, rng: np.random.
     assert 0 < first < 1
 
 
-def test_ssim_of_an_image_smaller_than_its_window_is_refused(reference: np.ndarray) -> None:
+def test_ssim_refuses_an_image_smaller_than_its_window(reference: np.ndarray) -> None:
     assert 0 < ssim(reference[:11, :11] + 50, reference[:11, :11]) < 1
     with pytest.raises(ValueError, match="win_size"):
         ssim(reference[:10, :10], reference[:10, :10])
 
 
-def test_hfen_sees_edges_and_not_a_shift_of_all_intensities(reference: np.ndarray) -> None:
+def test_hfen_ignores_an_offset_of_all_intensities(reference: np.ndarray) -> None:
     assert hfen(reference + 500, reference) == pytest.approx(0, abs=1e-3)
     # Without any detail left, all of the high frequencies are wrong.
     assert hfen(np.full_like(reference, reference.mean()), reference) == pytest.approx(1, abs=1e-3)

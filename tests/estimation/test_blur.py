@@ -11,7 +11,7 @@ from skimage import data
 from napari_deep_prior.arrays.metrics import psnr
 from napari_deep_prior.estimation.blur import BlurEstimate, across_scales, estimate_blur
 from napari_deep_prior.physics.gaussian_psf import rotated_gaussian
-from napari_deep_prior.physics.kernels import Bicubic, Gaussian, Kernel, SampledKernel
+from napari_deep_prior.physics.kernels import Bicubic, GaussianKernel, Kernel, SampledKernel
 from napari_deep_prior.physics.operators import Downsample
 
 TWO = (2.0, 2.0)
@@ -32,29 +32,27 @@ def restored(small: np.ndarray, kernel: Kernel, rounds: int = 30) -> np.ndarray:
     return image[0, 0].numpy()
 
 
-@pytest.fixture(params=["coins", "camera"])
-def picture(request: pytest.FixtureRequest) -> np.ndarray:
-    return np.asarray(getattr(data, request.param)(), np.float32)[:300, :384]
+@pytest.fixture
+def picture() -> np.ndarray:
+    return np.asarray(data.coins(), np.float32)[:300, :384]
 
 
-@pytest.mark.parametrize("sigma", [1.5, 1.8])
-def test_a_known_blur_is_found_from_the_image_alone(picture: np.ndarray, sigma: float) -> None:
-    found = estimate_blur(reduced(picture, Gaussian((sigma, sigma))), TWO)
+@pytest.mark.parametrize(("name", "sigma"), [("coins", 1.5), ("camera", 1.8)])
+def test_a_known_blur_is_found_from_the_image_alone(name: str, sigma: float) -> None:
+    picture = np.asarray(getattr(data, name)(), np.float32)[:300, :384]
+    found = estimate_blur(reduced(picture, GaussianKernel((sigma, sigma))), TWO)
     assert found.reliable
     assert isinstance(found.kernel, SampledKernel)
     assert math.sqrt(math.prod(found.sigma)) == pytest.approx(sigma, rel=0.3)
 
 
 def test_the_direction_of_a_blur_is_found(picture: np.ndarray) -> None:
-    found = estimate_blur(reduced(picture, rotated_gaussian((2.2, 1.0), 30)), TWO)
+    small = reduced(picture, rotated_gaussian((2.2, 1.0), 30))
+    found = estimate_blur(small, TWO)
     assert found.reliable
     assert found.angle == pytest.approx(30, abs=12)
     assert found.sigma[0] > 1.4 * found.sigma[1]
     assert "degrees from the row axis" in found.sentence
-
-
-def test_mirroring_the_image_mirrors_the_direction() -> None:
-    small = reduced(data.coins().astype(np.float32), rotated_gaussian((2.2, 1.0), 30))
     assert estimate_blur(small[:, ::-1], TWO).angle == pytest.approx(-30, abs=12)
 
 
@@ -66,7 +64,7 @@ def test_an_image_reduced_by_bicubic_gets_the_bicubic_kernel(picture: np.ndarray
 
 
 def test_the_estimate_restores_more_than_half_of_what_the_true_kernel_does(picture: np.ndarray) -> None:
-    true = Gaussian((1.6, 1.6))
+    true = GaussianKernel((1.6, 1.6))
     small = reduced(picture, true)
     gains = [
         psnr(restored(small, kernel), picture, span=255.0)
@@ -77,7 +75,7 @@ def test_the_estimate_restores_more_than_half_of_what_the_true_kernel_does(pictu
 
 
 def test_the_blur_follows_the_factor(picture: np.ndarray) -> None:
-    small = reduced(picture, Gaussian((1.6, 1.6)))
+    small = reduced(picture, GaussianKernel((1.6, 1.6)))
     once, more = estimate_blur(small, TWO), estimate_blur(small, (3.0, 3.0))
     assert np.array(more.sigma) == pytest.approx(np.array(once.sigma) * math.sqrt(8 / 3))
     along = estimate_blur(small, (1.0, 2.0))
@@ -86,21 +84,21 @@ def test_the_blur_follows_the_factor(picture: np.ndarray) -> None:
 
 
 def test_the_estimate_depends_on_nothing_but_the_image(picture: np.ndarray) -> None:
-    small = reduced(picture, Gaussian((1.6, 1.6)))
+    small = reduced(picture, GaussianKernel((1.6, 1.6)))
     first, again, brighter = (estimate_blur(image, TWO) for image in (small, small.copy(), 300 * small + 7000))
     assert first.sigma == again.sigma
     assert brighter.sigma == pytest.approx(first.sigma, rel=0.05)
 
 
 def test_a_little_noise_does_not_hide_the_blur(picture: np.ndarray, rng: np.random.Generator) -> None:
-    small = reduced(picture, Gaussian((1.7, 1.7)))
+    small = reduced(picture, GaussianKernel((1.7, 1.7)))
     found = estimate_blur(small + rng.normal(0, 2.5, small.shape), TWO)
     assert found.reliable
     assert math.sqrt(math.prod(found.sigma)) == pytest.approx(1.7, rel=0.3)
 
 
-def test_patches_across_scales_know_the_blur_alone() -> None:
-    small = reduced(data.coins().astype(np.float32), Gaussian((1.6, 1.6))).astype(np.float64)
+def test_patches_across_scales_show_the_blur_by_themselves() -> None:
+    small = reduced(data.coins().astype(np.float32), GaussianKernel((1.6, 1.6))).astype(np.float64)
     found, softer = (across_scales(plane) for plane in (small, ndimage.gaussian_filter(small, 1.0)))
     assert found is not None
     assert softer is not None
@@ -109,19 +107,19 @@ def test_patches_across_scales_know_the_blur_alone() -> None:
     assert np.all(np.sqrt(np.linalg.eigvalsh(softer)) > widths)
 
 
-def fallen_back(found: BlurEstimate) -> bool:
-    return found.kernel == Bicubic() and not found.reliable and "the bicubic kernel is taken" in found.sentence
+def is_fallback(found: BlurEstimate) -> bool:
+    return found.kernel == Bicubic() and not found.reliable and "the bicubic kernel is used" in found.sentence
 
 
-def test_where_the_blur_cannot_be_told_it_says_so(rng: np.random.Generator) -> None:
-    assert fallen_back(estimate_blur(np.full((80, 80), 3.0), TWO))
-    assert fallen_back(estimate_blur(rng.random((20, 80)), TWO))
+def test_where_the_blur_cannot_be_estimated_it_says_so(rng: np.random.Generator) -> None:
+    assert is_fallback(estimate_blur(np.full((80, 80), 3.0), TWO))
+    assert is_fallback(estimate_blur(rng.random((20, 80)), TWO))
     for row in (40, 0):
         dot = np.zeros((80, 80))
         dot[row, 40] = 1
-        assert fallen_back(estimate_blur(dot, TWO))
-    assert fallen_back(estimate_blur(np.indices((64, 64)).sum(axis=0) % 2, TWO))
-    assert fallen_back(estimate_blur(np.add.outer(np.arange(64), np.arange(64)), TWO))
+        assert is_fallback(estimate_blur(dot, TWO))
+    assert is_fallback(estimate_blur(np.indices((64, 64)).sum(axis=0) % 2, TWO))
+    assert is_fallback(estimate_blur(np.add.outer(np.arange(64), np.arange(64)), TWO))
 
 
 def test_noise_alone_is_not_taken_for_blur(rng: np.random.Generator) -> None:
@@ -130,13 +128,13 @@ def test_noise_alone_is_not_taken_for_blur(rng: np.random.Generator) -> None:
 
 def test_an_image_whose_details_are_larger_than_its_pixels_is_not_trusted(picture: np.ndarray) -> None:
     found = estimate_blur(ndimage.gaussian_filter(picture, 1.8), TWO)
-    assert fallen_back(found)
+    assert is_fallback(found)
     assert "enlarging it would add nothing" in found.sentence
-    assert fallen_back(estimate_blur(data.cell()[:400, :400], TWO))
+    assert is_fallback(estimate_blur(data.cell()[:400, :400], TWO))
 
 
 @pytest.mark.parametrize("values", [np.ones((3, 60, 60)), np.full((60, 60), np.nan), np.ones(60)])
-def test_what_is_no_finite_plane_is_refused(values: np.ndarray) -> None:
+def test_an_image_that_is_not_a_finite_plane_is_refused(values: np.ndarray) -> None:
     with pytest.raises(ValueError, match="give one plane"):
         estimate_blur(values, TWO)
 

@@ -95,9 +95,7 @@ def test_the_estimate_scales_with_the_grey_levels() -> None:
 
 
 @pytest.mark.parametrize("weights", [(0.3, 1.0, 0.0), (0.5, 1.0, 0.5)])
-def test_correlated_noise_is_told_and_corrected_for(
-    weights: tuple[float, ...],
-) -> None:
+def test_correlation_of_the_noise_is_estimated_and_corrected_for(weights: tuple[float, ...]) -> None:
     signal = 200 * scene()
     noise = np.random.default_rng(2).normal(0, 20, signal.shape)
     along = sum(w * np.roll(noise, k - 1, 1) for k, w in enumerate(weights))
@@ -117,7 +115,7 @@ def test_correlation_is_given_along_row_then_column() -> None:
     assert found.correlation[1] == pytest.approx(0, abs=0.06)
 
 
-def test_repeats_see_through_texture_that_misleads_a_single_image() -> None:
+def test_repeats_are_not_misled_by_texture_as_a_single_image_is() -> None:
     texture = np.random.default_rng(3).normal(0, 0.1, (128, 128))
     signal = 100 + 500 * np.maximum(scene(128) + texture + 0.3, 0)
     image = photograph(np.stack([signal] * 6), 2.0, 100.0, 3.0)
@@ -130,7 +128,7 @@ def test_repeats_see_through_texture_that_misleads_a_single_image() -> None:
     assert np.sqrt(estimate_noise(image).variance(level[1])) > 1.5 * truth[1]
 
 
-def test_missing_saturated_and_filled_pixels_leave_the_estimate_alone() -> None:
+def test_missing_saturated_and_filled_pixels_do_not_change_the_estimate() -> None:
     signal = 100 + 500 * scene()
     image = photograph(signal, 2.0, 100.0, 3.0)
     level = np.quantile(signal, [0.1, 0.5, 0.8])
@@ -154,7 +152,7 @@ def test_blocks_clipped_at_black_do_not_make_the_noise_vanish() -> None:
     assert found.gain == pytest.approx(5, rel=0.2)
 
 
-def test_edges_do_not_pass_for_noise() -> None:
+def test_edges_are_not_taken_for_noise() -> None:
     random = np.random.default_rng(4)
     squares = np.kron(random.uniform(0, 1, (12, 12)), np.ones((22, 22)))
     signal = 100 + 1000 * gaussian_filter(squares, 1.0)

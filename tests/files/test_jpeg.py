@@ -55,10 +55,10 @@ def test_rare_subsamplings_are_read(tmp_path: Path, code: int, expected: tuple[i
 
 
 def test_a_file_that_is_no_jpeg_has_no_tables(tmp_path: Path) -> None:
-    Image.fromarray(COLOUR).save(tmp_path / "picture.jpg", "PNG")
-    (tmp_path / "words.jpg").write_text("no picture at all", encoding="utf-8")
+    Image.fromarray(COLOUR).save(tmp_path / "other.jpg", "PNG")
+    (tmp_path / "words.jpg").write_text("no image at all", encoding="utf-8")
     (tmp_path / "empty.jpg").touch()
-    assert [read_tables(tmp_path / f"{name}.jpg") for name in ("picture", "words", "empty")] == [None] * 3
+    assert [read_tables(tmp_path / f"{name}.jpg") for name in ("other", "words", "empty")] == [None] * 3
     with pytest.raises(ValueError, match=r"there is no file .*nothing"):
         read_tables(tmp_path / "nothing.jpg")
 

@@ -1,4 +1,4 @@
-"""What compression took away is partly found again: closer to the picture than the JPEG, and still its JPEG."""
+"""A deblocked image is closer to the original than its JPEG, and compressing it gives nearly the same JPEG."""
 
 from __future__ import annotations
 
@@ -57,9 +57,10 @@ def restored(measured: Array, quality: int, method: NLDeblocking = QUICK, subsam
 # How good it is
 
 
-@pytest.mark.parametrize("quality", [10, 20, 40])
-@pytest.mark.parametrize(("name", "least"), [("camera", 0.7), ("coins", 0.4), ("cells", 0.7), ("astronaut", 0.5)])
-def test_the_image_is_closer_to_the_picture_than_the_jpeg_is(name: str, least: float, quality: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "quality", "least"), [("camera", 10, 0.7), ("coins", 20, 0.4), ("cells", 40, 0.7), ("astronaut", 20, 0.5)]
+)
+def test_the_image_is_closer_to_the_original_than_the_jpeg_is(name: str, quality: int, least: float) -> None:
     picture = PICTURES[name]
     before = compressed(picture, quality)
     after = restored(before, quality)
@@ -68,8 +69,8 @@ def test_the_image_is_closer_to_the_picture_than_the_jpeg_is(name: str, least: f
     assert ssim(after, picture, channel_axis=channel) > ssim(before, picture, channel_axis=channel)
 
 
-@pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
-def test_colours_are_closer_however_they_were_shared(subsampling: int) -> None:
+@pytest.mark.parametrize("subsampling", [0, 1])
+def test_colours_are_closer_also_with_other_subsampling(subsampling: int) -> None:
     picture = PICTURES["astronaut"]
     before = compressed(picture, 20, subsampling)
     assert psnr(restored(before, 20, QUICK, subsampling), picture) > psnr(before, picture) + 0.4
@@ -102,7 +103,7 @@ def test_the_image_would_become_the_same_file_again() -> None:
     misfit = problem.misfit
     *_, step = TINY.fit(problem)
     differences = misfit.cosine((step.image - problem.measured) * misfit.factor)
-    # All but what the grey levels of the decoded image were rounded by, or cut off at black and white.
+    # Except for the rounding of the decoded grey levels, and their clipping at black and white.
     outside = torch.cat([(steps.abs() > 0.5).flatten() for steps in differences])
     assert float(outside.float().mean()) < 0.002
 
@@ -132,7 +133,7 @@ def test_flat_images_with_an_edge_keep_it(quality: int) -> None:
     picture[:, 20:] = 160
     measured = compressed(picture, quality)
     after = restored(measured, quality, TINY)
-    # How far the means of flat blocks are off nothing tells.
+    # Nothing shows how far the means of flat blocks are off.
     assert psnr(after, picture) >= psnr(measured, picture) - 1
 
 
@@ -147,49 +148,19 @@ def test_the_intensities_of_the_image_change_nothing() -> None:
 # Steps
 
 
-def test_steps_are_counted_and_the_last_one_is_the_answer() -> None:
-    problem, _ = posed(compressed(PICTURES["camera"], 20), 20)
-    measured = problem.measured.clone()
-    kept = [(step, step.image.clone()) for step in QUICK.fit(problem)]
-    assert [step.number for step, _ in kept] == [int(step.chosen) for step, _ in kept] == [1, 2, 3, 4]
-    assert {step.total for step, _ in kept} == {4}
-    assert all(torch.equal(step.image, image) and not step.image.requires_grad for step, image in kept)
-    assert torch.equal(problem.measured, measured)
-
-
-def test_nothing_is_random() -> None:
-    problem, _ = posed(compressed(PICTURES["astronaut"][:48, :48], 20), 20)
-    before = torch.get_rng_state()
-    images = [
-        list(NLDeblocking(passes=2, group_size=6, search_radius=2, seed=seed).fit(problem))[-1].image for seed in (0, 1)
-    ]
-    assert torch.equal(images[0], images[1])
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_more_pixels_need_more_memory() -> None:
-    needed = []
-    for columns in (1024, 4096):
-        blank = torch.zeros(()).expand(1, 1, 1024, columns)
-        misfit = QuantisedMisfit(tables_of_quality(20, colour=False), (np.array([250.0]), np.array([0.0])), blank)
-        problem = Problem(measured=blank, weight=blank, operator=Identity(), misfit=misfit)
-        needed.append(NLDeblocking().memory(problem))
-    assert needed[1] > 1.5 * needed[0] > 4 * 1024 * 1024
-
-
 # What it refuses
 
 
 def test_an_image_that_is_no_jpeg_is_refused_with_the_remedy() -> None:
     problem, _ = posed(compressed(PICTURES["camera"], 20), 20)
     other = Problem(measured=problem.measured, weight=problem.weight, operator=Identity(), misfit=GaussianMisfit())
-    with pytest.raises(ValueError, match=r"no JPEG, or how coarsely .* not known: choose a preset with the deep"):
+    with pytest.raises(ValueError, match=r"no JPEG, or its quantisation tables are not known: choose the deep"):
         next(QUICK.fit(other))
 
 
 def test_an_image_smaller_than_a_patch_is_refused() -> None:
     problem, _ = posed(compressed(np.ascontiguousarray(PICTURES["camera"][:7, :20]), 20), 20)
-    with pytest.raises(ValueError, match="only 7 pixels wide, and patches need 8: choose a preset with the deep"):
+    with pytest.raises(ValueError, match="only 7 pixels wide, and patches need 8: choose the deep"):
         next(QUICK.fit(problem))
 
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.patches.nl_ridge import SMALLEST_SIDE
 from napari_deep_prior.patches.patch_denoising import Estimate, denoise, denoise_without_held_out, mix, refine, why_not
+from napari_deep_prior.physics.kernels import Bicubic
 from napari_deep_prior.physics.noise_model import NoiseModel
-from napari_deep_prior.physics.operators import Operator
+from napari_deep_prior.physics.operators import Downsample
 from napari_deep_prior.problem import Problem
 
 CAMERA = Camera(gain=4.0, offset=100.0, read_noise=6.0)
@@ -25,7 +26,7 @@ Pose = Callable[..., Problem]
 class Scene:
     """A measured phantom with its truth and a blurred pilot, canonical."""
 
-    def __init__(self, pose: Pose, shape: tuple[int, ...] = (64, 64), axes: str = "YX", **changes: object) -> None:
+    def __init__(self, pose: Pose, shape: tuple[int, ...] = (40, 44), axes: str = "YX", **changes: object) -> None:
         photons = 2 * cells(shape)
         rng = np.random.default_rng(0)
         self.measured = CAMERA.expose(photons, rng).astype(np.float32)
@@ -93,14 +94,13 @@ def test_refining_changes_neither_the_problem_nor_the_estimate(scene: Scene) -> 
     assert not first.requires_grad
 
 
-@pytest.mark.parametrize("value", [0.1, 0.9])
-def test_missing_pixels_are_filled_and_their_values_do_not_matter(pose: Pose, scene: Scene, value: float) -> None:
+def test_missing_pixels_are_filled_and_their_values_do_not_matter(pose: Pose, scene: Scene) -> None:
     holed = scene.measured.copy()
     holed[10:14, 20:23] = np.nan
     holes = Scene(pose, measured=holed)
     missing = holes.problem.weight == 0
     assert int(missing.sum()) == 12
-    spoiled = dataclasses.replace(holes.problem, measured=torch.where(missing, value, holes.problem.measured))
+    spoiled = dataclasses.replace(holes.problem, measured=torch.where(missing, 0.9, holes.problem.measured))
     refined = refined_by(spoiled, holes.pilot, some_held_out(holes))
     assert torch.equal(refined, refined_by(holes.problem, holes.pilot, some_held_out(holes)))
     inside = {"refined": refined, "pilot": holes.pilot, "mean": holes.problem.measured[~missing].mean()}
@@ -112,14 +112,13 @@ def test_missing_pixels_are_filled_and_their_values_do_not_matter(pose: Pose, sc
     assert torch.equal(alone, list(denoise(holes.problem))[-1])
 
 
-@pytest.mark.parametrize(("shape", "axes"), [((3, 40, 36), "ZYX"), ((2, 40, 36), "CYX")])
+@pytest.mark.parametrize(("shape", "axes"), [((2, 28, 26), "ZYX"), ((2, 28, 26), "CYX")])
 def test_planes_and_channels_are_refined(pose: Pose, shape: tuple[int, ...], axes: str) -> None:
     scene = Scene(pose, shape, axes)
     assert not why_not(scene.problem)
-    for held_out in (scene.held_out, some_held_out(scene)):
-        refined = refined_by(scene.problem, scene.pilot, held_out)
-        assert refined.shape == scene.problem.measured.shape
-        assert scene.error(refined) < scene.error(scene.pilot)
+    refined = refined_by(scene.problem, scene.pilot, some_held_out(scene))
+    assert refined.shape == scene.problem.measured.shape
+    assert scene.error(refined) < scene.error(scene.pilot)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -138,21 +137,8 @@ def test_the_smallest_planes_can_be_refined(pose: Pose, side: int) -> None:
     assert torch.isfinite(list(denoise(scene.problem))[-1]).all()
 
 
-class Halving(Operator):
-    """Half of the image is measured."""
-
-    def __call__(self, image: Tensor) -> Tensor:
-        return 0.5 * image
-
-    def interpolate(self, measured: Tensor) -> Tensor:
-        return 2 * measured
-
-    def image_shape(self, measured_shape: tuple[int, ...]) -> tuple[int, ...]:
-        return measured_shape
-
-
 def test_a_problem_that_patches_cannot_solve_is_refused_with_the_reason(pose: Pose) -> None:
-    assert "can only denoise" in why_not(Scene(pose, (24, 24), operator=Halving()).problem)
+    assert "can only denoise" in why_not(Scene(pose, (24, 24), operator=Downsample((2.0, 2.0), Bicubic())).problem)
     assert f"only {SMALLEST_SIDE - 1} pixels wide" in why_not(Scene(pose, (SMALLEST_SIDE - 1, 20)).problem)
     assert "pixels wide" in why_not(Scene(pose, (3, 20, SMALLEST_SIDE - 1), "ZYX").problem)
 

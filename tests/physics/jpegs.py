@@ -22,7 +22,7 @@ SKEW = tuple(tuple(5 + 3 * row + 40 * (column > row) for column in range(8)) for
 """A table that differs from its transpose and from itself in any other order."""
 
 
-def picture(colour: bool, shape: tuple[int, int] = (96, 112)) -> np.ndarray:
+def photograph(colour: bool, shape: tuple[int, int] = (96, 112)) -> np.ndarray:
     """Return a part of a photograph, 8 bits, without black and white, at which decoders clip."""
     whole = data.chelsea() if colour else data.camera()
     return (whole[150 : 150 + shape[0], 180 : 180 + shape[1]] * 0.8 + 25).astype(np.uint8)

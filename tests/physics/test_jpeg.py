@@ -8,7 +8,7 @@ import torch
 
 from napari_deep_prior.physics.jpeg import BlockCosine, JpegTables, tables_of_quality
 
-from .jpegs import ROUNDING, SKEW, decoded, picture, reference, saved
+from .jpegs import ROUNDING, SKEW, decoded, photograph, reference, saved
 
 
 @pytest.mark.parametrize("quality", [0, 101])
@@ -36,7 +36,7 @@ def test_coefficients_are_the_orthonormal_cosine_transform_in_steps(
     colour: bool, subsampling: tuple[int, int], shape: tuple[int, int]
 ) -> None:
     tables = JpegTables(SKEW, tables_of_quality(50, colour=True).chrominance if colour else None, subsampling)
-    image = picture(colour, shape)
+    image = photograph(colour, shape)
     tensor = torch.from_numpy(np.moveaxis(np.atleast_3d(image), 2, 0)[None].astype(np.float32))
     expected = reference(image, tables)
     for found, blocks in zip(BlockCosine(tables, tensor)(tensor), expected, strict=True):
@@ -51,7 +51,7 @@ def test_the_transform_is_orthonormal() -> None:
 @pytest.mark.parametrize("colour", [False, True])
 def test_coefficients_of_a_decoded_file_are_nearly_whole_steps_of_its_tables(tmp_path: Path, colour: bool) -> None:
     flat = [int(step) for step in np.ravel(SKEW)]
-    file = saved(tmp_path / "a.jpg", picture(colour), qtables=[flat, flat][: 1 + colour], subsampling=0)
+    file = saved(tmp_path / "a.jpg", photograph(colour), qtables=[flat, flat][: 1 + colour], subsampling=0)
     image = torch.from_numpy(np.moveaxis(np.atleast_3d(decoded(file)), 2, 0)[None].astype(np.float32))
     image[:, 0 if not colour else slice(None)] -= 128
     distances = {}

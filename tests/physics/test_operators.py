@@ -67,7 +67,7 @@ def test_the_identity_measures_the_image_itself() -> None:
 
 @every_factor
 @every_kernel
-def test_things_stay_where_they_are(make: Callable[[int], Kernel], factors: tuple[float, ...]) -> None:
+def test_objects_keep_their_position(make: Callable[[int], Kernel], factors: tuple[float, ...]) -> None:
     operator = Downsample(factors, make(len(factors)))
     shape, place, sigma = ((61, 73), (29.3, 36.1), (5.0, 6.0))
     if len(factors) == 3:
@@ -228,7 +228,7 @@ def test_a_measured_pixel_is_the_weighted_mean_of_the_mirrored_image(
 
 
 @pytest.mark.parametrize("shape", [(21, 24), (2, 3), (1, 1)])
-def test_a_sampled_kernel_sees_the_mirrored_image(shape: tuple[int, int]) -> None:
+def test_a_sampled_kernel_blurs_the_mirrored_image(shape: tuple[int, int]) -> None:
     # Asymmetric, its centre of mass on its middle pixel, which is where the centres of 3 × 3 pixels are.
     profile = np.array([0, 2, 5, 0, 1.0])
     values = np.outer(profile, profile[::-1])
@@ -261,7 +261,7 @@ def test_along_an_axis_of_factor_one_nothing_happens(make: Callable[[int], Kerne
 
 @every_kernel
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 2), (17, 13), (1, 1, 1), (2, 5, 7)])
-def test_any_size_is_measured_and_enlarged(make: Callable[[int], Kernel], shape: tuple[int, ...]) -> None:
+def test_images_of_any_size_are_measured_and_enlarged(make: Callable[[int], Kernel], shape: tuple[int, ...]) -> None:
     operator = Downsample((2.0, 3.0, 1.5)[: len(shape)], make(len(shape)))
     measured = operator(random(1, 1, *shape))
     assert tuple(measured.shape[2:]) == operator.measured_shape(shape)
@@ -279,7 +279,7 @@ def test_long_axes_are_measured_like_short_ones(kernel: Kernel) -> None:
 
 
 @every_kernel
-def test_images_of_a_batch_are_measured_each_for_itself(make: Callable[[int], Kernel]) -> None:
+def test_images_of_a_batch_are_measured_independently(make: Callable[[int], Kernel]) -> None:
     images = random(3, 2, 12, 15)
     operator = Downsample((2.0, 1.5), make(2))
     measured, enlarged = operator(images), operator.interpolate(images)
@@ -304,7 +304,7 @@ def test_the_gradient_is_the_adjoint(make: Callable[[int], Kernel], factors: tup
 
 
 @every_kernel
-def test_measurements_keep_type_and_are_as_exact_as_it(make: Callable[[int], Kernel]) -> None:
+def test_measurements_keep_the_type_and_have_its_precision(make: Callable[[int], Kernel]) -> None:
     operator = Downsample((2.0, 1.5), make(2))
     single = random(1, 1, 30, 40)
     for work in (operator, operator.interpolate):
@@ -313,7 +313,7 @@ def test_measurements_keep_type_and_are_as_exact_as_it(make: Callable[[int], Ker
 
 
 @every_kernel
-def test_what_was_computed_without_gradients_does_not_spoil_those_to_come(make: Callable[[int], Kernel]) -> None:
+def test_tables_made_in_inference_mode_can_be_used_in_a_fit(make: Callable[[int], Kernel]) -> None:
     operator = Downsample((2.0, 2.0), make(2))
     with torch.inference_mode():
         operator.interpolate(operator(random(1, 1, 8, 8)))
@@ -346,14 +346,14 @@ def test_measuring_and_enlarging_between_equal_lengths_are_not_mixed_up() -> Non
     assert not torch.allclose(operator.interpolate(image), measured)
 
 
-def test_images_of_ever_new_sizes_do_not_fill_the_memory() -> None:
+def test_the_number_of_tables_is_bounded() -> None:
     operator = Downsample((2.0, 2.0), SampledKernel(np.ones((3, 3))))
     for length in range(1, 3 * CACHED):
         operator(torch.zeros(1, 1, 2, length))
         assert len(operator._tables) <= CACHED
 
 
-def test_an_operator_is_known_by_its_factors_and_kernel() -> None:
+def test_operators_are_equal_if_their_factors_and_kernels_are() -> None:
     used, fresh = Downsample((2.0, 2.0), Bicubic()), Downsample((2.0, 2.0), Bicubic())
     used(torch.zeros(1, 1, 4, 4))
     assert used == fresh
@@ -375,7 +375,7 @@ def test_factors_below_one_are_refused(factors: tuple[float, ...]) -> None:
 
 @pytest.mark.parametrize("kernel", [SampledKernel(np.ones((3, 3))), GaussianKernel((1.0, 1.0))])
 def test_a_kernel_for_another_number_of_axes_is_refused(kernel: Kernel) -> None:
-    with pytest.raises(ValueError, match=r"one for 2 axes, but the factors \(1.0, 2.0, 2.0\) are for 3"):
+    with pytest.raises(ValueError, match=r"for 2 axes, but the factors \(1.0, 2.0, 2.0\) are for 3"):
         Downsample((1.0, 2.0, 2.0), kernel)
 
 

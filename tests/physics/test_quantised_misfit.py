@@ -14,7 +14,7 @@ from napari_deep_prior.files.jpeg import read_tables
 from napari_deep_prior.physics.jpeg import JpegTables, Table, tables_of_quality
 from napari_deep_prior.physics.quantised_misfit import QuantisedMisfit
 
-from .jpegs import ROUNDING, SKEW, SUBSAMPLINGS, decoded, picture, reference, saved
+from .jpegs import ROUNDING, SKEW, SUBSAMPLINGS, decoded, photograph, reference, saved
 
 CPU = torch.device("cpu")
 
@@ -37,7 +37,8 @@ def rounding_excess(table: Table, unit: str) -> float:
     """Return an upper bound of the mean squared excess that rounding to grey levels causes.
 
     A position in an interval is at most evenly distributed at its ends; moved by a normal error of s steps it is
-    outside by E|e|³ / 3 = 0.53 s³ in the mean square. Pixels that are rounded alike add up in the mean of a block.
+    outside by E|e|³ / 3 = 0.53 s³ in the mean square. The errors of pixels that are rounded in the same
+    direction add up in the mean of a block.
     """
     error = np.full((8, 8), ROUNDING)
     error[0, 0] *= 8
@@ -52,7 +53,7 @@ def rounding_excess(table: Table, unit: str) -> float:
 def test_the_original_is_within_the_intervals_of_its_jpeg_and_others_are_not(
     tmp_path: Path, unit: str, shape: tuple[int, int], quality: int, number: int | None
 ) -> None:
-    original = picture(number is not None, shape)
+    original = photograph(number is not None, shape)
     options = {} if number is None else {"subsampling": number}
     file = saved(tmp_path / "a.jpg", original, quality=quality, **options)
     tables = read_tables(file)
@@ -72,7 +73,7 @@ def test_the_original_is_within_the_intervals_of_its_jpeg_and_others_are_not(
 
 @pytest.mark.parametrize("colour", [False, True])
 def test_the_decoded_image_itself_costs_nothing(tmp_path: Path, colour: bool) -> None:
-    file = saved(tmp_path / "a.jpg", picture(colour), quality=20)
+    file = saved(tmp_path / "a.jpg", photograph(colour), quality=20)
     misfit, measured, _ = misfit_of(decoded(file), read_tables(file), centre_weight=0.05)
     assert float(misfit.pointwise(measured, measured).abs().max()) == 0
 
@@ -88,7 +89,7 @@ def test_every_coefficient_counts_once_or_for_the_pixels_that_share_it(
     rng: np.random.Generator,
 ) -> None:
     tables = tables_of_quality(60, colour=subsampling is not None, subsampling=subsampling or (1, 1))
-    image = picture(subsampling is not None, shape)
+    image = photograph(subsampling is not None, shape)
     other = image + rng.normal(0, 20, image.shape)
     misfit, measured, to_tensor = misfit_of(image, tables, centre_weight, unit)
     found = misfit.pointwise(to_tensor(other), measured)
@@ -110,7 +111,7 @@ def test_every_coefficient_counts_once_or_for_the_pixels_that_share_it(
 
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (3, 13), (15, 23), (8, 1)])
 def test_the_error_of_one_coefficient_is_placed_on_one_pixel(row: int, column: int) -> None:
-    measured = picture(colour=False, shape=(16, 24))
+    measured = photograph(colour=False, shape=(16, 24))
     step = SKEW[row % 8][column % 8]
     coefficients = np.zeros((2, 8, 3, 8))
     coefficients[row // 8, row % 8, column // 8, column % 8] = 2 * step
@@ -126,7 +127,7 @@ def test_the_error_of_one_coefficient_is_placed_on_one_pixel(row: int, column: i
 def test_gradients_are_the_slope_of_the_misfit_and_lead_back_into_the_intervals(
     colour: bool, shape: tuple[int, int], rng: np.random.Generator
 ) -> None:
-    image = picture(colour, shape)
+    image = photograph(colour, shape)
     misfit, measured, to_tensor = misfit_of(image, tables_of_quality(50, colour=colour))
     predicted = to_tensor(image + rng.normal(0, 40, image.shape)).requires_grad_()
     cost = misfit.pointwise(predicted, measured).sum()
@@ -145,7 +146,7 @@ def test_gradients_are_the_slope_of_the_misfit_and_lead_back_into_the_intervals(
 
 
 def test_within_the_intervals_only_the_centre_weight_has_a_gradient(rng: np.random.Generator) -> None:
-    image = picture(colour=True)
+    image = photograph(colour=True)
     tables = tables_of_quality(10, colour=True)
     for centre_weight in (0.0, 0.05):
         misfit, measured, to_tensor = misfit_of(image, tables, centre_weight)
@@ -155,7 +156,7 @@ def test_within_the_intervals_only_the_centre_weight_has_a_gradient(rng: np.rand
 
 
 def test_the_misfit_does_not_depend_on_the_range_of_the_image() -> None:
-    image = picture(colour=False)
+    image = photograph(colour=False)
     wider = image.copy()
     wider[-1, -8:] = 255
     tables = tables_of_quality(30, colour=False)
@@ -168,8 +169,8 @@ def test_the_misfit_does_not_depend_on_the_range_of_the_image() -> None:
 
 
 def test_values_are_stabilised_to_grey_levels_and_back() -> None:
-    misfit, measured, to_tensor = misfit_of(picture(colour=True), tables_of_quality(30, colour=True))
-    brighter = to_tensor(picture(colour=True).astype(np.float64) + 1)
+    misfit, measured, to_tensor = misfit_of(photograph(colour=True), tables_of_quality(30, colour=True))
+    brighter = to_tensor(photograph(colour=True).astype(np.float64) + 1)
     torch.testing.assert_close(
         misfit.stabilise(brighter) - misfit.expected(measured), misfit.stabilised_variance(measured), atol=1e-3, rtol=0
     )
@@ -184,7 +185,7 @@ def test_values_are_stabilised_to_grey_levels_and_back() -> None:
 def test_the_nearest_image_is_within_the_intervals_and_no_other_is_nearer(
     colour: bool, width: float, rng: np.random.Generator
 ) -> None:
-    image = picture(colour)
+    image = photograph(colour)
     tables = tables_of_quality(10, colour=colour, subsampling=(1, 1))
     misfit, measured, to_tensor = misfit_of(image, tables)
     other = to_tensor(image + rng.normal(0, 25, image.shape))
@@ -202,7 +203,7 @@ def test_the_nearest_image_is_within_the_intervals_and_no_other_is_nearer(
 @pytest.mark.parametrize("shape", [(96, 112), (91, 107)])
 @pytest.mark.parametrize("number", [None, 0, 1, 2])
 def test_a_recompressed_image_is_that_of_pillow(tmp_path: Path, number: int | None, shape: tuple[int, int]) -> None:
-    image = picture(number is not None, shape)
+    image = photograph(number is not None, shape)
     options = {} if number is None else {"subsampling": number}
     expected = decoded(saved(tmp_path / "a.jpg", image, quality=30, **options)).astype(float)
     tables = tables_of_quality(30, colour=number is not None, subsampling=SUBSAMPLINGS[number or 0])
@@ -215,7 +216,7 @@ def test_a_recompressed_image_is_that_of_pillow(tmp_path: Path, number: int | No
 
 @pytest.mark.parametrize("colour", [False, True])
 def test_blocks_can_begin_before_the_image(colour: bool) -> None:
-    image = picture(colour, (48, 64))
+    image = photograph(colour, (48, 64))
     misfit, measured, _ = misfit_of(image, tables_of_quality(20, colour=colour))
     shifted = misfit.recompressed(measured, offset=(5, 3))
     inside = misfit.recompressed(measured[..., misfit.period[0] - 5 :, misfit.period[1] - 3 :])

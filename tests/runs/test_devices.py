@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from napari_deep_prior.runs.devices import (
     resolve_device,
     why_no_gpu,
 )
-from napari_deep_prior.runs.restoration import restore
+from napari_deep_prior.runs.run import restore
 from napari_deep_prior.tasks import Denoise
 
 ABSENT = [name for name in DEVICES[1:] if name not in available_devices()]
@@ -66,7 +64,7 @@ def test_a_device_has_a_name_for_people_and_some_memory(name: str) -> None:
 def test_the_same_seed_gives_the_same_image_on_every_device(
     name: str, noisy: np.ndarray, tiny: Callable[..., DeepImagePrior]
 ) -> None:
-    images = [restore(noisy, Denoise(), tiny(steps=20, seed=4), device=name).finish() for _ in range(2)]
+    images = [restore(noisy[:24, :24], Denoise(), tiny(steps=8, seed=4), device=name).finish() for _ in range(2)]
     np.testing.assert_array_equal(images[0], images[1])
 
 
@@ -112,18 +110,3 @@ def test_the_limit_of_a_container_counts_without_its_cached_files(groups: Path) 
     assert free_memory(cpu) == 0
     limit(groups, most="max", used=400 * 2**20)
     assert free_memory(cpu) > 2**20
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the address space can be limited on Linux only")
-def test_the_limit_of_the_address_space_counts(run_python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    code = """
-import resource
-import psutil, torch
-from napari_deep_prior.runs.devices import free_memory
-limit = psutil.Process().memory_info().vms + 100 * 2**20
-resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-print(free_memory(torch.device("cpu")))
-"""
-    done = run_python("-c", code)
-    assert done.returncode == 0, done.stderr
-    assert 50 * 2**20 < int(done.stdout) <= 100 * 2**20

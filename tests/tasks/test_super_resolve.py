@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from napari_deep_prior.runs.presets import PRESETS, default_preset
 from PIL import Image
 from scipy.ndimage import correlate, gaussian_filter
 from skimage import data
@@ -23,7 +24,6 @@ from napari_deep_prior.cli import DONE, FAILED, main
 from napari_deep_prior.files import images as io
 from napari_deep_prior.files.kernels import parse_kernel
 from napari_deep_prior.runs.errors import OutOfMemoryError
-from napari_deep_prior.runs.presets import PRESETS, default_preset
 from napari_deep_prior.runs.restoration import Restoration, name_of_result
 from napari_deep_prior.tasks import from_record
 
@@ -283,7 +283,7 @@ def test_a_kernel_for_a_volume_has_three_axes() -> None:
     task = SuperResolve(z_factor=2)
     result = run_on(low, task, axes="ZYX", volume=True, kernel=np.ones((2, 3, 2))).finish()
     assert result.shape == (8, 24, 24)
-    with pytest.raises(ValueError, match=r"kernel is one for 2 axes, .* are for 3"):
+    with pytest.raises(ValueError, match=r"kernel is for 2 axes, .* are for 3"):
         run_on(low, task, axes="ZYX", volume=True, kernel=np.ones((3, 3)))
 
 
@@ -381,8 +381,8 @@ def test_the_result_is_named_after_what_was_done() -> None:
     [
         (SuperResolve(factor=1), {}, r"factors are all 1: nothing would be enlarged; give one above 1, for example 2"),
         (SuperResolve(z_factor=2), {}, r"factor in Z is 2, but a plane has no depth: restore as one volume"),
-        (SuperResolve(), {"kernel": np.ones(4)}, r"kernel is one for 1 axes, .*give a kernel of as many axes"),
-        (SuperResolve(), {"kernel": np.ones((3, 3, 3))}, r"kernel is one for 3 axes, .*give a kernel of as many axes"),
+        (SuperResolve(), {"kernel": np.ones(4)}, r"kernel is for 1 axes, .*give a kernel of as many axes"),
+        (SuperResolve(), {"kernel": np.ones((3, 3, 3))}, r"kernel is for 3 axes, .*give a kernel of as many axes"),
         (SuperResolve(), {"kernel": np.zeros((3, 3))}, r"sum of the kernel \(3 × 3\) is 0; it must be positive"),
         (SuperResolve(), {"kernel": np.ones((39, 3))}, r"kernel has 39 × 3 pixels and the result only 38 × 46: crop"),
         (SuperResolve(), {"kernel": np.full((3, 3), np.nan)}, r"kernel \(3 × 3\) has no values, or some are NaN"),
@@ -546,7 +546,7 @@ def test_the_reference_is_compared_with_the_interpolated_image_and_the_result(
         (["--z-factor", "2"], "a plane has no depth"),
         (["--volume"], "--volume needs depth"),
         (["--kernel", "missing.npy"], "there is no file 'missing.npy'"),
-        (["--kernel", "deep.npy"], "the kernel is one for 3 axes"),
+        (["--kernel", "deep.npy"], "the kernel is for 3 axes"),
         (["--kernel", "text.npy"], "cannot read 'text.npy' as a kernel"),
         (["--kernel", "mist"], "'mist' is neither a kernel nor a file: give bicubic, lanczos, area, gaussian:SIGMA"),
         (["--kernel", "gaussian:wide"], "the kernel 'gaussian:wide' has 'wide' where a number is needed"),
@@ -619,7 +619,7 @@ def test_where_no_blur_can_be_told_bicubic_is_taken_and_it_is_said(folder: Path,
     written = io.read("out.tif")
     reason = "the image has 19 pixels along a side; 48 are needed"
     assert written.record["remarks"][0] == (
-        f"the blur cannot be told from the image: {reason}; the bicubic kernel is taken"
+        f"the blur cannot be estimated from the image: {reason}; the bicubic kernel is used"
     )
     np.testing.assert_array_equal(written.pixels, run_on(small, method=from_record(written.record)[1]).finish())
 

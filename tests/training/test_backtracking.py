@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from napari_deep_prior.networks import Hourglass
-from napari_deep_prior.networks.hourglass import initialise
+from napari_deep_prior.networks.network import initialise
 from napari_deep_prior.training.backtracking import EVERY, Backtracking
 from napari_deep_prior.training.optimizers import Optimizer
 

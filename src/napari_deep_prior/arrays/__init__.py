@@ -1,1 +1,1 @@
-"""Arrays: axes, pieces, masks, registration, metrics, generated images."""
+"""Arrays: axes, frames, pieces, masks, resampling, registration, metrics, simulated images."""

@@ -1,4 +1,4 @@
-"""Masks: which pixels of an image are missing, spread over all its axes."""
+"""Masks: which pixels of an image are missing."""
 
 from __future__ import annotations
 
@@ -8,36 +8,30 @@ from .axes import Array, channel_position, inner_axes, sample_count
 
 
 def spread_mask(mask: Array, shape: tuple[int, ...], axes: str) -> Array:
-    """Return a mask as bool on all axes of an image, without copying it; what is not 0 is missing.
+    """Return a mask as bool in the shape of an image, without copying it; values other than 0 mark missing pixels.
 
     Parameters
     ----------
     mask : ndarray
-        Of the image's shape, of its shape without the channels, of its volumes (ZYX) or of its planes (YX); what it
-        has not, it is the same along.
-    shape, axes : tuple of int, str
-        The image's shape, and a letter for each of its axes.
+        In the shape of the image, of the image without channels, of one of its volumes (ZYX) or of one of its planes
+        (YX). It is repeated along the axes that it does not have. Opacity is never missing.
+    shape : tuple of int
+        Shape of the image.
+    axes : str
+        Letters of the image's axes.
 
     Raises
     ------
     ValueError
-        If the mask fits none of them, is empty, or leaves nothing known.
+        If the mask has none of these shapes, marks nothing, or leaves nothing to fill from.
     """
-    inner = inner_axes(axes)
     lengths = dict(zip(axes, shape, strict=True))
-    for letters in (axes, *inner):
-        if mask.shape == tuple(lengths[letter] for letter in letters):
-            break
-    else:
-        raise ValueError(
-            f"the mask has shape {mask.shape}; the image's is {shape} (axes {axes}): give a mask of that shape, or of "
-            f"its planes, {tuple(lengths[letter] for letter in inner[-1])}"
-        )
+    letters = _mask_axes(mask, lengths, axes)
     marked = mask != 0
     if not marked.any():
-        raise ValueError("the mask is empty: paint what is to be filled, it is marked by values that are not 0")
+        raise ValueError("the mask is empty: paint what is to be filled, with a value that is not 0")
     if marked.all():
-        raise ValueError("the mask covers everything: nothing is known that the image could be filled from")
+        raise ValueError("the mask covers everything: nothing is known from which the image could be filled")
     channel = channel_position(axes)
     if letters == axes and channel is not None:
         covered = marked.all(axis=tuple(axis for axis in range(len(axes)) if axis != channel))
@@ -47,6 +41,18 @@ def spread_mask(mask: Array, shape: tuple[int, ...], axes: str) -> Array:
     whole = marked.reshape(tuple(lengths[letter] if letter in letters else 1 for letter in axes))
     spread = np.broadcast_to(whole, shape)
     if "S" in axes and sample_count(lengths["S"]) < lengths["S"]:
-        # Opacity was not measured, and stays as it is.
-        spread = spread & (np.arange(lengths["S"]) < lengths["S"] - 1).reshape([-1 if x == "S" else 1 for x in axes])
+        colours = np.arange(lengths["S"]) < lengths["S"] - 1
+        spread = spread & colours.reshape([-1 if letter == "S" else 1 for letter in axes])
     return spread
+
+
+def _mask_axes(mask: Array, lengths: dict[str, int], axes: str) -> str:
+    """Return the axes of the image that the mask has, by its shape."""
+    inner = inner_axes(axes)
+    for letters in (axes, *inner):
+        if mask.shape == tuple(lengths[letter] for letter in letters):
+            return letters
+    raise ValueError(
+        f"the mask has shape {mask.shape}; the image's is {tuple(lengths.values())} (axes {axes}): give a mask of that "
+        f"shape, or of its planes, {tuple(lengths[letter] for letter in inner[-1])}"
+    )

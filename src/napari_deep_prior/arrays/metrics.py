@@ -1,4 +1,4 @@
-"""How close an image is to a reference. Every measure is of scikit-image or as its paper defines it."""
+"""Measures of how close an image is to a reference."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from .axes import Array
 
-LOG_SIGMA = 1.5
-LOG_RADIUS = 7
-"""Laplacian of Gaussian of 15 × 15 pixels, sigma 1.5."""
+LOG_SIGMA, LOG_RADIUS = 1.5, 7
+"""Pixels: standard deviation and radius of the Laplacian of Gaussian of 15 × 15 pixels in :func:`hfen`."""
 
 
 def data_range(reference: Array) -> float:
-    """Return the range of intensities that errors are compared to: 255 for 8-bit, else that of the reference."""
+    """Return the data range of PSNR and SSIM: 255 for an 8-bit reference, else its maximum less its minimum."""
     if reference.dtype == np.uint8:
         return 255.0
     return float(reference.max()) - float(reference.min())
@@ -28,9 +27,12 @@ def mse(image: Array, reference: Array) -> float:
 
 
 def psnr(image: Array, reference: Array, *, span: float | None = None) -> float:
-    """Return the peak signal-to-noise ratio in dB; ``span`` is the data range (see :func:`data_range`).
+    """Return the peak signal-to-noise ratio in dB, infinite for equal images.
 
-    Equal images have an infinite one.
+    Parameters
+    ----------
+    span : float, optional
+        Data range, by default :func:`data_range` of the reference.
     """
     span = data_range(reference) if span is None else span
     if mse(image, reference) == 0:
@@ -39,9 +41,21 @@ def psnr(image: Array, reference: Array, *, span: float | None = None) -> float:
 
 
 def ssim(image: Array, reference: Array, *, span: float | None = None, channel_axis: int | None = None) -> float:
-    """Return the structural similarity with the Gaussian window of Wang et al. 2004 (11 pixels, sigma 1.5).
+    """Return the structural similarity with the Gaussian window of 11 pixels and sigma 1.5.
 
-    doi 10.1109/TIP.2003.819861. Images smaller than the window raise a ValueError.
+    Wang et al. 2004, doi 10.1109/TIP.2003.819861.
+
+    Parameters
+    ----------
+    span : float, optional
+        Data range, by default :func:`data_range` of the reference.
+    channel_axis : int, optional
+        Axis of the channels, over which the mean is taken.
+
+    Raises
+    ------
+    ValueError
+        If the image is smaller than the window.
     """
     span = data_range(reference) if span is None else span
     return float(
@@ -58,7 +72,11 @@ def ssim(image: Array, reference: Array, *, span: float | None = None, channel_a
 
 
 def hfen(image: Array, reference: Array) -> float:
-    """Return the high-frequency error norm: ‖LoG(image) − LoG(reference)‖ / ‖LoG(reference)‖; 0 means equal."""
+    """Return the high-frequency error norm, 0 for equal images.
+
+    It is ‖LoG(image) − LoG(reference)‖ / ‖LoG(reference)‖ with the Laplacian of Gaussian (LoG) of Ravishankar & Bresler
+    2011, doi 10.1109/TMI.2010.2090538.
+    """
     filtered = [
         gaussian_laplace(array.astype(np.float64), LOG_SIGMA, radius=LOG_RADIUS) for array in (image, reference)
     ]

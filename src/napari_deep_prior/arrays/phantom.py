@@ -1,4 +1,4 @@
-"""Generated fluorescence images with their truth: nuclei and filaments through a microscope onto a camera."""
+"""Simulated fluorescence images with their ground truth: nuclei and filaments, blurred and recorded by a camera."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from scipy.ndimage import gaussian_filter, zoom
 from .axes import Array
 
 BACKGROUND = 2.0
-"""Photons per pixel of out-of-focus light and medium."""
+"""Photons per pixel of out-of-focus light and of the medium."""
 
-NUCLEUS = 40.0
-FILAMENT = 60.0
-"""Photons per pixel at the brightest place of a nucleus and on a filament, before the blur."""
+NUCLEUS, FILAMENT = 40.0, 60.0
+"""Most photons per pixel of a nucleus and of a filament, before the blur."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Camera:
-    """A camera: ``grey = gain * Poisson(photons) + offset + N(0, read_noise²)``, rounded, 16 bit.
+    """A 16-bit camera: ``grey = gain * Poisson(photons) + offset + N(0, read_noise²)``, rounded.
 
     Parameters
     ----------
@@ -38,12 +37,12 @@ class Camera:
     read_noise: float = 6.0
 
     def expose(self, photons: Array, generator: np.random.Generator) -> Array:
-        """Return a recorded image (uint16) of expected ``photons`` per pixel."""
+        """Return a recorded image (uint16) whose expected photons per pixel are ``photons``."""
         grey = self.expected(generator.poisson(photons)) + generator.normal(0, self.read_noise, photons.shape)
         return np.clip(np.rint(grey), 0, 65535).astype(np.uint16)
 
     def expected(self, photons: Array) -> Array:
-        """Return the mean grey level of ``photons`` per pixel (float32): the truth to compare with."""
+        """Return the mean grey level of ``photons`` per pixel (float32): the ground truth of :meth:`expose`."""
         return (self.gain * photons + self.offset).astype(np.float32)
 
 
@@ -53,7 +52,7 @@ def cells(shape: tuple[int, ...], *, blur: float = 1.3, seed: int = 0) -> Array:
     Parameters
     ----------
     shape : tuple of int
-        Two or three axes; the first of three is depth.
+        Two or three axes; of three, the first is depth.
     blur : float
         Standard deviation of the microscope's Gaussian blur in the plane, in pixels; twice that in depth.
     """
@@ -108,7 +107,7 @@ def _filaments(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
 
 
 def _smooth_noise(shape: tuple[int, ...], size: int, generator: np.random.Generator) -> Array:
-    """Return noise of grain ``size`` pixels, between -1 and 1 for the most part."""
+    """Return noise with a correlation length of ``size`` pixels, mostly between -1 and 1."""
     coarse = generator.normal(0, 0.6, [length // size + 2 for length in shape])
     fine = zoom(coarse, size, order=1)
     return np.asarray(fine[tuple(slice(length) for length in shape)])

@@ -1,1 +1,1 @@
-"""What nobody told and the image shows: noise, blur, oversampling, JPEG tables."""
+"""Estimates from the image alone of what its file does not say: noise, blur, oversampling, JPEG tables."""

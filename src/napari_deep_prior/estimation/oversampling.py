@@ -1,4 +1,4 @@
-"""Is it worth it: whether an image has detail that larger pixels could not show, and whether a result explains it."""
+"""Whether the pixels of an image are smaller than its detail, and how well an enlarged image explains it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ..physics.operators import Operator
 from . import spectrum
 
 FAINTEST = 0.1
-"""Share of the contrast that a blur leaves of the finest detail that counts as seen."""
+"""Share of the contrast that a blur leaves of the finest detail that still counts."""
 
 NYQUIST = 0.5
 """Cycles per pixel of the finest detail that pixels can show."""
 
-HIDDEN = 0.6
-"""Where the noise begins before this share of where the blur ends the detail, the end of the blur is a guess."""
+VISIBLE = 0.6
+"""Share of the frequency at which the blur ends the detail where noise may begin: earlier noise hides that end."""
 
 OVERSAMPLED = 0.5
 """Share of what the pixels could show below which the image fits into pixels twice as large."""
@@ -30,20 +30,20 @@ OVERSAMPLED = 0.5
 @final
 @dataclass(frozen=True)
 class Oversampling:
-    """How much of what its pixels could show an image does show.
+    """Share of the frequencies its pixels can show in which an image has detail.
 
     Parameters
     ----------
     detail : tuple of float
-        Highest frequency with signal along rows and columns, as a share of the highest that pixels can show (1 at
-        most): where the blur leaves a tenth of the contrast, or the noise is stronger than the signal.
+        Highest frequency with detail along rows and columns, as a share of the highest that pixels can show (1 at
+        most): there the blur leaves a tenth of the contrast, or the noise becomes stronger than the signal.
     blur : tuple of float
-        The same if there were no noise.
+        The same for the blur alone, as if there were no noise.
     oversampled : bool
-        Whether the blur ends the detail below half of what the pixels could show, along both axes, and the noise does
-        not hide it.
+        Whether the blur ends the detail below half of what the pixels can show, along both axes, and the noise is weak
+        enough to know this.
     sentence : str
-        The above for people.
+        The result for a person.
     """
 
     detail: tuple[float, float]
@@ -53,26 +53,26 @@ class Oversampling:
 
 
 def oversampling(image: NDArray[Any]) -> Oversampling:
-    """Tell from the power spectrum of a plane whether its pixels are smaller than its detail.
+    """Estimate from the power spectrum of a plane whether its pixels are smaller than its detail.
 
-    Noise does not count as detail. Images that are too small or constant are taken for well sampled, as are those of
-    a kind whose spectrum the model does not fit (see :mod:`napari_deep_prior.estimation.spectrum`) if they are sharp.
+    Noise does not count as detail. Images that are too small or constant count as well sampled, and so do sharp images
+    whose spectrum the model does not fit (see :mod:`napari_deep_prior.estimation.spectrum`).
 
     Parameters
     ----------
     image : ndarray, (rows, columns)
-        Of any unit; of colours, their mean.
+        In any unit; for colours, their mean.
 
     Raises
     ------
     ValueError
-        If the image is no plane of finite values.
+        If the image is not a plane of finite values.
     """
     if image.ndim != 2 or not np.isfinite(image).all():
         raise ValueError(f"the image has shape {image.shape}; give one plane (rows, columns) of finite values")
     plane = np.asarray(image, np.float64)
     if min(plane.shape) < spectrum.SMALLEST_SIDE or plane.min() == plane.max():
-        reason = "the image is too small, or constant: it cannot be told whether its pixels are smaller than its detail"
+        reason = "the image is too small or constant to estimate whether its pixels are smaller than its detail"
         return Oversampling((1.0, 1.0), (1.0, 1.0), False, reason)
     span = plane.max() - plane.min()
     found = spectrum.fit((plane - plane.min()) / span)
@@ -81,13 +81,13 @@ def oversampling(image: NDArray[Any]) -> Oversampling:
     blur = (ends[0], ends[1])
     detail = (min(ends[0], noise[0]), min(ends[1], noise[1]))
     lowest = spectrum.LOWEST / NYQUIST
-    seen = all(within > lowest and within >= HIDDEN * end for within, end in zip(noise, blur, strict=True))
-    oversampled = max(blur) < OVERSAMPLED and seen
+    visible = all(within > lowest and within >= VISIBLE * end for within, end in zip(noise, blur, strict=True))
+    oversampled = max(blur) < OVERSAMPLED and visible
     return Oversampling(detail, blur, oversampled, _sentence(detail, oversampled=oversampled))
 
 
 def consistency(operator: Operator, image: Tensor, measured: Tensor) -> float:
-    """Return how well a result explains what was measured, in dB: the PSNR of the result degraded again.
+    """Return how well a result explains the measurement, in dB: the PSNR of the result behind the operator.
 
     The data range is that of the measured values. Infinite where both are equal; values that are not finite do not
     count. Minus infinity if the measured image is constant and the result is not.
@@ -97,7 +97,7 @@ def consistency(operator: Operator, image: Tensor, measured: Tensor) -> float:
     image : Tensor, (1, C, *S)
         The result.
     measured : Tensor, (1, C, *T)
-        What it was made from.
+        The measurement that it was restored from.
     """
     with torch.no_grad():
         predicted = operator(image)
@@ -110,7 +110,7 @@ def consistency(operator: Operator, image: Tensor, measured: Tensor) -> float:
 
 
 def _blur_end(variance: float) -> float:
-    """Return the share of all frequencies of which a Gaussian leaves more than ``FAINTEST``."""
+    """Return the share of all frequencies up to which a Gaussian leaves more than ``FAINTEST`` of the contrast."""
     if variance <= 0:
         return 1.0
     return min(1.0, math.sqrt(-2 * math.log(FAINTEST) / variance) / (2 * math.pi) / NYQUIST)

@@ -1,8 +1,8 @@
-"""The power spectrum of a plane, taken for that of a scene alike at every scale under a Gaussian blur and white noise.
+"""The power spectrum of a plane, modelled as a scale-invariant scene with Gaussian blur and white noise.
 
-Scenes of many objects have spectra that fall as a power of the frequency (Field 1987, doi 10.1364/JOSAA.4.002379): as
-they look alike at every scale, nothing else is possible. A blur bends that straight line on logarithmic axes, noise
-flattens its end. Fails on one periodic texture or a few like objects, whose spectra are no such line.
+Scenes of many objects have spectra that fall as a power of the frequency (Field 1987, doi 10.1364/JOSAA.4.002379),
+which is a straight line on logarithmic axes. Blur bends that line, and noise flattens its end. The model does not hold
+for a periodic texture or a few equal objects, whose spectra are not such a line.
 """
 
 from __future__ import annotations
@@ -17,50 +17,50 @@ from scipy.optimize import least_squares
 from ..physics.kernels import Floats
 
 LOWEST, HIGHEST = 0.04, 0.5
-"""Frequencies that count, in cycles per pixel: below, the shape of the picture; above, only its corners."""
+"""Frequencies that are fitted, in cycles per pixel: below is the layout of the scene, above only the corners."""
 
 RINGS, SECTORS = 14, 12
 """Bins of the spectrum along the frequency and around half a circle."""
 
 FEWEST, ENOUGH = 3, 30
-"""Values that a bin has at least, and from which on it counts in full."""
+"""Fewest values of a bin, and the number from which on it has full weight."""
 
 USUAL_SLOPE, SLOPE_SPREAD = 2.2, 0.35
-"""Exponent of power over frequency and its standard deviation between pictures, which keep the blur from it."""
+"""Prior of the exponent of power over frequency, mean and standard deviation: it separates scene and blur."""
 
 DIRECTION_WEIGHT = 0.6
-"""How strongly different amounts of detail in different directions are held back, per unit of log power."""
+"""Weight of the penalty on detail that differs with the direction, per unit of log power."""
 
 OUTLIER = 0.5
-"""Difference of log power from which on a bin is less believed."""
+"""Difference of log power above which a bin has less weight."""
 
 ROUNDING = 1e-7
-"""Share of the power that is rounding: 8-bit pictures, and planes without noise."""
+"""Share of the power that is added as rounding: it bounds the logarithm for planes without noise."""
 
 STARTS = 0.3, 0.8
-"""Widths that the fit begins with, in pixels; it keeps the better end."""
+"""Widths of the blur from which a fit starts, in pixels; the better fit is used."""
 
 EVALUATIONS = 200
-"""Rounds of the fit at most: few spectra that no blur explains need more, and gain nothing."""
+"""Most evaluations of a fit: only spectra that no blur explains need more, and they gain nothing."""
 
 SMALLEST_SIDE = 32
 """Pixels along a side below which there are too few frequencies."""
 
 ALIASES = np.array([(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1)], np.float64)
-"""Whole cycles per pixel that no pixel can tell from none."""
+"""Shifts of the frequency, in cycles per pixel, that sampling cannot distinguish."""
 
 
 @final
 @dataclass(frozen=True)
 class Spectrum:
-    """What a fit to a spectrum found.
+    """The fitted model of a power spectrum.
 
     Parameters
     ----------
     covariance : ndarray, (2, 2)
-        Of the Gaussian blur, in squared pixels; rows before columns.
+        Covariance of the Gaussian blur, in squared pixels; rows before columns.
     slope : float
-        Power of the scene falls as frequency to the minus slope.
+        The power of the scene falls as the frequency to the power of minus slope.
     noise_end : tuple of float
         Frequency along rows and columns from which on noise is stronger than signal, in cycles per pixel; at most 0.5.
     """
@@ -71,7 +71,7 @@ class Spectrum:
 
 
 def fit(plane: Floats) -> Spectrum:
-    """Fit a plane's spectrum.
+    """Fit the power spectrum of a plane.
 
     Parameters
     ----------
@@ -80,11 +80,11 @@ def fit(plane: Floats) -> Spectrum:
     """
     rows, columns, power, count = _bins(plane)
     found = np.log(power + ROUNDING * power.sum())
-    trust = np.sqrt(np.minimum(count, ENOUGH) / ENOUGH)
+    weight = np.sqrt(np.minimum(count, ENOUGH) / ENOUGH)
 
     def differences(parameters: Floats) -> Floats:
         slope = (parameters[1] - USUAL_SLOPE) / SLOPE_SPREAD
-        bins = trust * (_log_power(parameters, rows, columns) - found)
+        bins = weight * (_log_power(parameters, rows, columns) - found)
         return np.concatenate([bins, [slope], DIRECTION_WEIGHT * parameters[6:]])
 
     fits = []
@@ -97,13 +97,13 @@ def fit(plane: Floats) -> Spectrum:
 
 
 def _bins(plane: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return the mean frequency along rows and columns, power and number of values of each bin that has some."""
+    """Return mean frequency along rows and columns, mean power and number of values of each bin that has enough."""
     windows = [np.hanning(length + 2)[1:-1] for length in plane.shape]
     power = np.abs(np.fft.rfft2((plane - plane.mean()) / plane.std() * np.multiply.outer(*windows))) ** 2
     rows, columns = np.meshgrid(np.fft.fftfreq(plane.shape[0]), np.fft.rfftfreq(plane.shape[1]), indexing="ij")
     ring = np.digitize(np.hypot(rows, columns), np.geomspace(LOWEST, HIGHEST, RINGS + 1)) - 1
-    turn = np.arctan2(columns, rows) % math.pi
-    sector = np.minimum((turn / math.pi * SECTORS).astype(int), SECTORS - 1)
+    angle = np.arctan2(columns, rows) % math.pi
+    sector = np.minimum((angle / math.pi * SECTORS).astype(int), SECTORS - 1)
     inside = (ring >= 0) & (ring < RINGS)
     index = (ring * SECTORS + sector)[inside]
     count = np.bincount(index, minlength=RINGS * SECTORS)
@@ -114,7 +114,7 @@ def _bins(plane: Floats) -> tuple[Floats, Floats, Floats, Floats]:
 
 
 def _log_power(parameters: Floats, rows: Floats, columns: Floats) -> Floats:
-    """Return the logarithm of the power of scene, blur and noise: aliases are added up, as sampling does."""
+    """Return the logarithm of the power of scene, blur and noise, aliases included."""
     aliases = np.logaddexp.reduce(
         _log_signal(parameters, rows[:, None] + ALIASES[:, 0], columns[:, None] + ALIASES[:, 1]), axis=1
     )
@@ -124,24 +124,26 @@ def _log_power(parameters: Floats, rows: Floats, columns: Floats) -> Floats:
 def _log_signal(parameters: Floats, rows: Floats, columns: Floats) -> Floats:
     """Return the logarithm of the power of scene and blur, without aliases.
 
-    The parameters are the scene's level and slope, the three numbers of the blur's Cholesky factor, the level of the
-    noise, and how much detail the scene has in which direction.
+    The parameters are level and slope of the scene, the three numbers of the blur's Cholesky factor, the level of the
+    noise, and four weights of waves around the circle: how much detail the scene has in each direction.
     """
-    turn = np.arctan2(columns, rows)
+    angle = np.arctan2(columns, rows)
     (down, mixed), (_, across) = _covariance(parameters)
     blur = down * rows**2 + 2 * mixed * rows * columns + across * columns**2
-    waves = (np.cos(2 * turn), np.sin(2 * turn), np.cos(4 * turn), np.sin(4 * turn))
-    direction = sum(weight * wave for weight, wave in zip(parameters[6:], waves, strict=True))
+    waves = (np.cos(2 * angle), np.sin(2 * angle), np.cos(4 * angle), np.sin(4 * angle))
+    direction = sum(strength * wave for strength, wave in zip(parameters[6:], waves, strict=True))
     level = parameters[0] - parameters[1] * np.log(np.hypot(rows, columns))
     return np.asarray(level - 4 * math.pi**2 * blur + direction)
 
 
 def _covariance(parameters: Floats) -> Floats:
+    """Return the covariance of the blur from its Cholesky factor."""
     factor = np.array([[parameters[2], 0.0], [parameters[3], parameters[4]]])
     return np.asarray(factor @ factor.T)
 
 
 def _noise_end(parameters: Floats, rows: float, columns: float) -> float:
+    """Return the highest frequency along a direction at which the signal is stronger than the noise."""
     frequencies = np.linspace(LOWEST, HIGHEST, 200)
     signal = _log_signal(parameters, rows * frequencies, columns * frequencies)
     above = frequencies[signal > parameters[5]]

@@ -1,1 +1,1 @@
-"""Files in and out."""
+"""Files in and out: images, kernels, tables of JPEG files."""

@@ -174,6 +174,7 @@ class DeepImagePrior(SeededMethod):
         return self.steps * self.members * one_step
 
 
+@final
 class _Member:
     """One network that is fitted, with its input, its optimizer and the running average of its outputs.
 

@@ -131,6 +131,7 @@ class SelfDistillation(SeededMethod):
         return training + SECONDS_PER_PIXEL * problem.measured.numel()
 
 
+@final
 class _Denoiser:
     """A network that is trained to remove noise from an estimate of the image.
 

@@ -163,6 +163,7 @@ class ZeroShotSR(SeededMethod):
         return training + predictions * one_prediction + passes * one_pass
 
 
+@final
 class _Enlarger:
     """A network that is trained to enlarge an image.
 

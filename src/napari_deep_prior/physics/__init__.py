@@ -1,1 +1,1 @@
-"""What happened to the light: operators, kernels, noise, misfits, JPEG."""
+"""How an image is measured: operators, kernels, noise models, misfits, JPEG compression."""

@@ -1,45 +1,46 @@
-"""The noise of a detector: how strong it is at every grey level, and how alike in neighbouring pixels.
+"""The noise of a detector: its variance at every grey level, and its correlation between neighbouring pixels.
 
 The model is Poisson-Gaussian (Foi et al. 2008, doi 10.1109/TIP.2008.2001399): a pixel of the noise-free level x reads
-``gain * Poisson((x - offset) / gain) + offset + Normal(0, read_noise)``, with the variance
+``gain * Poisson((x - offset) / gain) + offset + Normal(0, read_noise**2)``. Its variance is
 ``gain * (x - offset) + read_noise**2``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
-WORTH_TELLING = 0.15
-"""Correlation from which a held-out pixel can be guessed from its neighbours."""
+CORRELATED = 0.15
+"""Correlation of neighbouring pixels' noise above which a held-out pixel can be predicted from its neighbours."""
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class NoiseModel:
-    """Describe the noise of one channel, in grey levels.
+    """The noise of one channel, in grey levels.
 
-    Attributes
+    Parameters
     ----------
     gain : float
-        Grey levels per photon. 0: the noise does not depend on the signal.
+        Grey levels per photon; 0 if the noise does not depend on the signal.
     offset : float
-        Grey level at zero light. An image alone tells ``read_noise**2 - gain *
-        offset``; unless the offset was given it is the smallest that fits.
+        Grey level at zero light. From an image alone only ``read_noise**2 - gain * offset`` can be estimated; the
+        offset is then the smallest that fits.
     read_noise : float
         Standard deviation at zero light.
     correlation : tuple of float
-        Correlation of the noise of neighbouring pixels along (row, column).
+        Correlation of the noise of neighbouring pixels along rows and columns: (row, column).
     saturation : float or None
         Grey level at which pixels are clipped, or None if none are.
     reliable : bool
-        False if the image could not tell; the noise then counts as Gaussian.
+        False if the noise could not be estimated; it is then treated as Gaussian.
     reasons : tuple of str
-        Why it is not reliable, a clause each.
+        Why it is not reliable, one clause each.
 
     Raises
     ------
@@ -56,32 +57,31 @@ class NoiseModel:
     reasons: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what no detector has."""
         for name, value in (("gain", self.gain), ("read_noise", self.read_noise)):
             if not (np.isfinite(value) and value >= 0):
                 raise ValueError(f"{name} is {value}: give 0 or a positive number")
 
     @property
     def kind(self) -> Literal["Poisson-Gaussian", "Gaussian"]:
-        """The family the noise belongs to."""
+        """Family of the noise."""
         return "Poisson-Gaussian" if self.gain > 0 else "Gaussian"
 
     @property
     def correlated(self) -> bool:
         """Whether a held-out pixel can be guessed from its neighbours."""
-        return max(self.correlation, default=0.0) > WORTH_TELLING
+        return max(self.correlation, default=0.0) > CORRELATED
 
     def variance(self, signal: ArrayLike) -> Floats:
-        """Return the noise variance of pixels whose noise-free level is `signal`."""
+        """Return the noise variance at noise-free levels ``signal``."""
         light = np.asarray(signal, np.float64) - self.offset
         return np.maximum(self.gain * light + self.read_noise**2, 0.0)
 
     def in_words(self) -> str:
-        """Return one line for a person."""
+        """Return the model in one line for a person."""
         if self.gain > 0:
             words = f"photon noise, about {1 / self.gain:.2g} photons per grey level; "
-            seen = f"read noise {self.read_noise:.2g}"
-            words += seen if self.read_noise > 0 else "no read noise seen"
+            read_noise = f"read noise {self.read_noise:.2g}"
+            words += read_noise if self.read_noise > 0 else "no read noise seen"
         elif self.read_noise > 0:
             words = f"Gaussian noise, sigma = {self.read_noise:.3g}"
         else:

@@ -1,8 +1,7 @@
-"""Operators: what the microscope did to the image before the noise. Image in, measurement out.
+"""Operators: from the image to its noiseless measurement.
 
-Every operator is linear and differentiable and works on canonical tensors ``(1, C, *S)`` of two or three
-spatial dimensions, :class:`Downsample` also on several at a time, ``(N, C, *S)``. ``OPERATORS`` lists them for the
-contract tests.
+Every operator is linear and differentiable and works on canonical tensors ``(1, C, *S)`` of two or three spatial axes,
+:class:`Downsample` also on batches ``(N, C, *S)``. ``OPERATORS`` lists them for the contract tests.
 """
 
 from __future__ import annotations
@@ -22,19 +21,19 @@ from torch import Tensor
 from .kernels import CUBIC_REACH, Floats, Kernel, SampledKernel, cubic, kernel_image
 
 ROUNDING = 1e-6
-"""Pixels by which a length may be off, because a factor such as 1.1 has no exact float."""
+"""Pixels by which a length may differ from a whole number, because a factor such as 1.1 has no exact float."""
 
 BAND_ROWS = 128
-"""Pixels that one matrix computes: few enough that most of it is not zero, enough that it is fast."""
+"""Rows of one matrix: few enough that it is not mostly zeros, many enough that the product is fast."""
 
 CACHED = 64
-"""Tables that an operator keeps at most; only images of ever new sizes need more."""
+"""Most tables that an operator keeps; only images of ever new sizes would need more."""
 
 Table = TypeVar("Table")
 
 
 class Operator(ABC):
-    """A linear map from the image that is looked for to what was measured."""
+    """A linear map from the image to its noiseless measurement."""
 
     factors: tuple[float, ...]
     """Pixels of the image in a measured one along each spatial axis; empty where the image itself was measured."""
@@ -51,11 +50,11 @@ class Operator(ABC):
 
     @abstractmethod
     def interpolate(self, measured: Tensor) -> Tensor:
-        """Return what shows measurements ``(1, C, *T)`` on the image's pixels, without a claim to restore anything."""
+        """Return measurements ``(1, C, *T)`` interpolated to the image's pixels; nothing is restored."""
 
     @abstractmethod
     def image_shape(self, measured_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the spatial shape of the image behind a measurement of spatial shape ``measured_shape``."""
+        """Return the spatial shape of the image that has a measurement of spatial shape ``measured_shape``."""
 
     @abstractmethod
     def refuse_shape(self, image_shape: tuple[int, ...]) -> None:
@@ -95,24 +94,24 @@ class Identity(Operator):
 @final
 @dataclass(frozen=True)
 class Downsample(Operator):
-    """Super-resolution: pixels were measured that are as wide as several of the image.
+    """Blur and downsampling, for super-resolution: a measured pixel is as wide as several pixels of the image.
 
-    The outer edges of both grids lie on each other, so that the centre of measured pixel ``i`` is at
-    ``(i + 1/2) * factor - 1/2`` in pixels of the image. Beyond its border the image is mirrored. All is put together
-    from slices, matrices and Fourier transforms, whose gradients are the same every time on every device.
+    The outer edges of both grids coincide, so that the centre of measured pixel ``i`` is at
+    ``(i + 1/2) * factor - 1/2`` in pixels of the image. Beyond its border the image is mirrored. Only slices, matrix
+    products and Fourier transforms are used, because their gradients are reproducible on every device.
 
     Parameters
     ----------
     factors : tuple of float
-        Pixels of the image in a measured one along each spatial axis: 1 or more, whole or not. Along an axis of
-        factor 1 nothing happens, whatever the kernel is there.
+        Width of a measured pixel in pixels of the image along each spatial axis: 1 or more, whole or not. Along an
+        axis of factor 1 nothing happens, whatever the kernel.
     kernel : Kernel
-        How much the image's pixels weigh in a measured one.
+        Weights of the image's pixels in a measured pixel.
 
     Raises
     ------
     ValueError
-        If a factor is less than 1, or the kernel is one for another number of axes.
+        If a factor is less than 1, or the kernel is for another number of axes.
     """
 
     factors: tuple[float, ...]
@@ -124,7 +123,7 @@ class Downsample(Operator):
             raise ValueError(f"the factors are {self.factors}; each must be a finite number of at least 1")
         if self.kernel.dimensions not in (None, len(self.factors)):
             raise ValueError(
-                f"the kernel is one for {self.kernel.dimensions} axes, but the factors {self.factors} are for "
+                f"the kernel is for {self.kernel.dimensions} axes, but the factors {self.factors} are for "
                 f"{len(self.factors)}: give a kernel of as many axes as the image"
             )
 
@@ -142,7 +141,7 @@ class Downsample(Operator):
         return image
 
     def image_shape(self, measured_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of the image: as many whole pixels as the measured ones have room for."""
+        """Return the shape of the image: as many whole pixels as fit into the measured ones."""
         lengths = zip(measured_shape, self.factors, strict=True)
         return tuple(math.floor(length * factor + ROUNDING) for length, factor in lengths)
 
@@ -162,15 +161,15 @@ class Downsample(Operator):
             )
 
     def measured_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of the measurement of an image: as many pixels as cover it."""
+        """Return the shape of the measurement of an image: as many whole pixels as cover it."""
         lengths = zip(image_shape, self.factors, strict=True)
         return tuple(math.ceil(length / factor - ROUNDING) for length, factor in lengths)
 
     def interpolate(self, measured: Tensor) -> Tensor:
         """Return measurements (N, C, *T) interpolated to the image's pixels, (N, C, *S) with ``S = image_shape(T)``.
 
-        By cubics; what the kernel blurred stays blurred. An image whose sides are no multiples of the factors can
-        have been shorter: cut off what is too much at the end of each axis.
+        The interpolation is cubic and does not undo the blur. An image whose sides are no multiples of the factors may
+        be shorter than ``S``: crop the end of each axis.
         """
         self._refuse_dimensions(measured)
         image = measured
@@ -189,7 +188,7 @@ class Downsample(Operator):
     def _resampled(
         self, way: str, image: Tensor, axis: int, centres: Floats, weights: Callable[[Floats], Floats], reach: float
     ) -> Tensor:
-        """Return the image with the pixels along one axis replaced by weighted means around ``centres``."""
+        """Return the image resampled along one axis: the weighted means around ``centres``."""
         if self.factors[axis] == 1:
             return image
         length = image.shape[axis + 2]
@@ -202,7 +201,7 @@ class Downsample(Operator):
         return torch.cat(parts, dim=-1).movedim(-1, axis + 2)
 
     def _blurred(self, image: Tensor, kernel: SampledKernel) -> tuple[Tensor, tuple[float, ...]]:
-        """Return the image under the kernel, wherever a measured pixel needs it, and where it begins on each axis."""
+        """Return the blurred image where measured pixels need it, and the position of its first pixel on each axis."""
         untouched = tuple(axis for axis, factor in enumerate(self.factors) if factor == 1)
         acting = self._table("kernel", lambda: kernel.without(untouched))
         origins = []
@@ -211,7 +210,7 @@ class Downsample(Operator):
         ):
             before, after = (0, 0) if factor == 1 else _margins(image.shape[axis + 2], factor, size, centre)
             image = _mirrored(image, axis + 2, before, after)
-            # The first value is the kernel's last one times the first pixel, and so on.
+            # The first blurred value is where the last pixel of the kernel is on the first pixel of the image.
             origins.append(size - 1 - centre - before)
         axes = tuple(range(2, image.ndim))
         fast = tuple(next_fast_len(length, real=True) for length in image.shape[2:])
@@ -222,11 +221,11 @@ class Downsample(Operator):
         return blurred[(..., *whole)], tuple(origins)
 
     def _table(self, key: Hashable, build: Callable[[], Table]) -> Table:
-        """Return what belongs to a key, built the first time that it is asked for."""
+        """Return the table of a key, which is built at its first use."""
         kept = self._tables.get(key)
         if kept is not None:
             return cast("Table", kept)
-        # Tensors from inference mode could not take part in a fit later.
+        # Tensors made in inference mode could not be used in a fit later.
         with torch.inference_mode(mode=False):
             table = build()
         if len(self._tables) >= CACHED:
@@ -236,16 +235,16 @@ class Downsample(Operator):
 
 
 def _centres(count: int, factor: float) -> Floats:
-    """Return where on an axis the centres lie of ``count`` pixels that are ``factor`` of its own pixels wide."""
+    """Return the centres of ``count`` pixels that are ``factor`` wide, in pixels from the centre of the first one."""
     return np.asarray((np.arange(count) + 0.5) * factor - 0.5, np.float64)
 
 
 def _bands(
     centres: Floats, length: int, weights: Callable[[Floats], Floats], reach: float, *, like: Tensor
 ) -> list[tuple[int, Tensor]]:
-    """Return matrices that compute weighted means of a mirrored axis, and the pixels at which each of them starts.
+    """Return matrices that compute weighted means of a mirrored axis, and the pixel at which each of them starts.
 
-    All in one would be mostly zeros, and grow with the square of the length.
+    A single matrix would be mostly zeros, and would grow with the square of the length.
     """
     bands = []
     for first in range(0, len(centres), BAND_ROWS):
@@ -263,14 +262,14 @@ def _bands(
 
 
 def _margins(length: int, factor: float, size: int, centre: float) -> tuple[int, int]:
-    """Return by how many pixels to extend an axis, so that a kernel fits in around all measured pixels."""
+    """Return by how many pixels an axis must be extended at both ends to hold the kernel around all measured pixels."""
     positions = _centres(math.ceil(length / factor - ROUNDING), factor) - (size - 1 - centre)
     before = max(0, math.ceil(CUBIC_REACH - positions[0]))
     return before, max(0, math.ceil(positions[-1] + CUBIC_REACH + size - length))
 
 
 def _mirrored(image: Tensor, axis: int, before: int, after: int) -> Tensor:
-    """Return an image that goes on in its mirror images, edge pixels twice, as far as is wanted."""
+    """Return an image extended along an axis by its mirror images, which repeat the edge pixels."""
     length = image.shape[axis]
     flipped = image.flip(axis)
     left, right = math.ceil(before / length), math.ceil(after / length)
@@ -279,7 +278,7 @@ def _mirrored(image: Tensor, axis: int, before: int, after: int) -> Tensor:
 
 
 def _tensor(values: Floats, *, like: Tensor) -> Tensor:
-    # Apple's GPUs have no float64: not even on the way.
+    # Converted before the transfer, because Apple's GPUs have no float64.
     return torch.from_numpy(np.array(values)).to(like.dtype).to(like.device)
 
 

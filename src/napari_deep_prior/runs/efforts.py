@@ -82,7 +82,7 @@ PUBLISHED_FOR_HOLES: Mapping[str, DeepImagePrior] = {
 
 
 def _deep_image_prior(published: DeepImagePrior, balanced: DeepImagePrior) -> Efforts:
-    """Return the efforts of the deep image prior: half and three times the steps, and two networks."""
+    """Return the efforts of the deep image prior: half the steps; as given; twice the steps, and two networks."""
     return {
         "fast": dataclasses.replace(balanced, steps=balanced.steps // 2, patience=balanced.patience // 2),
         "balanced": balanced,
@@ -194,5 +194,5 @@ def settings_for(task: Task, method: str, effort: str = DEFAULT_EFFORT) -> Metho
 
 
 def name_of(method: Method) -> str:
-    """Return the name that a method has in ``METHODS``."""
-    return next(name for name, kind in METHODS.items() if isinstance(method, kind))
+    """Return the name that a method has in ``METHODS``; that of its class where it is not listed there."""
+    return next((name for name, kind in METHODS.items() if isinstance(method, kind)), type(method).__name__)

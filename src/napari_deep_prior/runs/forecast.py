@@ -13,7 +13,7 @@ from ..problem import Problem
 from ..tasks import Task
 from . import report
 from .recommend import Choice, Wish, asked, recommend
-from .source import Source
+from .source import SourceArray
 from .speed import slowness
 
 
@@ -65,7 +65,12 @@ def forecast(task: Task, wish: Wish, problem: Problem, *, pieces: int = 1) -> Fo
 
 
 def blank_problem(
-    source: Source, operator: Operator, device: torch.device, *, guide_channels: int = 0, correlation_length: int = 1
+    source: SourceArray,
+    operator: Operator,
+    device: torch.device,
+    *,
+    guide_channels: int = 0,
+    correlation_length: int = 1,
 ) -> Problem:
     """Return the problem of a piece without data: its tensors have shapes, and take the memory of one value."""
     channels, spatial = source.lengths()

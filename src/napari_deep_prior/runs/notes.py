@@ -77,10 +77,10 @@ class Notes:
         if isinstance(solver, GuideComparison):
             self.remarks.append(report.guide_in_words(solver, posed.guide_remark))
 
-    def passed(self, number: int, error: ValueError) -> None:
+    def passed(self, number: int, reason: object) -> None:
         """Take down why a piece, counted from 0, was not restored."""
         self.chosen_steps.append(None)
-        self.passed_through.append(f"slice {number + 1}: {error}")
+        self.passed_through.append(f"slice {number + 1}: {reason}")
 
     def record(self, setup: Setup, checks: Checks, latest: list[int]) -> Record:
         """Return the record; ``latest`` is the step of the piece that is under way, if there is one."""

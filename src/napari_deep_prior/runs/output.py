@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, final
 
@@ -25,6 +26,11 @@ class Output(ABC):
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self.shape, self.dtype = shape, dtype
 
+    @property
+    @abstractmethod
+    def memory(self) -> int:
+        """Bytes of memory that the result takes once all pieces are written."""
+
     @abstractmethod
     def write(self, piece: Piece, values: Array) -> None:
         """Write a finished piece: values of the result's type, of the shape of ``piece.write``."""
@@ -43,7 +49,7 @@ class Output(ABC):
 
     @abstractmethod
     def snapshot(self) -> Any:
-        """Return the result as it is now: of an array in memory a copy."""
+        """Return a copy of the result as it is now, in memory."""
 
 
 @final
@@ -54,6 +60,11 @@ class ArrayOutput(Output):
         super().__init__(shape, dtype)
         self._array: Array | None = None
         self._done: set[int] = set()
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the whole array."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
     def write(self, piece: Piece, values: Array) -> None:
         """Write a finished piece."""

@@ -81,7 +81,7 @@ def residual_in_words(values: Array, noise: Sequence[NoiseModel]) -> str:
 
 def plan_in_words(choice: Choice, *, seconds: float, memory: int) -> str:
     """Return a sentence on what will run, why, about how long, and with how much memory."""
-    name = METHOD_NAMES[choice.name]
+    name = METHOD_NAMES.get(choice.name, choice.name)
     why = choice.instead.partition(":")[0] if choice.instead else choice.reason
     guided = ", without and with the guide" if choice.guided is not None else ""
     return f"{name}{guided}{f': {why}' if why else ''}; about {duration(seconds)}, {size(memory)} of memory"

@@ -130,13 +130,18 @@ class Restoration(Iterator[Step]):
         """End the run and give the device's memory back; :attr:`image` and :attr:`record` stay."""
         self._steps.close()
         if self._latest is not None:
-            self._commit()
+            self._commit(finished=False)
         self._over = True
         give_memory_back(self.device)
 
     def _run(self) -> Generator[Step]:
         for piece in self.setup.pieces:
             self.piece_number = piece.number + 1
+            # What all pieces share comes from the first one also where an earlier run has written that piece already.
+            done = self._output.done(piece)
+            if done and self._prepared is not None:
+                self._skip(piece.number)
+                continue
             try:
                 block, measured = self._source.measured(
                     piece, device=self.device, missing=self.task.missing, fills="mask" in self.task.takes
@@ -146,6 +151,9 @@ class Restoration(Iterator[Step]):
                 continue
             if self._prepared is None:
                 self._prepared = self._prepare(block, measured)
+            if done:
+                self._skip(piece.number)
+                continue
             posed = self.task.problem(measured, self._prepared, self.setup.inputs)
             choice = recommend(self.task, posed.problem, self.setup.wish)
             self._notes.began(choice, posed, self._prepared)
@@ -155,7 +163,7 @@ class Restoration(Iterator[Step]):
                 self._latest = (measured, posed, step)
                 yield step
             self._notes.solved(solver, posed)
-            self._commit()
+            self._commit(finished=True)
 
     def _prepare(self, block: npt.NDArray[Any], measured: Measured) -> Prepared:
         """Return what all pieces share: estimated from the first one that can be restored."""
@@ -173,6 +181,11 @@ class Restoration(Iterator[Step]):
         self._output.write(piece, self._source.untouched(piece, self.setup.operator, self._output.dtype))
         self._notes.passed(number, error)
 
+    def _skip(self, number: int) -> None:
+        """Leave a piece as an earlier run has written it."""
+        del self._unreached[0]
+        self._notes.passed(number, "an earlier run has restored it")
+
     def _finished(self, measured: Measured, posed: Posed, step: Step) -> npt.NDArray[Any]:
         """Return what goes into the result for the image of a step."""
         values = to_dtype(posed.frame.to_image(step.image), self._output.dtype)
@@ -180,12 +193,13 @@ class Restoration(Iterator[Step]):
             values = self._source.with_known(measured.piece, values)
         return values[measured.piece.inner]
 
-    def _commit(self) -> None:
-        """Write the finished piece into the result and forget its tensors."""
+    def _commit(self, *, finished: bool) -> None:
+        """Write a piece into the result and forget its tensors; only a finished one counts as done in a later run."""
         assert self._latest is not None  # noqa: S101  (for mypy: both callers have looked)
         assert self._prepared is not None  # noqa: S101
         measured, posed, step = self._latest
-        self._output.write(measured.piece, self._finished(measured, posed, step))
+        write = self._output.write if finished else self._output.preview
+        write(measured.piece, self._finished(measured, posed, step))
         self._notes.chosen_steps.append(int(step.chosen))
         self._checks.add(measured, posed, self._prepared.noise, step)
         self._latest = None

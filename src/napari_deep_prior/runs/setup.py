@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, final
+from typing import Any, Literal, final, get_args
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from .errors import refuse_without_memory
 from .forecast import Forecast, blank_problem, forecast
 from .output import ArrayOutput, Output
 from .recommend import Wish
-from .source import ArrayLike, Source, real_type
+from .source import ArrayLike, SourceArray, real_type
 
 ResultType = Literal["same", "float32"]
 
@@ -47,6 +47,10 @@ class RunOptions:
     dtype: ResultType = "same"
     diagnostics: bool = False
 
+    def __post_init__(self) -> None:
+        if self.dtype not in get_args(ResultType):
+            raise ValueError(f"dtype is {self.dtype!r}; it must be one of {', '.join(map(repr, get_args(ResultType)))}")
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +71,7 @@ class Setup:
 
     task: Task
     wish: Wish
-    source: Source
+    source: SourceArray
     inputs: Inputs
     operator: Operator
     pieces: list[Piece]
@@ -145,7 +149,7 @@ def set_up(image: ArrayLike, task: Task, wish: Wish, given: Mapping[str, Any], o
     setup = Setup(
         task=task,
         wish=wish,
-        source=Source(image, axes, volume=options.volume, mask=inputs.mask),
+        source=SourceArray(image, axes, volume=options.volume, mask=inputs.mask),
         inputs=inputs,
         operator=operator,
         pieces=plan(shape, axes, volume=options.volume, factors=factors),
@@ -154,6 +158,7 @@ def set_up(image: ArrayLike, task: Task, wish: Wish, given: Mapping[str, Any], o
         diagnostics=options.diagnostics,
     )
     refuse_without_memory(device, setup.forecast().memory)
+    refuse_without_memory(torch.device("cpu"), setup.output.memory)
     setup.source.refuse_missing(missing=task.missing)
     return setup
 

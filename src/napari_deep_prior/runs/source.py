@@ -36,7 +36,7 @@ class ArrayLike(Protocol):
 
 
 @final
-class Source:
+class SourceArray:
     """Reads pieces of an array; nothing else of it is read.
 
     Parameters

@@ -63,6 +63,11 @@ class ZarrOutput(Output):
                 f"{dtype} of {shape} is to be written: choose another folder"
             )
 
+    @property
+    def memory(self) -> int:
+        """None to speak of: what is written lies on the disk."""
+        return 0
+
     def write(self, piece: Piece, values: Array) -> None:
         """Write a finished piece, and then its marker."""
         self._array[piece.write] = values
@@ -82,9 +87,9 @@ class ZarrOutput(Output):
         """Return the Zarr array."""
         return self._array
 
-    def snapshot(self) -> Any:
-        """Return the Zarr array itself."""
-        return self._array
+    def snapshot(self) -> Array:
+        """Return a copy in memory."""
+        return np.asarray(self._array[...])
 
     def _refuse_others(self, path: Path) -> None:
         for marker in self._markers.glob("*.json"):

@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from ..physics.kernels import Kernel
-from ..physics.noise_model import NoiseModel
-from ..physics.operators import Identity
-from .inputs import Inputs
-from .task import Measured, Posed, Prepared, TaskWithGuide
+from .task import DirectTask
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Denoise(TaskWithGuide):
+class Denoise(DirectTask):
     """Remove noise: the image itself was measured, and the noise differs from pixel to pixel."""
 
     command = "denoise"
@@ -26,15 +22,3 @@ class Denoise(TaskWithGuide):
     def keeps_known(self) -> bool:
         """No: every pixel has noise."""
         return False
-
-    def operator(self, axes: str, kernel: Kernel | None) -> Identity:
-        """Return the identity."""
-        return Identity()
-
-    def prepare(self, first: Measured, noise: tuple[NoiseModel, ...], inputs: Inputs) -> Prepared:
-        """Return the noise."""
-        return Prepared(Identity(), noise)
-
-    def problem(self, measured: Measured, prepared: Prepared, inputs: Inputs) -> Posed:
-        """Return the problem of a piece."""
-        return self.pose(measured, prepared, inputs)

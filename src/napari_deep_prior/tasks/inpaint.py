@@ -6,17 +6,13 @@ from dataclasses import dataclass
 from typing import Annotated, final
 
 from ..arrays.frame import MissingPixels
-from ..physics.kernels import Kernel
-from ..physics.noise_model import NoiseModel
-from ..physics.operators import Identity
 from ..settings import Setting
-from .inputs import Inputs
-from .task import Measured, Posed, Prepared, TaskWithGuide
+from .task import DirectTask
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Inpaint(TaskWithGuide):
+class Inpaint(DirectTask):
     """Fill what is masked: scratches, dust, text, dead rows, hot or missing pixels; plausible, not measured."""
 
     command = "inpaint"
@@ -40,15 +36,3 @@ class Inpaint(TaskWithGuide):
     def keeps_known(self) -> bool:
         """As the setting says."""
         return self.keep_known
-
-    def operator(self, axes: str, kernel: Kernel | None) -> Identity:
-        """Return the identity: what is missing has no weight."""
-        return Identity()
-
-    def prepare(self, first: Measured, noise: tuple[NoiseModel, ...], inputs: Inputs) -> Prepared:
-        """Return the noise."""
-        return Prepared(Identity(), noise)
-
-    def problem(self, measured: Measured, prepared: Prepared, inputs: Inputs) -> Posed:
-        """Return the problem of a piece."""
-        return self.pose(measured, prepared, inputs)

@@ -21,7 +21,7 @@ from ..physics.kernels import Kernel
 from ..physics.misfit import Misfit
 from ..physics.misfit_choice import MisfitName, choose_misfit
 from ..physics.noise_model import NoiseModel
-from ..physics.operators import Operator
+from ..physics.operators import Identity, Operator
 from ..problem import Problem
 from ..settings import Setting, Settings
 from .inputs import Inputs
@@ -190,6 +190,26 @@ class TaskWithGuide(Task):
             )
         problem = problem_of(measured, prepared, misfit, guide)
         return Posed(problem=problem, frame=frame or measured.frame, misfit=name, guide_remark=remark)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectTask(TaskWithGuide):
+    """A task for which the image itself was measured: with noise, or not everywhere."""
+
+    @final
+    def operator(self, axes: str, kernel: Kernel | None) -> Operator:
+        """Return the identity: what is missing has no weight."""
+        return Identity()
+
+    @final
+    def prepare(self, first: Measured, noise: tuple[NoiseModel, ...], inputs: Inputs) -> Prepared:
+        """Return the noise."""
+        return Prepared(Identity(), noise)
+
+    @final
+    def problem(self, measured: Measured, prepared: Prepared, inputs: Inputs) -> Posed:
+        """Return the problem of a piece."""
+        return self.pose(measured, prepared, inputs)
 
 
 def problem_of(measured: Measured, prepared: Prepared, misfit: Misfit, guide: Tensor | None = None) -> Problem:

@@ -45,8 +45,8 @@ class TrainingPairs:
     operator : Downsample
         What reduces the targets.
     orientations : tuple of int
-        The orientations in which the operator acts alike: a crop is drawn in one of them. For each of the others the
-        targets are oriented before they are reduced.
+        The orientations that commute with the operator: a crop is drawn in one of them. For all others, targets are
+        oriented before they are reduced.
     """
 
     def __init__(self, operator: Downsample, orientations: tuple[int, ...]) -> None:

@@ -30,24 +30,19 @@ def code(shape: tuple[int, ...]) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("upsampling", ["bilinear", "nearest"])
-@pytest.mark.parametrize("shape", [(2, 2), (2, 3), (3, 2), (5, 7), (16, 16), (17, 31), (2, 2, 2), (3, 5, 7), (2, 9, 8)])
-def test_the_hourglass_gives_back_the_size_that_went_in(shape: tuple[int, ...], upsampling: str) -> None:
-    settings = Hourglass(channels=(8, 8, 8), skip=(2, 0, 2), upsampling=upsampling)
+@pytest.mark.parametrize("shape", [(2, 3), (17, 31), (2, 9, 8)])
+def test_each_kind_of_layers_returns_the_size_of_its_input(shape: tuple[int, ...], upsampling: str) -> None:
+    settings = Hourglass(
+        channels=(8, 8, 8),
+        skip=(2, 0, 2),
+        upsampling=upsampling,
+        normalise_joined=True,
+        padding="reflection",
+        pointwise="all",
+    )
     image = built(settings, shape, outputs=3)(code(shape))
     assert image.shape == (1, 3, *shape)
     assert torch.isfinite(image).all()
-
-
-@pytest.mark.parametrize("shape", [(9, 12), (4, 9, 12)])
-def test_every_weight_of_the_hourglass_has_a_part_in_the_image(shape: tuple[int, ...]) -> None:
-    network = built(TINY, shape)
-    weights = torch.rand(1, 1, *shape, generator=torch.Generator().manual_seed(2))
-    (network(code(shape)) * weights).sum().backward()
-    matrices = {name: parameter for name, parameter in network.named_parameters() if parameter.ndim > 1}
-    assert len(matrices) > 8
-    for name, parameter in matrices.items():
-        assert parameter.grad is not None, name
-        assert parameter.grad.abs().sum() > 0, name
 
 
 def test_the_sigmoid_limits_the_image_and_linear_does_not() -> None:
@@ -57,21 +52,6 @@ def test_the_sigmoid_limits_the_image_and_linear_does_not() -> None:
             network.head.weight.mul_(50)
             image = network(code((16, 16)))
         assert (image.min() >= 0 and image.max() <= 1) == limited
-
-
-def test_the_image_is_single_precision_even_when_the_layers_are_not() -> None:
-    network = built(TINY, (16, 16))
-    image = network(code((16, 16)).to(torch.bfloat16))
-    assert image.dtype == torch.float32
-    torch.testing.assert_close(image, network(code((16, 16))), atol=0.05, rtol=0)
-
-
-def test_the_same_generator_draws_the_same_weights_and_another_seed_others() -> None:
-    first, same, other = (
-        torch.cat([weight.flatten() for weight in built(TINY, (16, 16), seed=seed).parameters()]) for seed in (5, 5, 6)
-    )
-    assert torch.equal(first, same)
-    assert not torch.equal(first, other)
 
 
 def test_weights_are_drawn_within_the_bounds_of_pytorch() -> None:

@@ -1,0 +1,169 @@
+"""A run from its first step to the files that it leaves: progress, result, diagnostics, comparison."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from typing import Self, final
+
+import numpy as np
+from tqdm import tqdm
+
+from ..arrays import metrics
+from ..arrays.axes import Array, channel_position
+from ..files import images
+from ..runs import report
+from ..runs.errors import RestorationError
+from ..runs.restoration import Restoration
+
+STEPS_PER_LOSS = 50
+"""Steps after which the loss is shown anew: reading it waits for the device."""
+
+SSIM_WINDOW = 11
+"""Pixels along a side that the SSIM needs."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a run ended: the last step of how many, and what stopped it."""
+
+    steps: int
+    total: int
+    interrupted: bool = False
+    failure: RestorationError | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return not self.interrupted and self.failure is None
+
+
+@final
+@dataclass(frozen=True)
+class Comparison:
+    """An image of the truth, and the image before the run."""
+
+    before: Array
+    reference: Array
+    axes: str
+
+    @classmethod
+    def of(cls, path: str | None, run: Restoration, pixels: Array) -> Self | None:
+        """Return the comparison with a file, None if there is none; before an enlarged image is the interpolated one.
+
+        Raises
+        ------
+        ValueError
+            If it has another shape, or nothing can be compared with it.
+        """
+        if path is None:
+            return None
+        reference = images.read(path).pixels
+        if reference.shape != run.shape:
+            raise ValueError(f"the reference {path!r} has shape {reference.shape}; the result has {run.shape}")
+        if reference.min() == reference.max() or not np.isfinite(reference).all():
+            raise ValueError(f"the reference {path!r} is constant or not finite: nothing can be compared with it")
+        return cls(run.image if run.factors else pixels, reference, run.axes)
+
+    def with_result(self, after: Array) -> str:
+        """Return PSNR and SSIM before and after, as one line."""
+        channel = channel_position(self.axes)
+        span = metrics.data_range(self.reference)
+        psnrs = [metrics.psnr(image, self.reference, span=span) for image in (self.before, after)]
+        parts = [f"PSNR {psnrs[0]:.2f} → {psnrs[1]:.2f} dB"]
+        window = [length for index, length in enumerate(self.reference.shape) if index != channel]
+        if min(window) >= SSIM_WINDOW:
+            ssims = [
+                metrics.ssim(image, self.reference, span=span, channel_axis=channel) for image in (self.before, after)
+            ]
+            parts.append(f"SSIM {ssims[0]:.4f} → {ssims[1]:.4f}")
+        return ", ".join(parts) + f" (data range {span:g})"
+
+
+def say(text: str) -> None:
+    """Print a line for people on the error stream."""
+    print(text, file=sys.stderr)
+
+
+def drive(run: Restoration) -> Ending:
+    """Iterate a run under a progress bar, to its end, to Ctrl-C or to a failure."""
+    bar = tqdm(total=None, unit="step", file=sys.stderr, dynamic_ncols=True)
+    piece = steps = total = 0
+    try:
+        for step in run:
+            steps, total = step.number, step.total
+            if run.piece_number != piece:
+                piece = run.piece_number
+                bar.reset(total=total)
+                bar.set_description(f"slice {piece}/{run.piece_count}" if run.piece_count > 1 else "restoring")
+            bar.update()
+            if steps % STEPS_PER_LOSS == 0:
+                bar.set_postfix(loss=f"{float(step.loss):.3g}", best=int(step.chosen))
+    except KeyboardInterrupt:
+        return Ending(steps=steps, total=total, interrupted=True)
+    except RestorationError as error:
+        return Ending(steps=steps, total=total, failure=error)
+    finally:
+        bar.close()
+    return Ending(steps=steps, total=total)
+
+
+def deliver(
+    run: Restoration,
+    file: images.ImageFile,
+    comparison: Comparison | None,
+    ending: Ending,
+    options: argparse.Namespace,
+) -> None:
+    """Write the result, and say how good it is.
+
+    Parameters
+    ----------
+    file : ImageFile
+        The input, with the size of the pixels of the result.
+    """
+    state = f"stopped while the result was written: {options.output!r} is complete, or as it was before"
+    try:
+        image, record = run.image, run.record
+        _write(options.output, image, file, options, record=record.to_json())
+        state = f"stopped after the result was written to {options.output!r}"
+        done = report.done_in_words(record, steps=ending.steps, total=ending.total, stopped=not ending.finished)
+        say(f"{options.output}: {done}")
+        _write_diagnostics(run, file, options)
+        for remark in record.remarks:
+            say(remark)
+        for note in record.passed_through:
+            say(f"passed through unchanged: {note}")
+        if comparison is not None:
+            print(comparison.with_result(image))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(state) from None
+
+
+def _write(
+    path: str,
+    pixels: Array,
+    file: images.ImageFile,
+    options: argparse.Namespace,
+    *,
+    record: dict[str, object] | None = None,
+) -> None:
+    written = images.ImageFile(
+        pixels=pixels, axes=file.axes, spacing=file.spacing, units=file.units, record=record or {}
+    )
+    images.write(path, written, overwrite=options.overwrite)
+
+
+def _write_diagnostics(run: Restoration, file: images.ImageFile, options: argparse.Namespace) -> None:
+    """Write what the result can be checked by, where it was asked for."""
+    for name, path in (("residual", options.residual), ("uncertainty", options.uncertainty)):
+        if path is None:
+            continue
+        if name not in run.diagnostics:
+            raise ValueError(f"there is no {name} to write to {path!r}: it needs two or more --members")
+        _write(path, run.diagnostics[name], file, options)
+        say(f"{path}: {name}")
+    for verdict in filter(None, run.record.residuals):
+        say(verdict)

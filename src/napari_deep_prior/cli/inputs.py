@@ -1,0 +1,128 @@
+"""What is given besides the image: options and file readers, by the kind of a row of ``INPUTS``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from ..arrays.axes import Array, channel_position, sample_count
+from ..files import images
+from ..files.jpeg import read_tables
+from ..files.kernels import parse_kernel
+from ..tasks import Task
+from ..tasks.inputs import INPUTS, Input, Kind
+
+ESTIMATE = "estimate"
+"""The value of an option for a kernel that asks for the blur to be estimated from the image."""
+
+Options = argparse.Namespace
+Group = argparse._ArgumentGroup  # noqa: SLF001  (argparse has no public name for it)
+
+
+@final
+@dataclass(frozen=True)
+class _Reader:
+    """How inputs of a kind are given on the command line.
+
+    Parameters
+    ----------
+    add : function
+        Adds the options of the input of a name to a group.
+    read : function
+        Returns what was given for the input of a name; None or an empty list if nothing was.
+    """
+
+    add: Callable[[Group, str, Input], None]
+    read: Callable[[str, Options], Any]
+
+
+def add_inputs(group: Group, task: type[Task]) -> None:
+    """Add the options of all inputs that a task takes."""
+    for name, row in INPUTS.items():
+        if name in task.takes:
+            _READERS[row.kind].add(group, name, row)
+
+
+def read_inputs(task: Task, options: Options) -> dict[str, Any]:
+    """Return what was given, by the name of the input.
+
+    Raises
+    ------
+    ValueError
+        If a file cannot be read, or the options contradict each other.
+    """
+    return {name: _READERS[row.kind].read(name, options) for name, row in INPUTS.items() if name in task.takes}
+
+
+def given_text(name: str, options: Options) -> Any:
+    """Return the value of the option of an input as it was typed, None if it was not."""
+    return getattr(options, _place(name), None)
+
+
+def _place(name: str) -> str:
+    """Return the attribute of the parsed options that belongs to an input; no other option has its name."""
+    return f"input.{name}"
+
+
+def _add_file(group: Group, name: str, row: Input) -> None:
+    group.add_argument(f"--{name}", dest=_place(name), metavar=row.metavar, help=row.help)
+
+
+def _add_files(group: Group, name: str, row: Input) -> None:
+    group.add_argument(f"--{name}", dest=_place(name), metavar=row.metavar, help=row.help, action="append", default=[])
+
+
+def _add_mask(group: Group, name: str, row: Input) -> None:
+    _add_file(group, name, row)
+    inverted = f"--invert-{name}"
+    group.add_argument(inverted, dest=_place(inverted), action="store_true", help=f"fill where the {name} is 0 instead")
+
+
+def _read_mask(name: str, options: Options) -> Array | None:
+    inverted = f"--invert-{name}"
+    path, invert = given_text(name, options), given_text(inverted, options)
+    if path is None:
+        if invert:
+            raise ValueError(f"{inverted} was given without --{name}: give the {name}, or leave out {inverted}")
+        return None
+    file = images.read(path)
+    marked = file.pixels != 0
+    if "S" in file.axes:
+        # A mask saved as a colour image: any colour counts, opacity does not.
+        axis = file.axes.index("S")
+        marked = np.take(marked, range(sample_count(marked.shape[axis])), axis=axis).any(axis=axis)
+    return np.asarray(~marked if invert else marked)
+
+
+def _read_images(name: str, options: Options) -> list[Array]:
+    return [_with_colours_last(images.read(path)) for path in given_text(name, options)]
+
+
+def _with_colours_last(file: images.ImageFile) -> Array:
+    channel = channel_position(file.axes)
+    return file.pixels if channel is None else np.moveaxis(file.pixels, channel, -1)
+
+
+def _read_kernel(name: str, options: Options) -> Any:
+    text = given_text(name, options)
+    return None if text in (None, ESTIMATE) else parse_kernel(text, dimensions=3 if options.volume else 2)
+
+
+def _read_jpeg(name: str, options: Options) -> Any:
+    path = given_text(name, options)
+    tables = read_tables(path or options.input)
+    if path is not None and tables is None:
+        raise ValueError(f"{path!r} is no JPEG: leave out --{name} to have the rounding estimated from the image")
+    return tables
+
+
+_READERS: Mapping[Kind, _Reader] = {
+    "mask": _Reader(_add_mask, _read_mask),
+    "images": _Reader(_add_files, _read_images),
+    "kernel": _Reader(_add_file, _read_kernel),
+    "tables": _Reader(_add_file, _read_jpeg),
+}

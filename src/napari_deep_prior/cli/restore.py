@@ -1,0 +1,227 @@
+"""The commands that restore an image: one for each task, derived from its inputs, its methods and their settings."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final, get_args
+
+import numpy as np
+
+from ..arrays.frame import NothingToRestoreError
+from ..files import images
+from ..runs.devices import DEVICES, describe_device, why_no_gpu
+from ..runs.efforts import AUTO, DEFAULT_EFFORT, EFFORTS, methods_of
+from ..runs.forecast import Forecast, forecast
+from ..runs.restoration import Restoration
+from ..runs.setup import ResultType, RunOptions, Setup, set_up
+from ..settings import flat_fields
+from ..tasks import TASKS, SuperResolve, Task
+from . import super_resolve
+from .chosen import changed_task, wish_of
+from .deliver import Comparison, deliver, drive, say
+from .inputs import Group, add_inputs, read_inputs
+from .options import add_groups, add_settings, advanced_help
+
+PRESETS_ARE_GONE = (
+    "--preset is gone: --method says how ({methods}; before: the name of the preset) and --effort how much time is "
+    "spent ({efforts}; 'paper' is now 'published')"
+)
+
+
+@final
+@dataclass(frozen=True)
+class _Extras:
+    """What only one task has: more options, and how they make the task."""
+
+    add: Callable[[Group], None]
+    task: Callable[[images.ImageFile, argparse.Namespace], Task]
+
+
+_EXTRAS: Mapping[str, _Extras] = {SuperResolve.command: _Extras(super_resolve.add_options, super_resolve.task)}
+
+
+def add_options(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
+    """Add all options of the command of a task."""
+    parser.add_argument(
+        "--help-advanced",
+        action=_AdvancedHelp,
+        nargs=0,
+        const=kind,
+        help="show all settings, by task, method and network, and exit",
+    )
+    _add_image(parser)
+    inputs = parser.add_argument_group("besides the image") if kind.takes else None
+    if inputs is not None:
+        add_inputs(inputs, kind)
+        if kind.command in _EXTRAS:
+            _EXTRAS[kind.command].add(inputs)
+    _add_method(parser, kind)
+    _add_result(parser)
+    add_settings(parser, kind)
+    parser.add_argument("--preset", help=argparse.SUPPRESS)
+
+
+def run(options: argparse.Namespace) -> bool:
+    """Restore an image and write it; return False if Ctrl-C stopped the run and the best so far was written.
+
+    Raises
+    ------
+    ValueError
+        If something that was given cannot be used; found before the first step.
+    RestorationError
+        If the run failed; what was restored so far is written.
+    """
+    _refuse(options)
+    file = _read(options)
+    with Restoration(_set_up(file, options)) as restoration:
+        setup = restoration.setup
+        images.refuse_image(options.output, axes=restoration.axes, shape=setup.output.shape, dtype=setup.output.dtype)
+        if options.residual and restoration.factors:
+            raise ValueError("an enlarged image has no residual to write, its pixels are others: leave out --residual")
+        comparison = Comparison.of(options.reference, restoration, file.pixels)
+        say(f"{options.input}: {_in_words(file)}; on {describe_device(restoration.device)}")
+        if restoration.device.type == "cpu" and options.device == "auto":
+            say(why_no_gpu())
+        plan = _forecast(setup)
+        _refuse_uncertainty(plan, options)
+        say(plan.in_words())
+        ending = drive(restoration)
+        if not restoration.record.chosen_steps and not ending.finished:
+            raise ending.failure or KeyboardInterrupt
+    spacing = {letter: size / restoration.factors.get(letter, 1) for letter, size in file.spacing.items()}
+    deliver(restoration, dataclasses.replace(file, spacing=spacing), comparison, ending, options)
+    if ending.failure:
+        raise ending.failure
+    return ending.finished
+
+
+def _refuse(options: argparse.Namespace) -> None:
+    """Raise a ValueError for what can be seen to be wrong before a file is read."""
+    if options.preset is not None:
+        methods = ", ".join([AUTO, *methods_of(TASKS[options.command]())])
+        raise ValueError(PRESETS_ARE_GONE.format(methods=methods, efforts=", ".join(EFFORTS)))
+    for path in filter(None, (options.output, options.residual, options.uncertainty)):
+        images.refuse_output(path, overwrite=options.overwrite)
+    if Path(options.output).resolve() == Path(options.input).resolve():
+        raise ValueError(f"input and output are the same file {options.input!r}: the original would be lost")
+
+
+def _read(options: argparse.Namespace) -> images.ImageFile:
+    """Return the image, with the size of its pixels if that was given."""
+    file = images.read(options.input, axes=options.axes)
+    if options.volume and "Z" not in file.axes:
+        raise ValueError(f"--volume needs depth, and the axes {file.axes} have no Z: name them with --axes")
+    if not options.spacing:
+        return file
+    spacing = _spacing(options.spacing, file.axes)
+    return dataclasses.replace(file, spacing=spacing, units=dict.fromkeys(spacing, "µm"))
+
+
+def _set_up(file: images.ImageFile, options: argparse.Namespace) -> Setup:
+    """Return the run that the options ask for."""
+    extras = _EXTRAS.get(options.command)
+    task = changed_task(extras.task(file, options) if extras else TASKS[options.command](), options)
+    wish = wish_of(task, options)
+    run_options = RunOptions(
+        axes=file.axes,
+        volume=options.volume,
+        device=options.device,
+        dtype=options.dtype,
+        diagnostics=bool(options.residual or options.uncertainty),
+    )
+    return set_up(file.pixels, task, wish, read_inputs(task, options), run_options)
+
+
+def _forecast(setup: Setup) -> Forecast:
+    """Return what will run on the first piece, and about how long all of them take.
+
+    Only what the image shows decides on the method: whether its noise is correlated, whether it was a JPEG.
+    """
+    task, source = setup.task, setup.source
+    try:
+        block, measured = source.measured(
+            setup.pieces[0], device=setup.device, missing=task.missing, fills="mask" in task.takes
+        )
+    except NothingToRestoreError:
+        if len(setup.pieces) == 1:
+            raise
+        return setup.forecast()
+    prepared = task.prepare(measured, source.noise(block, task.given_noise), setup.inputs)
+    problem = task.problem(measured, prepared, setup.inputs).problem
+    return forecast(task, setup.wish, problem, pieces=len(setup.pieces))
+
+
+def _refuse_uncertainty(plan: Forecast, options: argparse.Namespace) -> None:
+    methods = [method for method in (plan.choice.method, plan.choice.guided) if method is not None]
+    members = [each.default for method in methods for each in flat_fields(method) if each.name == "members"]
+    if options.uncertainty and max(members, default=1) < 2:
+        raise ValueError("there is no uncertainty to write: choose a method with --members, and two or more of them")
+
+
+def _spacing(text: str, axes: str) -> dict[str, float]:
+    letters = [letter for letter in "ZYX" if letter in axes]
+    try:
+        sizes = [float(part) for part in text.split(",")]
+    except ValueError:
+        sizes = []
+    if len(sizes) != len(letters) or not all(0 < size < math.inf for size in sizes):
+        raise ValueError(f"--spacing is {text!r}; it must be the size of a pixel along {', '.join(letters)}: 2,0.5,0.5")
+    return dict(zip(letters, sizes, strict=True))
+
+
+def _in_words(file: images.ImageFile) -> str:
+    lengths = " × ".join(map(str, np.shape(file.pixels)))
+    sizes = ", ".join(f"{letter} {size:g} {file.units.get(letter, '')}" for letter, size in file.spacing.items())
+    return f"{file.axes} {lengths}, {file.pixels.dtype}" + (f", pixel size {sizes}" if sizes else "")
+
+
+@final
+class _AdvancedHelp(argparse.Action):
+    """Prints the help on all settings of the task in ``const``, and exits."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        print(advanced_help(self.const))
+        parser.exit()
+
+
+def _add_image(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("input", metavar="IN", help="TIFF, OME-TIFF, PNG or JPEG")
+    add("output", metavar="OUT", help="OME-TIFF (.tif), with a record of what was done; or .png")
+    add("--axes", help="one letter per axis, such as ZYX or YXS (colour); default: as in the file")
+    add("--spacing", metavar="Z,Y,X", help="size of a pixel in micrometres, where the file does not say it")
+    add("--volume", action="store_true", help="restore Z, Y and X together in 3D, not plane by plane")
+
+
+def _add_method(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
+    group = parser.add_argument_group("how")
+    add = group.add_argument
+    add("--method", metavar="NAME", default=AUTO, help=_choices([AUTO, *methods_of(kind())], AUTO))
+    add("--effort", metavar="NAME", default=DEFAULT_EFFORT, help=f"time: {_choices(EFFORTS, DEFAULT_EFFORT)}")
+    add_groups(group, kind)
+    add("--device", metavar="NAME", default=DEVICES[0], help=_choices(DEVICES, DEVICES[0]))
+
+
+def _choices(names: Sequence[str], default: str) -> str:
+    return ", ".join(f"{name} (default)" if name == default else name for name in names)
+
+
+def _add_result(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("result").add_argument
+    types = get_args(ResultType)
+    add("--dtype", metavar="TYPE", choices=types, default=types[0], help=f"of the pixels: {_choices(types, types[0])}")
+    add("--reference", metavar="FILE", help="an image of the truth: print PSNR and SSIM before and after")
+    add("--residual", metavar="FILE", help="write what was taken away, in standard deviations of the noise (.tif)")
+    add("--uncertainty", metavar="FILE", help="write the deviation between the --members of an ensemble (.tif)")
+    add("--overwrite", action="store_true", help="replace OUT if it exists")

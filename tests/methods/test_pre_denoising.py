@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+from skimage import data
+
+from napari_deep_prior.methods.pre_denoising import pre_denoised, white_noise
+from napari_deep_prior.physics.kernels import Bicubic
+from napari_deep_prior.physics.misfit import GaussianMisfit
+from napari_deep_prior.physics.operators import Downsample
+from napari_deep_prior.problem import Problem
+
+OPERATOR = Downsample((2.0, 2.0), Bicubic())
+
+
+def canonical(image: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(image.astype(np.float32) / 255)[None, None]
+
+
+def with_noise(image: torch.Tensor) -> torch.Tensor:
+    return image + 0.05 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+
+
+def test_noise_is_distinguished_from_texture() -> None:
+    found = white_noise(with_noise(canonical(data.camera()[100:356, 170:426])), OPERATOR)
+    assert found is not None
+    assert 0.03 < found < 0.06
+    assert white_noise(canonical(data.brick()), OPERATOR) is None
+
+
+def test_a_noisy_measurement_is_denoised_and_one_without_noise_is_not() -> None:
+    truth = canonical(data.camera()[100:164, 170:234])
+    for measured, noisy in ((truth, False), (with_noise(truth), True)):
+        problem = Problem(
+            measured=measured, weight=torch.ones_like(measured), operator=OPERATOR, misfit=GaussianMisfit(0.05)
+        )
+        result = pre_denoised(problem, OPERATOR).measured
+        if noisy:
+            assert float((result - truth).square().mean()) < 0.6 * float((measured - truth).square().mean())
+        else:
+            assert torch.equal(result, measured)

@@ -1,0 +1,121 @@
+"""What a run will take is known before it starts."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_deep_prior.methods import DeepImagePrior, NLRidge
+from napari_deep_prior.methods.method import Method
+from napari_deep_prior.runs import forecast as forecasts
+from napari_deep_prior.runs.forecast import Forecast
+from napari_deep_prior.runs.run import restore
+from napari_deep_prior.tasks import TASKS, Denoise, Guided, RemoveArtifacts, SuperResolve, Task
+
+from .toys import Counting
+
+
+@pytest.fixture(autouse=True)
+def reference_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes this computer as fast as the one that times were measured on."""
+    monkeypatch.setattr(forecasts, "slowness", lambda _device: 1.0)
+
+
+def forecast(
+    shape: tuple[int, ...], task: Task | None = None, method: str | Method = "auto", **options: Any
+) -> Forecast:
+    lazy = Counting(np.broadcast_to(np.uint8(1), shape))
+    correlation_length = options.pop("correlation_length", 1)
+    run = restore(lazy, task or Denoise(), method, device="cpu", **options)
+    found = run.setup.forecast(correlation_length=correlation_length)
+    assert lazy.indices == []
+    return found
+
+
+def guide(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).random(shape)
+
+
+@pytest.mark.parametrize(("name", "method"), [*((name, "auto") for name in TASKS), ("inpaint", "deep-image-prior")])
+def test_time_and_memory_grow_with_the_image(name: str, method: str) -> None:
+    task = TASKS[name]()
+    found = []
+    for side in (64, 256):
+        possible = {"guide": guide(side, side), "mask": np.eye(side)}
+        given = {key: value for key, value in possible.items() if key in task.needs | (task.takes - {"guide"})}
+        found.append(forecast((side, side), task, method, **given))
+    small, large = found
+    assert 0 < small.memory < large.memory < 2**40
+    assert 0 < small.seconds < large.seconds
+    assert large.memory > 256 * 256 * 4
+
+
+def test_every_piece_of_a_stack_takes_its_time_and_none_of_them_more_memory() -> None:
+    one, many = forecast((64, 64)), forecast((5, 64, 64), axes="TYX")
+    assert many.seconds == pytest.approx(5 * one.seconds)
+    assert many.memory == one.memory
+
+
+def test_a_volume_takes_the_memory_of_all_of_its_planes() -> None:
+    planes = forecast((8, 64, 64), method="deep-image-prior", axes="ZYX")
+    volume = forecast((8, 64, 64), method="deep-image-prior", axes="ZYX", volume=True)
+    assert volume.memory > 4 * planes.memory
+
+
+def test_an_enlarged_image_takes_the_memory_of_the_result() -> None:
+    double, fourfold = (forecast((64, 64), SuperResolve(factor=factor), "deep-image-prior") for factor in (2, 4))
+    assert fourfold.memory > 3 * double.memory
+
+
+def test_a_guide_takes_the_time_of_both_methods_and_the_memory_of_the_larger() -> None:
+    alone = forecast((64, 64), method=NLRidge())
+    guided = forecast((64, 64), Guided(), NLRidge(), guide=guide(64, 64))
+    prior = forecast((64, 64), method="deep-image-prior")
+    assert guided.choice.guided is not None
+    assert guided.seconds > 2 * alone.seconds + 0.9 * prior.seconds
+    assert guided.memory >= max(alone.memory, 0.9 * prior.memory)
+
+
+def test_a_method_that_stands_in_does_not_hide_the_memory_of_the_one_that_was_asked_for() -> None:
+    # Whether it is a JPEG is not known before it is read.
+    task = RemoveArtifacts()
+    found = forecast((256, 256), task)
+    assert found.choice.instead
+    stand_in = forecast((256, 256), task, "deep-image-prior")
+    assert found.memory >= stand_in.memory
+
+
+def test_a_slower_computer_takes_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = forecast((64, 64)).seconds
+    monkeypatch.setattr(forecasts, "slowness", lambda _device: 3.0)
+    assert forecast((64, 64)).seconds == pytest.approx(3 * before)
+
+
+def test_noise_that_is_known_to_be_correlated_changes_the_choice() -> None:
+    assert forecast((64, 64)).choice.name == "self-distillation"
+    assert forecast((64, 64), correlation_length=3).choice.name == "deep-image-prior"
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "words"),
+    [
+        ("auto", {}, r"Self-distilled U-Net: a U-Net trained on the image itself: .*; about \d+ (s|min), "),
+        ("nl-ridge", {}, r"Non-local ridge regression; about \d+ s, "),
+        (DeepImagePrior(), {}, r"Deep image prior; about \d+ (s|min), "),
+        ("nl-ridge", {"guide": guide(64, 64)}, r"Non-local ridge regression, without and with the guide; about "),
+        (
+            "auto",
+            {"correlation_length": 3},
+            r"Deep image prior: the noise of neighbouring pixels is correlated, and similar patches would take it for",
+        ),
+    ],
+)
+def test_the_sentence_says_what_will_run_why_and_what_it_takes(
+    method: str | Method, options: dict[str, Any], words: str
+) -> None:
+    sentence = forecast((64, 64), method=method, **options).in_words()
+    assert re.match(words, sentence), sentence
+    assert re.search(r", \d+(\.\d)? [MG]iB of memory$", sentence), sentence

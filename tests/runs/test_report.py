@@ -1,0 +1,121 @@
+"""Sentences for people."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_deep_prior.methods import METHODS, NLRidge
+from napari_deep_prior.methods.guidance import GuideComparison
+from napari_deep_prior.methods.method import SeededMethod
+from napari_deep_prior.physics.noise_model import NoiseModel
+from napari_deep_prior.runs import report
+from napari_deep_prior.tasks import Denoise, Guided, Inpaint, RemoveArtifacts, SuperResolve, Task
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "1 s"), (4.4, "4 s"), (12, "10 s"), (43, "45 s"), (89, "1 min"), (3000, "50 min"), (9000, "2.5 h")],
+)
+def test_a_time_is_no_more_exact_than_an_estimate(seconds: float, words: str) -> None:
+    assert report.duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(0, "1 MiB"), (5 * 2**20, "5 MiB"), (2**30, "1.0 GiB"), (int(2.34 * 2**30), "2.3 GiB")]
+)
+def test_an_amount_of_memory_has_its_usual_unit(count: int, words: str) -> None:
+    assert report.size(count) == words
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        (Denoise(), "cells denoised"),
+        (Inpaint(), "cells inpainted"),
+        (SuperResolve(), "cells super-resolved"),
+        (Guided(), "cells guided"),
+        (RemoveArtifacts(), "cells without artefacts"),
+    ],
+)
+def test_the_result_is_named_after_what_was_done(task: Task, name: str) -> None:
+    assert report.name_of_result("cells", task) == name
+
+
+def test_the_noise_of_equal_channels_is_named_once() -> None:
+    first, second = NoiseModel(gain=2.0, read_noise=3.0), NoiseModel(read_noise=5.0)
+    assert report.noise_in_words([first, second, first]) == f"{first.in_words()}; {second.in_words()}"
+    assert report.noise_in_words([]) == "noise not estimated"
+    assert report.noise_in_words([first], "quantised") == "what a JPEG's rounding took"
+
+
+def comparison(gain: float | None) -> GuideComparison:
+    prior: Any = METHODS["deep-image-prior"]()
+    assert isinstance(prior, SeededMethod)
+    found = GuideComparison(NLRidge(), prior)
+    found.gain = gain
+    return found
+
+
+@pytest.mark.parametrize(
+    ("gain", "words"),
+    [
+        (None, "whether the guide helped was not compared"),
+        (0.0012, "the guide did not help (0.1%): the result is without it"),
+        (0.123, "the guide helped by 12.3% (error of held-out pixels)"),
+    ],
+)
+def test_what_a_guide_was_worth_is_said(gain: float | None, words: str) -> None:
+    assert report.guide_in_words(comparison(gain), "") == words
+    assert report.guide_in_words(comparison(gain), "guide moved") == f"guide moved; {words}"
+
+
+def test_the_agreement_of_enlarged_pieces_is_a_span() -> None:
+    assert report.agreement_in_words([]) == ""
+    assert report.agreement_in_words([51.3]) == "made as coarse again, the result is 51 dB from the image"
+    assert report.agreement_in_words([60.2, 49.9, 55.0]).endswith("is 50 to 60 dB from the image")
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"), [(1.0, "the residual looks like noise"), (0.5, "some noise was left"), (1.5, "more than the")]
+)
+def test_the_residual_is_compared_with_the_noise(factor: float, words: str, rng: np.random.Generator) -> None:
+    values = factor * rng.normal(size=(1, 1, 96, 96))
+    sentence = report.residual_in_words(values, [NoiseModel(read_noise=3.0)])
+    assert sentence.startswith(words)
+    assert f"the variance is {values.var():.2f} of the noise's" in sentence
+
+
+def test_correlated_noise_is_not_taken_for_structure(rng: np.random.Generator) -> None:
+    white = rng.normal(size=(97, 97))
+    values = (white[1:, 1:] + 0.5 * white[:-1, 1:] + 0.5 * white[1:, :-1]) / np.sqrt(1.5)
+    correlated = NoiseModel(read_noise=3.0, correlation=(0.35, 0.35))
+    assert report.residual_in_words(values, [NoiseModel(read_noise=3.0)]).startswith("structure was removed")
+    assert report.residual_in_words(values, [correlated]).startswith("the residual looks like noise")
+
+
+@pytest.mark.parametrize("values", [np.ones((1, 1, 1, 9)), np.zeros((1, 1, 9, 9))])
+def test_a_residual_that_shows_nothing_gets_no_sentence(values: np.ndarray) -> None:
+    assert report.residual_in_words(values, []) == ""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "steps", "stopped", "words"),
+    [
+        ([9], 9, False, "all 9 steps made"),
+        ([5], 9, False, "all 9 steps made; the image is that of step 5, which is the best one"),
+        ([3], 4, True, "stopped at step 4 of at most 9; the image is that of step 3, which is the best one"),
+        ([4], 4, False, "stopped by itself at step 4 of at most 9"),
+    ],
+)
+def test_how_a_run_of_one_piece_ended(chosen: list[int], steps: int, stopped: bool, words: str) -> None:
+    record: Any = SimpleNamespace(piece_count=1, chosen_steps=chosen)
+    assert report.done_in_words(record, steps=steps, total=9, stopped=stopped) == words
+
+
+def test_how_a_run_of_a_stack_ended() -> None:
+    record: Any = SimpleNamespace(piece_count=5, chosen_steps=[3, None])
+    assert report.done_in_words(record, steps=3, total=3, stopped=True) == "1 of 5 slices restored"

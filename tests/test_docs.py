@@ -1,0 +1,180 @@
+"""The pages of the documentation: their links lead somewhere, their code runs, their commands are understood."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import napari_deep_prior.runs
+from napari_deep_prior import EFFORTS, METHODS, NETWORKS, Restoration, restore
+from napari_deep_prior.arrays.phantom import Camera, cells
+from napari_deep_prior.files import images
+from napari_deep_prior.runs.report import METHOD_NAMES
+from napari_deep_prior.tasks import TASKS
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "napari_deep_prior"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+IMAGES_ONLINE = "https://raw.githubusercontent.com/napari-deep-prior/napari-deep-prior/main/"
+"""Where the images of README.md are: a package index shows it without the files beside it."""
+
+OPTION = r"(?<![\w-])--[a-z][a-z-]*"
+
+NO_DEVICE = "nowhere"
+"""A device that does not exist: a command with it ends after all else was checked, before the work begins."""
+
+PRIVATE_WORDS = (
+    r"pupils?", r"lessons?", r"taught", r"teach\w*", r"turns?", r"turned versions", r"alike", r"grains?", r"hidden",
+    r"judged?", r"seen", r"unseen", r"quieting", r"sections", r"traces?", r"posing", r"suited", r"strangers?",
+    r"learn(?!ing rate)\w*", r"pulled", r"c[ao]me about", r"told (?:from|by)", r"is told", r"makes of", r"differs by",
+    r"pictures?",
+)  # fmt: skip
+"""Words for which the field has its own, such as similar patches, trained, held out, flips and rotations."""
+
+
+def lines_of_code(page: Path) -> Iterator[str]:
+    """Yield the lines of indented and fenced blocks, and what stands between backquotes."""
+    text = page.read_text(encoding="utf-8")
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    for block in re.findall(r"^```\w*\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE):
+        yield from block.splitlines()
+    for line in prose.splitlines():
+        if line.startswith("    "):
+            yield line.strip()
+    yield from (" ".join(code.split()) for code in re.findall(r"`([^`]+)`", prose))
+
+
+def ids(values: list[tuple[Path, str]]) -> list[str]:
+    return [f"{page.name}: {text.splitlines()[0]}" for page, text in values]
+
+
+PYTHON = [
+    (page, block)
+    for page in PAGES
+    for block in re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+]
+COMMANDS = [
+    (page, line.partition("#")[0].strip())
+    for page in PAGES
+    for line in dict.fromkeys(lines_of_code(page))
+    # Other lines name a command without its files.
+    if re.match(r"deep-prior [a-z]\S* (\S+\.\w|--help)", line)
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    files = [link.partition("#")[0] for link in links if not re.match(r"https?:|#", link)]
+    online = [link.removeprefix(IMAGES_ONLINE) for link in links if link.startswith(IMAGES_ONLINE)]
+    lost = [link for link in files if not (page.parent / link).exists()]
+    assert not lost + [link for link in online if not (ROOT / link).is_file()]
+
+
+def test_the_images_of_the_readme_have_full_addresses() -> None:
+    found = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert found
+    assert all(address.startswith(IMAGES_ONLINE) for address in found)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_of_the_source_exists(page: Path) -> None:
+    paths = {
+        path
+        for code in lines_of_code(page)
+        for path in re.findall(r"(?<![\w/.])[\w./-]*(?:\.py|\w/)(?![\w/])", code)
+        if "NAME" not in path
+    }
+    assert not [path for path in sorted(paths) if not any((base / path).exists() for base in (ROOT, PACKAGE))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "block"), PYTHON, ids=ids(PYTHON))
+def test_every_python_block_runs(page: Path, block: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def restore_fast(*arguments: Any, **options: Any) -> Restoration:
+        return restore(*arguments, **options | {"effort": "fast"})
+
+    monkeypatch.setattr(napari_deep_prior.runs, "restore", restore_fast)
+    photons = cells((24, 24))
+    mask = np.zeros((24, 24), bool)
+    mask[10:13, 5:9] = True
+    image = Camera().expose(photons, np.random.default_rng(0))
+    names = {"image": image, "mask": mask, "brightfield": np.sqrt(photons)}
+    exec(compile(block, page.name, "exec"), names)  # noqa: S102  (the code of our own pages)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_call_of_restore_in_the_text_is_python(page: Path) -> None:
+    for code in re.findall(r"`(restore\([^`]+)`", page.read_text(encoding="utf-8")):
+        ast.parse(code.replace("…", "...").replace("=...", "=None"))
+
+
+@pytest.mark.parametrize(("page", "command"), COMMANDS, ids=ids(COMMANDS))
+def test_every_command_is_understood(
+    page: Path, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main = pytest.importorskip("napari_deep_prior.cli.main").main
+    arguments = shlex.split(command)[1:]
+    if arguments[-1].startswith("--help"):
+        with pytest.raises(SystemExit) as ending:
+            main(arguments)
+        assert ending.value.code == 0
+        return
+    monkeypatch.chdir(tmp_path)
+    make_files(arguments)
+    main([*arguments, "--device", NO_DEVICE])
+    assert NO_DEVICE in capsys.readouterr().err
+
+
+def make_files(arguments: list[str]) -> None:
+    """Write the images that a command reads, which are all but the second file."""
+    files = [argument for argument in arguments if re.fullmatch(r"[\w.]+\.(tif|png|jpg)", argument)]
+    is_stack = "--volume" in arguments or "--axes" in arguments
+    rng = np.random.default_rng(0)
+    for name in [files[0], *files[2:]]:
+        pixels = rng.integers(0, 255, (3, 16, 16) if is_stack else (16, 16), np.uint8)
+        if name.endswith(".jpg"):
+            Image.fromarray(pixels).save(name)
+        else:
+            images.write(name, images.ImageFile(pixels=pixels, axes="ZYX" if is_stack else "YX"))
+
+
+def test_every_option_in_the_text_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    main = pytest.importorskip("napari_deep_prior.cli.main").main
+    for task in TASKS:
+        for option in ("--help", "--help-advanced"):
+            with pytest.raises(SystemExit):
+                main([task, option])
+    known = set(re.findall(OPTION, capsys.readouterr().out))
+    codes = [(page, code) for page in PAGES for code in lines_of_code(page)]
+    named = {option for _, code in codes if "PYTEST" not in code for option in re.findall(OPTION, code)}
+    assert named
+    assert not named - known
+
+
+def test_the_page_of_methods_names_all_of_them() -> None:
+    text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    names = [*METHODS, *METHOD_NAMES.values(), *NETWORKS, *EFFORTS, *TASKS]
+    assert not [name for name in names if name not in text]
+
+
+def test_there_is_code_to_check() -> None:
+    assert len(PYTHON) >= 2
+    assert len(COMMANDS) >= 12
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_private_words(page: Path) -> None:
+    text = re.sub(r"\s+", " ", page.read_text(encoding="utf-8"))
+    found = [match.group() for word in PRIVATE_WORDS for match in re.finditer(rf"\b{word}\b", text, re.IGNORECASE)]
+    assert not found
