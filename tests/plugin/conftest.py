@@ -37,8 +37,10 @@ def _no_plans(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def shared_viewer(qapp: Any) -> Iterator[napari.Viewer]:
-    viewer = napari.Viewer(show=True)
+def shared_viewer(qapp: Any, request: pytest.FixtureRequest) -> Iterator[napari.Viewer]:
+    # Shown only where a module says so: drawing takes time, and with software rendering it crashes when a Labels layer
+    # is painted on after a dock with a plot of pyqtgraph was closed (also without this plugin).
+    viewer = napari.Viewer(show=getattr(request.module, "SHOWN", False))
     yield viewer
     viewer.close()
     gc.collect()

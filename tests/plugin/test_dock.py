@@ -17,6 +17,8 @@ from napari_deep_prior.runs.record import Recipe
 
 from .conftest import LONG, NETWORK, QUICK
 
+SHOWN = True
+
 
 @pytest.fixture
 def open_dock(open_task):

@@ -203,8 +203,8 @@ def test_voxels_of_a_layer_become_cubes(viewer, open_dock, click, press_run, sta
     np.testing.assert_allclose(layer.scale, (0.25, 0.25, 0.25))
     np.testing.assert_allclose(corners(layer), corners(image), atol=1e-9)
     remarks = layer.metadata[RECORD]["remarks"]
-    assert remarks[0].startswith("planes were made up by what the others show")
-    assert "Planes were made up by what the others show" in dock.outcome.status.text()
+    assert remarks[0].startswith("planes were interpolated from what the others show")
+    assert "Planes were interpolated from what the others show" in dock.outcome.status.text()
     # The blur is one along Z alone: what is shown is its middle plane, a point.
     assert np.shape(layer.metadata[RECORD]["blur"])[1:] == (1, 1)
     assert dock.outcome.blur.isVisibleTo(dock)

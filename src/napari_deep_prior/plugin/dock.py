@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import PushButton
 from napari.layers import Image
 from napari.utils.theme import get_theme
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFormLayout, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from ..arrays.frame import MissingPixelsError
@@ -33,6 +32,7 @@ from .plan import PlanNotes
 from .request import Request
 from .run import Run
 from .run_options import RunOptionsForm
+from .tall_area import TallArea
 from .voxels import VoxelTools
 
 if TYPE_CHECKING:
@@ -77,15 +77,9 @@ class Dock(QWidget):
         for part in (self.notes, self.device_note, self._advanced(), self.reuse.native, self.outcome):
             column.addWidget(part)
         column.addStretch()
-        # A dock can be lower than its content, on a laptop or with the advanced settings unfolded.
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
-        self.setMinimumWidth(320)
+        outer.addWidget(TallArea(content))
 
     def _everyday(self) -> QFormLayout:
         """Return the rows that are always shown."""

@@ -27,6 +27,10 @@ NOISE_SIDE = 1024
 """Pixels along a side from which the noise is estimated; more would only take longer."""
 
 
+ESTIMATING = "Estimating time and memory …"
+"""What stands where there was no plan, until there is one."""
+
+
 @final
 @dataclass(frozen=True)
 class SliceNoise:
@@ -82,6 +86,8 @@ class PlanNotes(QWidget):
 
     def make(self, request: Request, given: Mapping[str, Any]) -> None:
         """Make the plan and show it (see :func:`make_plan`)."""
+        if self.plan_note.styleSheet() or not self.plan_note.text():
+            self._show(Plan(self._noise, words=ESTIMATING))
         worker = FunctionWorker(make_plan, request, given, self._noise)
         worker.returned.connect(self._show)
         worker.finished.connect(self._finished)

@@ -46,7 +46,7 @@ class RunOptionsForm:
         add_row(rows, self.dtype)
         if self._offers_diagnostics:
             add_row(rows, self.diagnostics)
-            self.diagnostics.native.setText("residual and uncertainty")
+            self.diagnostics.native.setText("residual, uncertainty")
 
     def _emit(self) -> None:
         self.changed.emit()

@@ -59,7 +59,11 @@ def forecast(task: Task, wish: Wish, problem: Problem, *, pieces: int = 1) -> Fo
         seconds = 2 * seconds + choice.guided.seconds(problem)
     if choice.instead:
         # What is asked for can still be the one that runs: this problem has no data.
-        memory = max(memory, asked(task, wish)[0].memory(problem))
+        method, reason = asked(task, wish)
+        memory = max(memory, method.memory(problem))
+        if "jpeg" in task.takes:
+            # Only the image shows that it is a JPEG; for this task it will be one.
+            choice, seconds = Choice(method=method, reason=reason), method.seconds(problem)
     device = problem.measured.device
     return Forecast(choice=choice, memory=memory, seconds=pieces * seconds * slowness(device))
 
