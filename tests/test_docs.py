@@ -16,6 +16,7 @@ from PIL import Image
 import napari_deep_prior.runs
 from napari_deep_prior import EFFORTS, METHODS, NETWORKS, Restoration, restore
 from napari_deep_prior.arrays.phantom import Camera, cells
+from napari_deep_prior.cli.main import main
 from napari_deep_prior.files import images
 from napari_deep_prior.runs.report import METHOD_NAMES
 from napari_deep_prior.tasks import TASKS
@@ -123,7 +124,6 @@ def test_every_call_of_restore_in_the_text_is_python(page: Path) -> None:
 def test_every_command_is_understood(
     page: Path, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main = pytest.importorskip("napari_deep_prior.cli.main").main
     arguments = shlex.split(command)[1:]
     if arguments[-1].startswith("--help"):
         with pytest.raises(SystemExit) as ending:
@@ -150,7 +150,6 @@ def make_files(arguments: list[str]) -> None:
 
 
 def test_every_option_in_the_text_exists(capsys: pytest.CaptureFixture[str]) -> None:
-    main = pytest.importorskip("napari_deep_prior.cli.main").main
     for task in TASKS:
         for option in ("--help", "--help-advanced"):
             with pytest.raises(SystemExit):
