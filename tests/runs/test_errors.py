@@ -48,6 +48,7 @@ ENFORCE = (
     ("error", "asked"),
     [
         (MemoryError(), "the run asked for more than there is"),
+        (RuntimeError("std::bad_alloc"), "the run asked for more than there is"),
         (MemoryError("Unable to allocate 3.64 TiB for an array with shape (4, 4)"), "the run asked for 3.64 TiB more"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB\nmore"), "asked for 2.00 GiB more"),
         (RuntimeError(f"{ENFORCE}4194304000 bytes. Error code 12 (Cannot allocate memory)"), "asked for 3.9 GiB more"),

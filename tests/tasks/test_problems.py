@@ -213,7 +213,7 @@ def test_a_blur_that_cannot_be_estimated_is_taken_for_bicubic_and_a_remark_says_
     found = prepared(SuperResolve(blur="estimated"), IMAGE)
     assert found.operator.kernel == Bicubic()
     assert "12 pixels along a side" in found.remarks[-1]
-    assert found.remarks[-1].endswith("the bicubic kernel is taken")
+    assert found.remarks[-1].endswith("the bicubic kernel is used")
     volume = prepared(SuperResolve(blur="estimated"), np.stack([IMAGE, IMAGE[::-1]]), "ZYX")
     assert volume.remarks[-1] == "the blur of a volume cannot be estimated; the bicubic kernel is taken"
 

@@ -10,7 +10,7 @@ import torch
 
 from .devices import free_memory
 
-OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "could not create a primitive")
+OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "could not create a primitive", "std::bad_alloc")
 """What the libraries under PyTorch say on the CPU when there is no memory left."""
 
 
