@@ -7,12 +7,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import settings
 
+import napari_deep_prior.runs
+from napari_deep_prior import Restoration, restore
 from napari_deep_prior.arrays.frame import canonical
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.arrays.pieces import plan
@@ -97,3 +100,13 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture
+def restore_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets code that imports ``restore`` in a test take the effort "fast", whatever it asks for."""
+
+    def fast(*arguments: Any, **options: Any) -> Restoration:
+        return restore(*arguments, **options | {"effort": "fast"})
+
+    monkeypatch.setattr(napari_deep_prior.runs, "restore", fast)

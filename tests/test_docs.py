@@ -7,14 +7,12 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import napari_deep_prior.runs
-from napari_deep_prior import EFFORTS, METHODS, NETWORKS, Restoration, restore
+from napari_deep_prior import EFFORTS, METHODS, NETWORKS
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.cli.main import main
 from napari_deep_prior.files import images
@@ -101,11 +99,8 @@ def test_every_path_of_the_source_exists(page: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("page", "block"), PYTHON, ids=ids(PYTHON))
-def test_every_python_block_runs(page: Path, block: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def restore_fast(*arguments: Any, **options: Any) -> Restoration:
-        return restore(*arguments, **options | {"effort": "fast"})
-
-    monkeypatch.setattr(napari_deep_prior.runs, "restore", restore_fast)
+@pytest.mark.usefixtures("restore_fast")
+def test_every_python_block_runs(page: Path, block: str) -> None:
     photons = cells((24, 24))
     mask = np.zeros((24, 24), bool)
     mask[10:13, 5:9] = True
