@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import napari
+import napari.settings
 import numpy as np
 import pytest
 from qtpy.QtCore import QEvent, Qt, QThreadPool
@@ -24,8 +25,10 @@ NEVER = 3_600_000
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _small_heap() -> None:
-    """Keep what was imported out of the garbage collections that each run ends with."""
+def _session() -> None:
+    """Leave the person's settings of napari alone, and imported objects out of the garbage collection after a run."""
+    napari.settings._SETTINGS = None
+    napari.settings.get_settings(None)
     assert docks.DOCKS
     gc.collect()
     gc.freeze()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from dataclasses import dataclass
 
+import napari
 import pytest
 from napari.utils import progress
 
@@ -16,9 +18,12 @@ from .conftest import LONG, QUICK
 
 
 @pytest.fixture
-def viewer(make_napari_viewer_proxy):
-    yield make_napari_viewer_proxy(show=True)
-    # A dock that was closed alone is part of a reference cycle.
+def viewer(qapp):
+    viewer = napari.Viewer(show=True)
+    yield viewer
+    with contextlib.suppress(RuntimeError):
+        # One of the tests has closed it.
+        viewer.close()
     gc.collect()
 
 
