@@ -8,7 +8,7 @@ BIN := .venv/bin
 # A person with a display sees the window of the demo; tests always get a screen of their own where there is Xvfb.
 VIRTUAL := $(shell command -v xvfb-run >/dev/null 2>&1 || [ "$$(uname -s)" = Linux ] && echo 'xvfb-run --auto-servernum --server-args="-screen 0 1600x1000x24"')
 # PYTEST_OPTIONS= runs the tests in one process; "PYTEST_OPTIONS=-k masks" runs some of them.
-PYTEST_OPTIONS ?= --numprocesses=auto --maxprocesses=4 --dist=worksteal
+PYTEST_OPTIONS ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
 DEMO_SCREEN := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,$(VIRTUAL))
 
 .PHONY: install demo test lint bench bench-quick clean

@@ -12,7 +12,8 @@ from ..physics.operators import Operator
 from ..problem import Problem
 from ..tasks import Task
 from . import report
-from .recommend import Choice, Wish, asked, recommend
+from .efforts import settings_for
+from .recommend import STAND_IN, Choice, Wish, asked, recommend
 from .source import SourceArray
 from .speed import slowness
 
@@ -64,6 +65,9 @@ def forecast(task: Task, wish: Wish, problem: Problem, *, pieces: int = 1) -> Fo
         if "jpeg" in task.takes:
             # Only the image shows that it is a JPEG; for this task it will be one.
             choice, seconds = Choice(method=method, reason=reason), method.seconds(problem)
+    if "jpeg" in task.takes:
+        # Where nothing shows how an image was compressed, the deep image prior restores it.
+        memory = max(memory, settings_for(task, STAND_IN).memory(problem))
     device = problem.measured.device
     return Forecast(choice=choice, memory=memory, seconds=pieces * seconds * slowness(device))
 
