@@ -95,7 +95,7 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
             text=True,
             encoding="utf-8",
             env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"} | environment,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 
