@@ -171,7 +171,7 @@ def test_what_does_not_fit_is_told_and_nothing_starts(viewer, open_dock, told, p
     assert "restore as one volume" in told(dock)
     dock.task_form.show(SuperResolve())
     dock.inputs["kernel"].layer.value = viewer.layers["bead"]
-    assert "kernel is one for 3 axes" in told(dock)
+    assert "kernel is for 3 axes" in told(dock)
 
 
 def test_settings_of_a_result_are_taken_over(viewer, open_dock, press_run, picture):
