@@ -15,6 +15,7 @@ from qtpy.QtCore import QEvent, Qt, QThreadPool
 from napari_deep_prior import DeepImagePrior, Hourglass
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.plugin import docks, plan
+from napari_deep_prior.plugin.run import ACTIVE
 
 NETWORK = Hourglass(channels=(8, 8), skip=(2, 2))
 QUICK = DeepImagePrior(steps=12, code_channels=4, network=NETWORK)
@@ -53,6 +54,9 @@ def shared_viewer(qapp: Any, request: pytest.FixtureRequest) -> Iterator[napari.
 def viewer(shared_viewer: napari.Viewer, qapp: Any) -> Iterator[napari.Viewer]:
     """An empty viewer without docks."""
     yield shared_viewer
+    for run in list(ACTIVE):
+        # Of a test that failed in the middle: what follows would wait for it for ever.
+        run.stop()
     QThreadPool.globalInstance().waitForDone()
     qapp.processEvents()
     shared_viewer.layers.clear()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -66,12 +67,14 @@ def contrast(image: np.ndarray, place: tuple[int, int]) -> float:
     return float(image[radius < 5].mean() - image[(radius > 11) & (radius < 14)].mean())
 
 
-def compared(guide: np.ndarray, *, register: bool = True) -> tuple[np.ndarray, str]:
-    run = restore(NOISY, Guided(register=register), NLRidge(), guide=guide, device="cpu")
+def compared(guide: np.ndarray) -> tuple[np.ndarray, str]:
+    run = restore(NOISY, Guided(), NLRidge(), guide=guide, device="cpu")
     return run.finish(), "; ".join(run.record.remarks)
 
 
-UNGUIDED = restore(NOISY, Denoise(), NLRidge(), device="cpu").finish()
+@functools.cache
+def unguided() -> np.ndarray:
+    return restore(NOISY, Denoise(), NLRidge(), device="cpu").finish()
 
 
 @pytest.fixture(scope="module")
@@ -82,14 +85,16 @@ def helped() -> tuple[np.ndarray, str]:
 @pytest.mark.slow
 def test_a_guide_of_the_same_place_makes_the_image_better_and_the_record_says_so(helped: Any) -> None:
     image, words = helped
-    assert error(image) < 0.9 * error(UNGUIDED)
+    assert error(image) < 0.9 * error(unguided())
     assert "the guide helped by " in words
 
 
+@pytest.mark.slow
 def test_what_only_the_guide_shows_does_not_appear(helped: Any) -> None:
     assert abs(contrast(helped[0], ONLY_IN_GUIDE)) < 0.1 * contrast(TRUTH, SHARED[0])
 
 
+@pytest.mark.slow
 def test_what_only_the_image_shows_survives(helped: Any) -> None:
     assert contrast(helped[0], ONLY_IN_TARGET) > 0.85 * contrast(TRUTH, ONLY_IN_TARGET)
 
@@ -97,24 +102,16 @@ def test_what_only_the_image_shows_survives(helped: Any) -> None:
 @pytest.mark.slow
 def test_a_guide_of_another_place_leaves_the_result_as_it_is_without_one() -> None:
     image, words = compared(np.rot90(GUIDE).copy())
-    np.testing.assert_array_equal(image, UNGUIDED)
+    np.testing.assert_array_equal(image, unguided())
     assert words.startswith("guide taken as it lies, no shift found; the guide did not help (0.")
     assert words.endswith("%): the result is without it")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shift", [1, 8])
-def test_a_shifted_guide_is_found_and_still_helps(shift: int) -> None:
-    image, words = compared(np.roll(GUIDE, (shift, -shift // 2), axis=(0, 1)))
+def test_a_shifted_guide_is_found_and_still_helps() -> None:
+    image, words = compared(np.roll(GUIDE, (8, -4), axis=(0, 1)))
     assert words.startswith("guide moved by (-")
-    assert error(image) < 0.97 * error(UNGUIDED)
-
-
-@pytest.mark.slow
-def test_a_shifted_guide_that_is_not_registered_does_no_harm() -> None:
-    image, words = compared(np.roll(GUIDE, 8, axis=0), register=False)
-    assert "moved" not in words
-    assert error(image) < 1.01 * error(UNGUIDED)
+    assert error(image) < 0.97 * error(unguided())
 
 
 # What is computed
@@ -152,7 +149,10 @@ def test_the_papers_flash_has_no_noise_beside_the_guide_and_is_believed() -> Non
     )
     run = restore(NOISY[:32, :32], Guided(), paper, guide=GUIDE[:32, :32], device="cpu")
     assert run.finish().shape == (32, 32)
-    assert run.record.remarks[-1].endswith("whether the guide helped was not compared")
+    assert re.fullmatch("guide .*; whether the guide helped was not compared", run.record.remarks[-1])
+    unmoved = restore(NOISY[:32, :32], Guided(register=False), paper, guide=GUIDE[:32, :32], device="cpu")
+    unmoved.finish()
+    assert unmoved.record.remarks[-1] == "whether the guide helped was not compared"
     with pytest.raises(ValueError, match="the network has no input"):
         restore(NOISY[:32, :32], Denoise(), paper, device="cpu").finish()
 
@@ -173,12 +173,12 @@ def test_holes_are_filled_with_the_help_of_a_guide_and_known_pixels_stay() -> No
 @pytest.mark.parametrize("finer", [False, True])
 def test_an_enlarged_image_takes_guides_of_its_own_size_or_of_the_results(finer: bool) -> None:
     small = restore(NOISY, SuperResolve(), PlugAndPlay(passes=1), guide=[], device="cpu")
-    assert small.shape == (128, 128)
+    assert small.shape == (192, 192)
     guide = GUIDE.repeat(2, 0).repeat(2, 1) if finer else GUIDE
     run = restore(NOISY, SuperResolve(), PlugAndPlay(passes=1), guide=guide, device="cpu")
     next(run)
     run.close()
-    assert run.image.shape == (128, 128)
+    assert run.image.shape == (192, 192)
 
 
 # Shapes
@@ -252,9 +252,9 @@ def test_a_guide_on_the_pixels_of_an_enlarged_image_is_interpolated() -> None:
         (
             Guided(),
             np.zeros((5, 6)),
-            r"guide has shape \(5, 6\); the image's is \(64, 64\): give a guide of that shape",
+            r"guide has shape \(5, 6\); the image's is \(96, 96\): give a guide of that shape",
         ),
-        (Guided(), GUIDE[None], r"guide has shape \(1, 64, 64\); the image's is \(64, 64\)"),
+        (Guided(), GUIDE[None], r"guide has shape \(1, 96, 96\); the image's is \(96, 96\)"),
         (Guided(), np.full((SIDE, SIDE), 3), r"guide shows nothing, all of its pixels are equal"),
         (Guided(), np.full((SIDE, SIDE), np.nan), r"guide shows nothing"),
         (Guided(), GUIDE.astype(str), r"guide has pixels of type <U\d+: real numbers are needed"),
