@@ -67,8 +67,8 @@ def contrast(image: np.ndarray, place: tuple[int, int]) -> float:
     return float(image[radius < 5].mean() - image[(radius > 11) & (radius < 14)].mean())
 
 
-def compared(guide: np.ndarray) -> tuple[np.ndarray, str]:
-    run = restore(NOISY, Guided(), NLRidge(), guide=guide, device="cpu")
+def compared(guide: np.ndarray, *, register: bool = True) -> tuple[np.ndarray, str]:
+    run = restore(NOISY, Guided(register=register), NLRidge(), guide=guide, device="cpu")
     return run.finish(), "; ".join(run.record.remarks)
 
 
@@ -108,10 +108,18 @@ def test_a_guide_of_another_place_leaves_the_result_as_it_is_without_one() -> No
 
 
 @pytest.mark.slow
-def test_a_shifted_guide_is_found_and_still_helps() -> None:
-    image, words = compared(np.roll(GUIDE, (8, -4), axis=(0, 1)))
+@pytest.mark.parametrize("shift", [1, 8])
+def test_a_shifted_guide_is_found_and_still_helps(shift: int) -> None:
+    image, words = compared(np.roll(GUIDE, (shift, -shift // 2), axis=(0, 1)))
     assert words.startswith("guide moved by (-")
     assert error(image) < 0.97 * error(unguided())
+
+
+@pytest.mark.slow
+def test_a_shifted_guide_that_is_not_registered_does_no_harm() -> None:
+    image, words = compared(np.roll(GUIDE, 8, axis=0), register=False)
+    assert "moved" not in words
+    assert error(image) < 1.01 * error(unguided())
 
 
 # What is computed
