@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..stages import checkpoint, stage
+
 PATCH = 7
 """Pixels along a side of a patch."""
 
@@ -36,6 +38,9 @@ SECONDS_SEARCHING, SECONDS_COMBINING = 7e-9, 4.5e-8
 From 512² pixels: 48 passes with 40 patches from 10 pixels around took 58 s, 12 passes with 30 patches from 12 pixels
 around 25 s in one channel and 36 s in three that share the search.
 """
+
+STAGE = "Comparing patches"
+"""What a run says while similar patches are found and combined."""
 
 SMALLEST_SIDE = PATCH + 1
 """Fewest pixels along a side of an image."""
@@ -77,6 +82,7 @@ def denoise_with_pilot(
 
 
 @torch.no_grad()
+@stage(STAGE)
 def denoise_groups(
     noisy: Tensor, pilot: Tensor, variance: Tensor, corners: Tensor, *, pilot_is_noisy: bool = False
 ) -> Tensor:
@@ -99,6 +105,7 @@ def denoise_groups(
     weights = torch.zeros_like(total)
     combine = _combinations_of_noisy if pilot_is_noisy else _combinations_of_clean
     for group in corners.split(CHUNK):
+        checkpoint()
         pixels = group[:, :, None] + within
         patches = noisy.ravel()[pixels] - shift
         noise = variance.ravel()[pixels].sum(dim=2).mean(dim=1)[:, None, None]
@@ -111,6 +118,7 @@ def denoise_groups(
 
 
 @torch.no_grad()
+@stage(STAGE)
 def find_similar_patches(image: Tensor, *, group_size: int, search_radius: int) -> Tensor:
     """Find the most similar patches around a patch every ``STRIDE`` pixels.
 
@@ -134,6 +142,7 @@ def find_similar_patches(image: Tensor, *, group_size: int, search_radius: int) 
     framed = functional.pad(image, (radius,) * 4)
     distances = torch.empty(len(shifts), len(at_rows), len(at_columns), device=image.device)
     for number, (down, right) in enumerate(shifts):
+        checkpoint()
         shifted = framed[radius + down : radius + down + rows, radius + right : radius + right + columns]
         sums = _patch_sums((image - shifted).square(), at_rows, at_columns)
         inside_rows = (at_rows + down >= 0) & (at_rows + down <= last_row)

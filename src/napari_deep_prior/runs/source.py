@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, Protocol, final
 
 import numpy as np
@@ -14,7 +15,11 @@ from ..arrays.pieces import Piece, piece_axes
 from ..estimation.channels import GivenNoise, estimate_channels, middle_frames
 from ..physics.noise_model import NoiseModel
 from ..physics.operators import Operator
+from ..stages import run_stage
 from ..tasks.task import Measured
+
+NOISE_STAGE = "Estimating the noise"
+"""What a run says while it does so."""
 
 
 class ArrayLike(Protocol):
@@ -65,7 +70,7 @@ class SourceArray:
 
     def block(self, piece: Piece) -> Array:
         """Return a piece of the array as it is."""
-        return np.asarray(self._array[piece.read])
+        return run_stage("Reading the image", lambda: np.asarray(self._array[piece.read]))
 
     def refuse_missing(self, *, missing: MissingPixels) -> None:
         """Raise before the first piece where an array in memory has missing pixels that may not be filled."""
@@ -118,10 +123,10 @@ class SourceArray:
             length for letter, length in zip(self.axes, self.shape, strict=True) if letter not in self.piece_axes
         ]
         if "T" not in self.axes or math.prod(stacked) <= 1:
-            return estimate_channels(block, self.piece_axes, given)
-        frames = middle_frames(self._array, self.axes)
+            return run_stage(NOISE_STAGE, partial(estimate_channels, block, self.piece_axes, given))
+        frames = run_stage(NOISE_STAGE, partial(middle_frames, self._array, self.axes))
         known = frames if self.mask is None else np.where(middle_frames(self.mask, self.axes), np.nan, frames)
-        return estimate_channels(known, self.axes, given)
+        return run_stage(NOISE_STAGE, partial(estimate_channels, known, self.axes, given))
 
     def untouched(self, piece: Piece, operator: Operator, dtype: np.dtype[Any]) -> Array:
         """Return what stands for a piece that is not restored: itself, interpolated where the result is larger."""
