@@ -6,20 +6,27 @@ anything: there a checkpoint does nothing.
 
 from __future__ import annotations
 
+import atexit
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from typing import TypeVar
+from weakref import WeakSet
 
 Watcher = Callable[[str], None]
 """Is called at every checkpoint with the name of the stage, "" between stages; ends the run by raising ``Stopped``."""
+
+LAST_WAIT = 5.0
+"""Seconds that the end of the program waits for functions that were left alone: some abort when they are cut off."""
 
 PATIENCE = 0.1
 """Seconds between two checkpoints while a function is under way that has none."""
 
 Result = TypeVar("Result")
 
+_threads: WeakSet[threading.Thread] = WeakSet()
 _watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 _stage: ContextVar[str] = ContextVar("stage", default="")
 
@@ -99,9 +106,17 @@ def _watched_call(function: Callable[[], Result]) -> Result:
     # A daemon: where a window is closed, the program does not wait for it either.
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
+    _threads.add(thread)
     while thread.is_alive():
         checkpoint()
         thread.join(PATIENCE)
     if errors:
         raise errors[0]
     return results[0]
+
+
+@atexit.register
+def _wait_for_the_last() -> None:
+    end = time.monotonic() + LAST_WAIT
+    for thread in list(_threads):
+        thread.join(max(0.0, end - time.monotonic()))

@@ -151,7 +151,7 @@ def find_similar_patches(image: Tensor, *, group_size: int, search_radius: int) 
     # A patch belongs to its own group, also where the image is flat.
     distances[shifts.index((0, 0))] = -1
     inside = int(distances.isfinite().flatten(1).sum(dim=0).min())
-    nearest = distances.flatten(1).topk(min(group_size, inside), dim=0, largest=False).indices.T
+    nearest = torch.cat([_nearest(part, min(group_size, inside)) for part in distances.flatten(1).split(CHUNK, dim=1)])
     offsets = torch.tensor(shifts, device=image.device)
     corner_rows = at_rows.repeat_interleave(len(at_columns))[:, None] + offsets[nearest][..., 0]
     corner_columns = at_columns.repeat(len(at_rows))[:, None] + offsets[nearest][..., 1]
@@ -198,6 +198,12 @@ def _combinations_of_noisy(patches: Tensor, noise: Tensor) -> Tensor:
     kept = (1 - noise[:, 0] / values.clamp(min=1e-6)).clamp(min=0)
     combinations: Tensor = (vectors * kept[:, None]) @ vectors.mT
     return combinations
+
+
+def _nearest(distances: Tensor, count: int) -> Tensor:
+    """Return the candidates (groups, count) of smallest distance, of distances (candidates, groups)."""
+    checkpoint()
+    return distances.topk(count, dim=0, largest=False).indices.T
 
 
 def _positions(last: int, device: torch.device) -> Tensor:

@@ -14,9 +14,9 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from ..estimation.channels import correlation_length, estimate_channels
 from ..physics.noise_model import NoiseModel
 from ..runs.errors import RestorationError
-from ..runs.report import noise_in_words
+from ..runs.report import noise_in_words, sentence
 from ..runs.source import real_type
-from .labels import ERROR_STYLE, sentence, text_label
+from .labels import ERROR_STYLE, text_label
 from .layers import pixels_of
 from .request import Request
 

@@ -18,7 +18,7 @@ from ..physics.operators import Operator
 from ..stages import run_stage
 from ..tasks.task import Measured
 
-NOISE_STAGE = "Estimating the noise"
+READING, NOISE_STAGE = "Reading the image", "Estimating the noise"
 """What a run says while it does so."""
 
 
@@ -70,7 +70,7 @@ class SourceArray:
 
     def block(self, piece: Piece) -> Array:
         """Return a piece of the array as it is."""
-        return run_stage("Reading the image", lambda: np.asarray(self._array[piece.read]))
+        return run_stage(READING, lambda: np.asarray(self._array[piece.read]))
 
     def refuse_missing(self, *, missing: MissingPixels) -> None:
         """Raise before the first piece where an array in memory has missing pixels that may not be filled."""
@@ -109,7 +109,9 @@ class SourceArray:
                 raise NothingToRestoreError("every pixel is masked or missing: there is nothing to fill from")
             refuse_missing(unmasked, block.size, missing=missing)
             missing = "fill"
-        values, weight, frame = canonical(block, self.piece_axes, device=device, missing=missing)
+        values, weight, frame = run_stage(
+            READING, partial(canonical, block, self.piece_axes, device=device, missing=missing)
+        )
         if fills and bool((weight > 0).all()):
             raise NothingToRestoreError("no pixel is masked or missing: there is nothing to fill")
         return block, Measured(values, weight, frame, piece)
