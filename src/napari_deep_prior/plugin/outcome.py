@@ -9,7 +9,14 @@ from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from ..runs.record import Record
-from ..runs.report import missing_in_words, outcome_in_words, progress_in_words, sentence, stage_in_words
+from ..runs.report import (
+    LONG,
+    missing_in_words,
+    outcome_in_words,
+    progress_in_words,
+    sentence,
+    stage_in_words,
+)
 from .curve import Curve
 from .labels import ERROR_STYLE, text_label
 from .worker import Outcome, Update
@@ -132,7 +139,8 @@ class OutcomePanel(QWidget):
 
 def _progress(update: Update) -> str:
     place = {"piece": update.piece_number, "pieces": update.piece_count}
-    if update.stage or not update.number:
+    # Between two steps a stage is worth a word only where it takes long.
+    if not update.number or (update.stage and update.stage_seconds >= LONG):
         return stage_in_words(update.stage or "Preparing", seconds=update.stage_seconds, **place)
     return progress_in_words(
         step=update.number, total=update.total, chosen=update.chosen, seconds_left=update.seconds_left, **place

@@ -116,6 +116,7 @@ class Driver:
         self._quits: Callable[[], bool] = self._stop.is_set
         self._run: Restoration | None = None
         self._clock = Clock()
+        self._left: float | None = None
         self._steps: list[Step] = []
         self._step: Step | None = None
         self._shown: torch.Tensor | None = None
@@ -180,6 +181,8 @@ class Driver:
         redraw = step is not None and step.image is not self._shown
         if step is not None and redraw and run.show_latest() is not None:
             self._shown = step.image
+        if step is None or not stage:
+            self._left = None if step is None else self._clock.left(run, step, now)
         criteria = [each.criterion for each in steps if each.criterion is not None]
         self._tell(
             Update(
@@ -191,7 +194,7 @@ class Driver:
                 number=step.number if step else 0,
                 total=step.total if step else 0,
                 chosen=int(step.chosen) if step else 0,
-                seconds_left=self._clock.left(run, step, now) if step and not stage else None,
+                seconds_left=self._left,
                 losses=_floats([each.loss for each in steps]),
                 criteria=_floats(criteria) if len(criteria) == len(steps) else [],
                 criterion_name=step.criterion_name if step else "",
