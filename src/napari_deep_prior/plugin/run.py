@@ -208,6 +208,8 @@ class Run(QObject):
 
     def _finish(self) -> None:
         ACTIVE.discard(self)
+        # They hold the image and the result, which the person may want to delete.
+        self._driver = self.worker = None
         self.finished.emit()
 
 
