@@ -10,6 +10,7 @@ import torch
 
 from ..methods import Method
 from ..methods.guidance import GuideComparison
+from ..methods.residual_check import ResidualCheck
 from ..physics.kernels import Kernel, SampledKernel, kernel_image
 from ..physics.operators import Operator
 from ..tasks.task import Posed, Prepared
@@ -72,8 +73,11 @@ class Notes:
         words = report.noise_in_words(prepared.noise, posed.misfit)
         self.noise = NoiseRecord(misfit=posed.misfit, in_words=words, channels=prepared.noise)
 
-    def solved(self, solver: Method | GuideComparison, posed: Posed) -> None:
-        """Take down what a guide was worth, if there was one."""
+    def solved(self, solver: Method | GuideComparison | ResidualCheck, posed: Posed) -> None:
+        """Take down what was put back, and what a guide was worth, if there was one."""
+        if isinstance(solver, ResidualCheck):
+            self.remarks.append(solver.remark)
+            solver = solver.solver
         if isinstance(solver, GuideComparison):
             self.remarks.append(report.guide_in_words(solver, posed.guide_remark))
 
