@@ -101,7 +101,7 @@ def test_noise_that_is_known_to_be_correlated_changes_the_choice() -> None:
 @pytest.mark.parametrize(
     ("method", "options", "words"),
     [
-        ("auto", {}, r"Self-distilled U-Net: a U-Net trained on the image itself: .*; about \d+ (s|min), "),
+        ("auto", {}, r"Self-distilled U-Net: a U-Net is trained on the image itself, since .*; about \d+ (s|min), "),
         ("nl-ridge", {}, r"Non-local ridge regression; about \d+ s, "),
         (DeepImagePrior(), {}, r"Deep image prior; about \d+ (s|min), "),
         ("nl-ridge", {"guide": guide(64, 64)}, r"Non-local ridge regression, without and with the guide; about "),

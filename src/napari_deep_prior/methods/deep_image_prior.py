@@ -43,6 +43,8 @@ class DeepImagePrior(SeededMethod):
     Fails where the image is as irregular as the noise (fine random texture), and where the noise itself is smooth.
     """
 
+    label = "Deep image prior"
+    reason = "a network is fitted to the image itself, and the fit stopped before it shows the noise"
     takes_guide = True
 
     steps: Annotated[int, Setting("Steps", "the most iterations; it stops by itself before", 1, 1_000_000, False)] = 400

@@ -26,6 +26,10 @@ class NLRidge(Method):
     to pixel: correlated noise is taken for structure and kept.
     """
 
+    label = "Non-local ridge regression"
+    reason = "similar patches are denoised together, which is the fastest"
+    without_network = True
+
     def fit(self, problem: Problem) -> Iterator[Step]:
         """Yield one step per pass.
 

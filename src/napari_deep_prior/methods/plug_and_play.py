@@ -47,6 +47,10 @@ class PlugAndPlay(SeededMethod):
     denoised before it is enlarged. Planes of a volume, and channels, are restored one by one.
     """
 
+    label = "Plug-and-play with similar patches"
+    reason = "similar patches fill what is missing"
+    without_network = True
+
     passes: Annotated[int, Setting("Passes", "the most passes; the last ones smooth least", 1, 1000, False)] = 24
     group_size: Annotated[int, Setting("Group size", "similar patches that are denoised together", 2, 1000)] = 40
     search_radius: Annotated[

@@ -63,6 +63,9 @@ class ZeroShotSR(SeededMethod):
     Fails where an image has no patterns that recur at other scales: there it only sharpens edges.
     """
 
+    label = "Zero-shot super-resolution"
+    reason = "a network is trained on smaller versions of the image itself"
+
     steps: Annotated[int, Setting("Steps", "the most training steps", 1, 1_000_000, False)] = 1200
     rate: Annotated[float, Setting("Learning rate", "step size of the optimizer at its largest", 1e-6, 1.0)] = 0.002
     rate_policy: Annotated[

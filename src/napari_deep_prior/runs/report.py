@@ -16,16 +16,6 @@ if TYPE_CHECKING:
     from .recommend import Choice
     from .record import Record
 
-METHOD_NAMES = {
-    "deep-image-prior": "Deep image prior",
-    "self-distillation": "Self-distilled U-Net",
-    "nl-ridge": "Non-local ridge regression",
-    "nl-deblocking": "Non-local deblocking",
-    "plug-and-play": "Plug-and-play with similar patches",
-    "zero-shot-sr": "Zero-shot super-resolution",
-}
-"""What methods are called in sentences and in docks."""
-
 STRUCTURE = 0.08
 """Correlation of neighbouring residuals, beyond that of the noise, from which one can see structure in them."""
 
@@ -81,7 +71,7 @@ def residual_in_words(values: Array, noise: Sequence[NoiseModel]) -> str:
 
 def plan_in_words(choice: Choice, *, seconds: float, memory: int) -> str:
     """Return a sentence on what will run, why, about how long, and with how much memory."""
-    name = METHOD_NAMES.get(choice.name, choice.name)
+    name = choice.method.in_words()
     why = choice.instead.partition(":")[0] if choice.instead else choice.reason
     guided = ", without and with the guide" if choice.guided is not None else ""
     return f"{name}{guided}{f': {why}' if why else ''}; about {duration(seconds)}, {size(memory)} of memory"
