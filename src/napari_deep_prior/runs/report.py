@@ -122,6 +122,12 @@ def size(count: int) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{max(1, round(count / 2**20))} MiB"
 
 
+def repeatable_in_words(*same: str, threads: int) -> str:
+    """Return a clause on what must be the same for the same settings and seed to give the same image."""
+    count = "1 thread" if threads == 1 else f"{threads} threads"
+    return f"the same settings and seed give the same image, bit for bit, with {', '.join((*same, count))}"
+
+
 def name_of_result(name: str, task: Task) -> str:
     """Return a name for the restored version of something called ``name``."""
     return f"{name} {task.result}"
