@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..arrays.axes import Array
-from ..methods.guidance import GuideComparison
+from ..methods.guidance import CONFIDENCE, GuideComparison, GuideGain
 from ..physics.noise_model import NoiseModel
 
 if TYPE_CHECKING:
     from ..tasks import Task
     from .recommend import Choice
     from .record import Record
+
+NEARLY_ALL = 0.97
+"""Share of the error from which on the limit of what a guide can have removed says nothing: 15 dB and more."""
 
 STRUCTURE = 0.08
 """Correlation of neighbouring residuals, beyond that of the noise, from which one can see structure in them."""
@@ -36,10 +40,25 @@ def guide_in_words(comparison: GuideComparison, placed: str) -> str:
     if comparison.gain is None:
         verdict = "whether the guide helped was not compared"
     elif not comparison.helped:
-        verdict = f"the guide did not help ({comparison.gain:.1%}): the result is without it"
+        verdict = "the guide did not help more than chance would: the result is without it"
     else:
-        verdict = f"the guide helped by {comparison.gain:.1%} (error of held-out pixels)"
+        verdict = _gain_in_words(comparison.gain)
     return "; ".join(filter(None, (placed, verdict)))
+
+
+def _gain_in_words(gain: GuideGain) -> str:
+    """Return a clause on what a guide that helped was worth; the limits are two standard errors away."""
+    lowest, found, highest = (gain.share(deviations) for deviations in (-CONFIDENCE, 0.0, CONFIDENCE))
+    of_what = "the error above the noise" if gain.above_noise else "the error of held-out pixels, noise included"
+    if highest > NEARLY_ALL:
+        return f"the guide helped by at least {_decibels(lowest):.1f} dB: it removed {lowest:.0%} or more of {of_what}"
+    limits = f"{_decibels(lowest):.1f} to {_decibels(highest):.1f}"
+    return f"the guide helped by {_decibels(found):.1f} dB ({limits}): it removed {found:.0%} of {of_what}"
+
+
+def _decibels(share: float) -> float:
+    """Return the decibels by which an error is smaller when a share of its square is removed."""
+    return -10 * math.log10(max(1 - share, 1 - NEARLY_ALL))
 
 
 def agreement_in_words(decibels: Sequence[float]) -> str:
