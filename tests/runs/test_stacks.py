@@ -184,24 +184,6 @@ def test_a_finished_run_has_read_every_pixel_once(stack: np.ndarray) -> None:
     assert lazy.count == stack.size
 
 
-def test_a_forecast_reads_and_prepares_the_first_piece_and_the_run_does_not_again(stack: np.ndarray) -> None:
-    lazy = Counting(stack)
-    run = restore(lazy, Denoise(), dimming(), axes="PYX", device="cpu")
-    assert run.preparation.forecast().memory >= 0
-    assert lazy.count == stack[0].size
-    image = run.finish()
-    assert lazy.count == stack.size
-    np.testing.assert_array_equal(image, restore(stack, Denoise(), dimming(), axes="PYX", device="cpu").finish())
-
-
-def test_a_forecast_of_a_stack_whose_first_piece_is_constant_reads_no_other(stack: np.ndarray) -> None:
-    stack[0] = 7
-    lazy = Counting(stack)
-    run = restore(lazy, Denoise(), dimming(), axes="PYX", device="cpu")
-    assert run.preparation.forecast().choice.method == run.setup.wish.settings
-    assert lazy.count == stack[0].size
-
-
 def test_a_dask_array_stays_lazy_until_a_slice_is_needed(stack: np.ndarray) -> None:
     dask = pytest.importorskip("dask")
     array = pytest.importorskip("dask.array")

@@ -12,10 +12,11 @@ from typing import Any, final, get_args
 
 import numpy as np
 
+from ..arrays.frame import NothingToRestoreError
 from ..files import images
 from ..runs.devices import DEVICES, describe_device, why_no_gpu
 from ..runs.efforts import AUTO, DEFAULT_EFFORT, EFFORTS, methods_of
-from ..runs.forecast import Forecast
+from ..runs.forecast import Forecast, forecast
 from ..runs.restoration import Restoration
 from ..runs.setup import ResultType, RunOptions, Setup, set_up
 from ..settings import flat_fields
@@ -86,7 +87,7 @@ def run(options: argparse.Namespace) -> bool:
         say(f"{options.input}: {_in_words(file)}; on {describe_device(restoration.device)}")
         if restoration.device.type == "cpu" and options.device == "auto":
             say(why_no_gpu())
-        plan = restoration.preparation.forecast()
+        plan = _forecast(setup)
         _refuse_uncertainty(plan, options)
         say(plan.in_words())
         ending = drive(restoration)
@@ -134,6 +135,25 @@ def _set_up(file: images.ImageFile, options: argparse.Namespace) -> Setup:
         diagnostics=bool(options.residual or options.uncertainty),
     )
     return set_up(file.pixels, task, wish, read_inputs(task, options), run_options)
+
+
+def _forecast(setup: Setup) -> Forecast:
+    """Return what will run on the first piece, and about how long all of them take.
+
+    Only what the image shows decides on the method: whether its noise is correlated, whether it was a JPEG.
+    """
+    task, source = setup.task, setup.source
+    try:
+        block, measured = source.measured(
+            setup.pieces[0], device=setup.device, missing=task.missing, fills="mask" in task.takes
+        )
+    except NothingToRestoreError:
+        if len(setup.pieces) == 1:
+            raise
+        return setup.forecast()
+    prepared = task.prepare(measured, source.noise(block, task.given_noise), setup.inputs)
+    problem = task.problem(measured, prepared, setup.inputs).problem
+    return forecast(task, setup.wish, problem, pieces=len(setup.pieces))
 
 
 def _refuse_uncertainty(plan: Forecast, options: argparse.Namespace) -> None:

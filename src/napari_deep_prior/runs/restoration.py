@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from ..arrays.frame import MissingPixelsError, NothingToRestoreError, to_dtype
 from ..problem import Step
-from ..tasks.task import Measured, Posed
+from ..tasks.task import Measured, Posed, Prepared
 from .devices import give_memory_back
 from .diagnostics import Checks
 from .errors import errors_as_sentences
 from .notes import Notes
-from .preparation import Preparation
+from .recommend import recommend
 from .record import Record
 from .setup import Setup
 
@@ -39,7 +39,7 @@ class Restoration(Iterator[Step]):
         self._source, self._output = setup.source, setup.output
         self._notes = Notes.of(setup)
         self._checks = Checks(setup.output.shape, kept=setup.diagnostics)
-        self.preparation = Preparation(setup)
+        self._prepared: Prepared | None = None
         self._latest: tuple[Measured, Posed, Step] | None = None
         self._over = False
         self._steps = self._run()
@@ -139,20 +139,24 @@ class Restoration(Iterator[Step]):
             self.piece_number = piece.number + 1
             # What all pieces share comes from the first one also where an earlier run has written that piece already.
             done = self._output.done(piece)
-            if done and self.preparation.shared is not None:
+            if done and self._prepared is not None:
                 self._skip(piece.number)
                 continue
             try:
-                measured, posed, prepared = self.preparation.pose(piece)
+                block, measured = self._source.measured(
+                    piece, device=self.device, missing=self.task.missing, fills="mask" in self.task.takes
+                )
             except (NothingToRestoreError, MissingPixelsError) as error:
                 self._pass(piece.number, error)
                 continue
-            self._notes.prepared(prepared)
+            if self._prepared is None:
+                self._prepared = self._prepare(block, measured)
             if done:
                 self._skip(piece.number)
                 continue
-            choice = self.preparation.choose(posed)
-            self._notes.began(choice, posed, prepared)
+            posed = self.task.problem(measured, self._prepared, self.setup.inputs)
+            choice = recommend(self.task, posed.problem, self.setup.wish)
+            self._notes.began(choice, posed, self._prepared)
             solver = choice.solver()
             del self._unreached[0]
             for step in solver.fit(posed.problem):
@@ -160,6 +164,13 @@ class Restoration(Iterator[Step]):
                 yield step
             self._notes.solved(solver, posed)
             self._commit(finished=True)
+
+    def _prepare(self, block: npt.NDArray[Any], measured: Measured) -> Prepared:
+        """Return what all pieces share: estimated from the first one that can be restored."""
+        noise = self._source.noise(block, self.task.given_noise)
+        prepared = self.task.prepare(measured, noise, self.setup.inputs)
+        self._notes.prepared(prepared)
+        return prepared
 
     def _pass(self, number: int, error: ValueError) -> None:
         """Pass a piece through that cannot be restored, and take a note of the reason."""
@@ -185,9 +196,10 @@ class Restoration(Iterator[Step]):
     def _commit(self, *, finished: bool) -> None:
         """Write a piece into the result and forget its tensors; only a finished one counts as done in a later run."""
         assert self._latest is not None  # noqa: S101  (for mypy: both callers have looked)
+        assert self._prepared is not None  # noqa: S101
         measured, posed, step = self._latest
         write = self._output.write if finished else self._output.preview
         write(measured.piece, self._finished(measured, posed, step))
         self._notes.chosen_steps.append(int(step.chosen))
-        self._checks.add(measured, posed, self.preparation.noise, step)
+        self._checks.add(measured, posed, self._prepared.noise, step)
         self._latest = None
