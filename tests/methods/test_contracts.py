@@ -99,14 +99,14 @@ def threads() -> Iterator[Callable[[int], None]]:
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("name", QUICK)
 def test_the_same_seed_and_number_of_threads_give_the_same_bits(
     name: str, count: int, threads: Callable[[int], None]
 ) -> None:
     threads(count)
     # Large enough that PyTorch shares the work between the threads.
-    first, second = (solve(QUICK[name], problem(name, (72, 64))).image for _ in range(2))
+    first, second = (solve(QUICK[name], problem(name, (48, 44))).image for _ in range(2))
     assert torch.equal(first, second)
 
 

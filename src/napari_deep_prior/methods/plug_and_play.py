@@ -99,7 +99,7 @@ class PlugAndPlay(SeededMethod):
         rows, columns = shape[-2:]
         patches = nl_ridge.memory(rows, columns, group_size=self.group_size, search_radius=self.search_radius)
         filling = BIHARMONIC * math.prod(problem.measured.shape[-2:])
-        return patches + filling + 10 * 4 * math.prod(shape) * problem.measured.shape[1]
+        return max(patches, filling) + 10 * 4 * math.prod(shape) * problem.measured.shape[1]
 
     def seconds(self, problem: Problem) -> float:
         """Return about how long the passes take on two cores with AVX2: each is made twice at most."""
