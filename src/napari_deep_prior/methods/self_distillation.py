@@ -55,6 +55,9 @@ class SelfDistillation(SeededMethod):
     For denoising only, and only where the noise is independent from pixel to pixel.
     """
 
+    label = "Self-distilled U-Net"
+    reason = "a U-Net is trained on the image itself, since the noise is independent from pixel to pixel"
+
     steps: Annotated[int, Setting("Steps", "training steps of each network", 1, 1_000_000, False)] = 2000
     members: Annotated[
         int, Setting("Members", "networks that are trained and averaged; 2 or more also give the uncertainty", 1, 16)

@@ -20,23 +20,10 @@ from .efforts import AUTO, DEFAULT_EFFORT, PUBLISHED_FOR_HOLES, methods_of, name
 STAND_IN = "deep-image-prior"
 """What can try any problem."""
 
-QUICKEST = ("nl-ridge", "plug-and-play", "nl-deblocking")
-"""Methods without a network, for the effort "fast"."""
-
 SCATTERED_PIXELS = "scattered pixels"
 
 SPARSE, LARGE = 0.9, 32
 """Share of missing pixels from which only single ones are known, and pixels from which on a hole is a large one."""
-
-REASONS = {
-    "nl-ridge": "similar patches, denoised together: the fastest",
-    "self-distillation": "a U-Net trained on the image itself: the noise is independent from pixel to pixel",
-    "plug-and-play": "similar patches fill what is missing",
-    "nl-deblocking": "similar patches, within what the rounding allows",
-    "zero-shot-sr": "a network trained on smaller versions of the image itself",
-    "deep-image-prior": "a network fitted to the image itself, stopped before it fits the noise",
-}
-"""Why ``auto`` takes a method, in a clause."""
 
 
 @final
@@ -115,11 +102,11 @@ def candidates(task: Task, wish: Wish) -> list[tuple[str, str]]:
     if wish.effort not in ("fast", "published"):
         # Not those that have no more to give than in a hurry.
         names = [name for name in names if methods[name][wish.effort] != methods[name].get("fast")]
-    reasons = {name: REASONS[name] for name in names}
+    reasons = {name: type(methods[name][wish.effort]).reason for name in names}
     if wish.effort == "published":
         reasons = dict.fromkeys(names, "as published")
     elif wish.effort == "fast":
-        names.sort(key=lambda name: name not in QUICKEST)
+        names.sort(key=lambda name: not methods[name][wish.effort].without_network)
     elif wish.volume and task.removes_noise:
         names.sort(key=lambda name: name != STAND_IN)
         reasons[STAND_IN] = "a network in three dimensions, which sees all of the depth"
