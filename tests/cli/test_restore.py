@@ -107,6 +107,41 @@ def test_results_of_single_precision_and_pngs_can_be_written(folder: Path) -> No
     assert images.read("single.tif").pixels.dtype == np.float32
 
 
+def test_what_the_run_thinks_of_the_noise_is_said_before_the_first_step(folder: Path, capsys: Capture) -> None:
+    for name, options in (("in.ome.tif", []), ("truth.tif", []), ("in.ome.tif", ["--sigma", "150"])):
+        assert denoise(name, "out.tif", *FAST, "--overwrite", *options) == DONE
+        lines = capsys.readouterr().err.splitlines()
+        noise = images.read("out.tif").record["noise"]["in_words"]
+        (at,) = [number for number, line in enumerate(lines) if line == f"Noise: {noise}."]
+        assert not any("restoring" in line for line in lines[:at])
+        doubted = [line for line in lines[at:] if line.startswith("the noise that was given is hardly true: ")]
+        assert len(doubted) == len(options) // 2
+
+
+@pytest.mark.parametrize("options", [["--sigma", "1e6"], ["--offset", "60000"], ["--gain", "1e6"]])
+def test_noise_that_cannot_be_is_refused(refused: Refused, options: list[str]) -> None:
+    sentence = refused("denoise", "in.ome.tif", "out.tif", *FAST, *options)
+    assert "leave it out to be estimated" in sentence
+    assert "e+" in sentence or "60000" in sentence
+
+
+def test_photon_counts_become_single_precision_and_the_run_says_so_once(folder: Path, capsys: Capture) -> None:
+    counts = np.random.default_rng(0).poisson(0.3, (24, 24)).astype(np.uint8)
+    save(counts, "counts.tif")
+    assert denoise("counts.tif", "out.tif", *FAST) == DONE
+    said = capsys.readouterr().err
+    assert said.count("the result is float32: uint8 would round away the light") == 1
+    after = images.read("out.tif")
+    assert after.pixels.dtype == np.float32
+    assert after.record["dtype"] == "float32"
+    assert after.pixels.sum() == pytest.approx(counts.sum(), rel=0.1)
+
+
+def test_photon_counts_are_not_written_to_a_png(refused: Refused) -> None:
+    Image.fromarray(np.random.default_rng(0).poisson(0.3, (24, 24)).astype(np.uint8)).save("counts.png")
+    assert "a PNG cannot hold a float32 image" in refused("denoise", "counts.png", "out.png", *FAST)
+
+
 def test_an_existing_result_is_replaced_on_request(folder: Path) -> None:
     Path("out.tif").write_bytes(b"old")
     assert denoise("in.ome.tif", "out.tif", *FAST, "--overwrite") == DONE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self, final
 
@@ -116,6 +117,8 @@ def deliver(
     comparison: Comparison | None,
     ending: Ending,
     options: argparse.Namespace,
+    *,
+    told: Collection[str] = (),
 ) -> None:
     """Write the result, and say how good it is.
 
@@ -123,6 +126,8 @@ def deliver(
     ----------
     file : ImageFile
         The input, with the size of the pixels of the result.
+    told : collection of str
+        Remarks that were made before the run.
     """
     state = f"stopped while the result was written: {options.output!r} is complete, or as it was before"
     try:
@@ -133,7 +138,8 @@ def deliver(
         say(f"{options.output}: {done}")
         _write_diagnostics(run, file, options)
         for remark in record.remarks:
-            say(remark)
+            if remark not in told:
+                say(remark)
         for note in record.passed_through:
             say(f"passed through unchanged: {note}")
         if comparison is not None:

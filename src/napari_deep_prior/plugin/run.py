@@ -60,7 +60,7 @@ class Run(QObject):
         self._shown = window.isVisible()
         window.destroyed.connect(self._forget_window)
         self._viewer, self._name, self._look = viewer, name, dict(look)
-        self._growing = restoration.growing
+        self._restoration = restoration
         self._layer: Image | None = None
         self._stop = threading.Event()
         self._pace = Pace()
@@ -96,7 +96,9 @@ class Run(QObject):
             return
         began = time.monotonic()
         if self._layer is None:
-            self._layer = self._viewer.add_image(self._growing, name=f"{self._name} (preview)", **self._look)
+            self._layer = self._viewer.add_image(
+                self._restoration.growing, name=f"{self._name} (preview)", **self._look
+            )
         elif update.redraw and self._layer in self._viewer.layers:
             self._layer.refresh(extent=False)
         self._advance(update)

@@ -9,18 +9,21 @@ from typing import Any, Literal, final, get_args
 import numpy as np
 import torch
 
-from ..arrays.axes import parse_axes, spatial_axes
+from ..arrays.axes import Array, parse_axes, spatial_axes
 from ..arrays.pieces import Piece, enlarged_shape, piece_axes, plan
+from ..estimation.impossible_noise import refuse_impossible
 from ..methods import Method
 from ..physics.operators import Operator
+from ..problem import Problem
 from ..tasks import Task, refuse_inputs
 from ..tasks.inputs import INPUTS, GivenInputs, Inputs, Target, check_inputs
+from ..tasks.task import Measured
 from .devices import resolve_device
 from .efforts import name_of
 from .errors import refuse_without_memory
 from .forecast import Forecast, blank_problem, forecast
 from .output import ArrayOutput, Output
-from .recommend import Wish
+from .recommend import Choice, Wish, recommend
 from .source import ArrayLike, SourceArray, real_type
 
 ResultType = Literal["same", "float32"]
@@ -83,6 +86,15 @@ class Setup:
     def factors(self) -> dict[str, float]:
         """Pixels of the result in one of the input, by axis letter; what is not named is 1."""
         return _by_letter(self.operator, self.source.piece_axes)
+
+    def measured(self, piece: Piece) -> tuple[Array, Measured]:
+        """Return a piece of the array, and as tensors (see :meth:`.SourceArray.measured`)."""
+        task = self.task
+        return self.source.measured(piece, device=self.device, missing=task.missing, fills="mask" in task.takes)
+
+    def choose(self, problem: Problem) -> Choice:
+        """Return how the problem of a piece is solved."""
+        return recommend(self.task, problem, self.wish)
 
     def forecast(self, *, correlation_length: int = 1) -> Forecast:
         """Return what the run will take; of the noise only its correlation counts, if it is known already."""
@@ -160,6 +172,8 @@ def set_up(image: ArrayLike, task: Task, wish: Wish, given: Mapping[str, Any], o
     refuse_without_memory(device, setup.forecast().memory)
     refuse_without_memory(torch.device("cpu"), setup.output.memory)
     setup.source.refuse_missing(missing=task.missing)
+    if task.given_noise.is_given:
+        refuse_impossible(setup.source.known_windows(), task.given_noise)
     return setup
 
 

@@ -11,8 +11,7 @@ import torch
 from ..arrays.axes import Array, sample_count, spatial_axes
 from ..arrays.frame import MissingPixels, NothingToRestoreError, canonical, refuse_missing, to_dtype, to_planes
 from ..arrays.pieces import Piece, piece_axes
-from ..estimation.channels import GivenNoise, estimate_channels, middle_frames
-from ..physics.noise_model import NoiseModel
+from ..estimation.sampling import Window, windows_of
 from ..physics.operators import Operator
 from ..tasks.task import Measured
 
@@ -109,19 +108,21 @@ class SourceArray:
             raise NothingToRestoreError("no pixel is masked or missing: there is nothing to fill")
         return block, Measured(values, weight, frame, piece)
 
-    def noise(self, block: Array, given: GivenNoise) -> tuple[NoiseModel, ...]:
-        """Return the noise of every channel: one camera for all pieces.
+    def windows(self, block: Array) -> list[list[Window]]:
+        """Return windows of every channel, from which is estimated what all pieces share.
 
-        From some frames of a time lapse, whose neighbours show almost the same, else from a piece.
+        Parameters
+        ----------
+        block : ndarray
+            A piece that :meth:`measured` returned: nothing more is read if it is all of the array.
         """
-        stacked = [
-            length for letter, length in zip(self.axes, self.shape, strict=True) if letter not in self.piece_axes
-        ]
-        if "T" not in self.axes or math.prod(stacked) <= 1:
-            return estimate_channels(block, self.piece_axes, given)
-        frames = middle_frames(self._array, self.axes)
-        known = frames if self.mask is None else np.where(middle_frames(self.mask, self.axes), np.nan, frames)
-        return estimate_channels(known, self.axes, given)
+        if block.size == math.prod(self.shape):
+            return windows_of(block, self.piece_axes)
+        return windows_of(self._array, self.axes, self.mask)
+
+    def known_windows(self) -> list[list[Window]]:
+        """Return windows of an array in memory; of a lazy one, of which nothing is read yet, there are none."""
+        return windows_of(self._array, self.axes, self.mask) if isinstance(self._array, np.ndarray) else []
 
     def untouched(self, piece: Piece, operator: Operator, dtype: np.dtype[Any]) -> Array:
         """Return what stands for a piece that is not restored: itself, interpolated where the result is larger."""
