@@ -119,7 +119,9 @@ def _read(options: argparse.Namespace) -> images.ImageFile:
     if not options.spacing:
         return file
     spacing = _spacing(options.spacing, file.axes)
-    return dataclasses.replace(file, spacing=spacing, units=dict.fromkeys(spacing, "µm"))
+    return dataclasses.replace(
+        file, spacing={**file.spacing, **spacing}, units={**file.units, **dict.fromkeys(spacing, "µm")}
+    )
 
 
 def _set_up(file: images.ImageFile, options: argparse.Namespace) -> Setup:
