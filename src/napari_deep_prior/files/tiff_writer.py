@@ -89,7 +89,9 @@ def _metadata(image: ImageFile, axes: str, lengths: dict[str, int]) -> dict[str,
     if image.record:
         texts[RECORD] = json.dumps(image.record)
     if image.place:
-        texts[PLACE_KEY] = json.dumps(image.place)
+        renamed = dict(zip(image.axes, _renamed(image.axes, axes), strict=True))
+        place = {**image.place, "axes": "".join(renamed.get(letter, letter) for letter in image.place.get("axes", ""))}
+        texts[PLACE_KEY] = json.dumps(place)
     metadata: dict[str, Any] = {"axes": axes, "MapAnnotation": texts, **image.about}
     for letter, what in SPACING.items():
         size = abs(image.spacing.get(letter, 0.0))
@@ -99,6 +101,12 @@ def _metadata(image: ImageFile, axes: str, lengths: dict[str, int]) -> dict[str,
     if len(image.channels) == lengths.get("C", 1):
         metadata["Channel"] = list(image.channels)
     return metadata
+
+
+def _renamed(axes: str, stored: str) -> str:
+    """Return the axes of an image by the letters by which they are stored."""
+    order = ome_order(axes)[1]
+    return "".join(stored[order.index(at)] for at in range(len(axes)))
 
 
 def _unit(image: ImageFile, letter: str) -> str:
