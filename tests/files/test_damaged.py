@@ -117,6 +117,17 @@ def test_of_an_imagej_stack_that_was_cut_off_the_complete_planes_are_read(tmp_pa
     assert "it was cut off: of 6 planes that it tells of, the 3 that are there were read" in image.remarks
 
 
+def test_an_imagej_stack_that_counts_its_images_only_is_complete(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0], description="ImageJ=1.54f\nimages=6\n", metadata=None)
+    with (tmp_path / "a.tif").open("ab") as file:
+        with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+            file.truncate(tiff.pages.first.dataoffsets[0])
+        file.write(STACK.tobytes())
+    image = images.read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.pixels, STACK)
+    assert not any("cut off" in remark for remark in image.remarks)
+
+
 def test_of_a_hyperstack_that_was_cut_off_the_complete_times_are_read(tmp_path: Path) -> None:
     path = written(tmp_path / "a.tif", "hyperstack")
     keep_planes(path, 5.5)

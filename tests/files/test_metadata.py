@@ -161,7 +161,12 @@ def test_sizes_in_an_unknown_unit_are_kept_without_one(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.ome.tif", PIXELS[0, 0, 0], metadata=metadata)
     image = images.read(tmp_path / "a.ome.tif")
     assert (image.spacing, image.units) == ({"X": 2}, {"X": "pixel"})
-    assert "'furlong'" in image.remarks[0]
+    assert "'furlong', which is no unit that is known: the sizes were kept without a unit" in image.remarks[0]
+    metadata = {"axes": "TYX", "TimeIncrement": 2, "TimeIncrementUnit": "moon"}
+    tifffile.imwrite(tmp_path / "a.ome.tif", PIXELS[0, :, 0], metadata=metadata)
+    image = images.read(tmp_path / "a.ome.tif")
+    assert image.spacing == {}
+    assert "'moon', which is no unit that is known: the time was left out" in image.remarks[0]
 
 
 @pytest.mark.parametrize("record", ["{", "[1]", "null"])

@@ -73,6 +73,14 @@ def test_a_pixel_size_that_another_program_corrected_counts(viewer, tmp_path):
     np.testing.assert_array_equal(again.translate, (3, 4))
 
 
+def test_frames_of_a_layer_without_a_unit_of_time_get_none(viewer, tmp_path):
+    layer = viewer.add_image(np.zeros((3, 5, 7), np.uint8), axis_labels=("t", "y", "x"), scale=(4, 2, 2))
+    layer.save(str(tmp_path / "a.ome.tif"), plugin="napari-deep-prior")
+    assert "T" not in images.read(tmp_path / "a.ome.tif").spacing
+    (again,) = viewer.open(str(tmp_path / "a.ome.tif"), plugin="napari-deep-prior")
+    np.testing.assert_array_equal(again.scale, (4, 2, 2))
+
+
 def test_channels_and_times_of_a_file_are_written_again(viewer, tmp_path):
     channels = ({"Name": "DAPI", "Color": "65535"}, {"Name": "GFP"})
     picture = images.ImageFile(

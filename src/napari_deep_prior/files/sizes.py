@@ -47,12 +47,14 @@ def size_in_microns(density: Any, microns: float, what: str, remarks: list[str])
     return None if checked is None else checked_size(microns / checked, what, remarks)
 
 
-def checked_unit(name: str, *, of_time: bool, remarks: list[str]) -> str:
-    """Return OME's unit of a name; if there is none, that of a size without a unit, and a remark."""
+def checked_unit(name: str, *, of_time: bool, remarks: list[str]) -> str | None:
+    """Return OME's unit of a name; if there is none, a remark, and of a length the unit of those without one."""
     unit = (OME_TIMES if of_time else OME_UNITS).get(name.strip().lower())
-    if unit is None:
-        remarks.append(f"it gives sizes in {name!r}, which is no unit that is known: they were kept without a unit")
-    return unit or "pixel"
+    if unit is not None:
+        return unit
+    kept = "the time was left out" if of_time else "the sizes were kept without a unit"
+    remarks.append(f"it measures in {name!r}, which is no unit that is known: {kept}")
+    return None if of_time else "pixel"
 
 
 def checked_record(text: Any, remarks: list[str]) -> dict[str, Any]:

@@ -57,9 +57,10 @@ class Description:
     def add(self, letter: str, value: Any, unit: str) -> None:
         """Add the size of a pixel along an axis, or a remark if it is none."""
         what = SPACING[letter]
-        if (size := checked_size(value, what, self.remarks)) is not None:
-            self.spacing[letter] = size
-            self.units[letter] = checked_unit(unit, of_time=letter == "T", remarks=self.remarks)
+        size = checked_size(value, what, self.remarks)
+        known = checked_unit(unit, of_time=letter == "T", remarks=self.remarks)
+        if size is not None and known is not None:
+            self.spacing[letter], self.units[letter] = size, known
 
 
 def ome_description(text: str) -> Description:

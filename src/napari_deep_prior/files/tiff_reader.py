@@ -113,6 +113,7 @@ def _pixels(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> _Read:
         there = min(planes, len(tiff.pages))
         pixels = tiff.asarray(key=slice(0, there))
     remark = f"it was cut off: of {planes} planes that it tells of, the {there} that are there were read"
+    remark = remark if there < planes else ""
     return _complete(pixels.reshape(there, *page.shape), promised, axes + page.axes, remark)
 
 
@@ -174,7 +175,7 @@ def _complete(planes: Array, shape: tuple[int, ...], axes: str, remark: str) -> 
     pixels = planes[:used].reshape(*lengths, *planes.shape[1:])
     single = [axis for axis, length in enumerate(lengths) if length == 1]
     kept = "".join(letter for axis, letter in enumerate(axes) if axis not in single)
-    return _Read(np.squeeze(pixels, tuple(single)), kept, [remark])
+    return _Read(np.squeeze(pixels, tuple(single)), kept, [remark] if remark else [])
 
 
 def _sparse(page: tifffile.TiffPage) -> list[str]:

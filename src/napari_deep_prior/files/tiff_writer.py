@@ -94,10 +94,9 @@ def _metadata(image: ImageFile, axes: str, lengths: dict[str, int]) -> dict[str,
         texts[PLACE_KEY] = json.dumps(place)
     metadata: dict[str, Any] = {"axes": axes, "MapAnnotation": texts, **image.about}
     for letter, what in SPACING.items():
-        size = abs(image.spacing.get(letter, 0.0))
-        if letter in axes and 0 < size < math.inf:
-            metadata[what] = size
-            metadata[f"{what}Unit"] = _unit(image, letter)
+        size, unit = abs(image.spacing.get(letter, 0.0)), _unit(image, letter)
+        if letter in axes and 0 < size < math.inf and unit:
+            metadata[what], metadata[f"{what}Unit"] = size, unit
     if len(image.channels) == lengths.get("C", 1):
         metadata["Channel"] = list(image.channels)
     return metadata
@@ -110,8 +109,10 @@ def _renamed(axes: str, stored: str) -> str:
 
 
 def _unit(image: ImageFile, letter: str) -> str:
-    units, default = (OME_TIMES, "s") if letter == "T" else (OME_UNITS, "µm")
-    return units.get(image.units.get(letter, default).lower(), "pixel" if units is OME_UNITS else default)
+    """Return OME's unit of the pixels along an axis; empty if that is time, and its unit is none of time."""
+    if letter == "T":
+        return OME_TIMES.get(image.units.get(letter, "s").lower(), "")
+    return OME_UNITS.get(image.units.get(letter, "µm").lower(), "pixel")
 
 
 def _resolution(image: ImageFile) -> dict[str, Any]:
