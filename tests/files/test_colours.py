@@ -104,6 +104,14 @@ def test_where_0_is_white_the_values_are_inverted_and_it_is_said(tmp_path: Path,
     assert "0 is white" in image.remarks[0]
 
 
+def test_a_picture_of_black_and_white_is_white_where_it_looks_so(tmp_path: Path) -> None:
+    ink = GREY > 100
+    tifffile.imwrite(tmp_path / "a.tif", ink, photometric="miniswhite")
+    np.testing.assert_array_equal(images.read(tmp_path / "a.tif").pixels != 0, ~ink)
+    with Image.open(tmp_path / "a.tif") as picture:
+        np.testing.assert_array_equal(np.asarray(picture.convert("L")) > 0, ~ink)
+
+
 def test_values_with_a_sign_and_those_of_imagej_are_not_inverted_and_it_is_said(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", GREY.astype(np.float32), photometric="miniswhite")
     image = images.read(tmp_path / "a.tif")

@@ -15,7 +15,7 @@ from ..arrays.axes import sample_count
 from ..physics.gaussian_psf import optical_gaussian, rotated_gaussian
 from ..physics.kernels import Area, Bicubic, Floats, GaussianKernel, Kernel, Lanczos2, SampledKernel
 from .pictures import read_picture
-from .reading import reading
+from .reading import reading, words_as_remarks
 from .tiff_reader import read_tiff
 
 NAMED: dict[str, Callable[[], Kernel]] = {"bicubic": Bicubic, "lanczos": Lanczos2, "area": Area}
@@ -74,11 +74,14 @@ def read_kernel(path: str | os.PathLike[str]) -> Floats:
         If there is no such file, it cannot be read, or it has no kernel in it.
     """
     file = Path(path)
-    with reading(file, "a kernel"):
+    with reading(file, "a kernel") as words:
         reader = READERS.get(file.suffix.lower())
         if reader is None:
             raise ValueError(f"its name ends in none of {', '.join(READERS)}")
-        return _as_floats(reader(file))
+        values = _as_floats(reader(file))
+        if words:
+            raise ValueError(words_as_remarks(words)[0])
+        return values
 
 
 def _parse_gaussian(text: str, numbers: str, dimensions: int) -> Kernel:

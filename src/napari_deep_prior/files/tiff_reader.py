@@ -194,9 +194,10 @@ def _convert_colours(read: _Read, page: tifffile.TiffPage, *, is_imagej: bool) -
         # ImageJ stores the table by which values are shown as a palette.
         pass
     elif kind == kinds.MINISWHITE:
-        inverted = read.pixels.dtype.kind == "u" and not is_imagej
-        largest = 2**page.bitspersample - 1
-        read.add_samples(largest - read.pixels if inverted else read.pixels, INVERTED if inverted else NOT_INVERTED)
+        inverted = read.pixels.dtype.kind in "bu" and not is_imagej
+        # All bits of a value that it has in the file.
+        largest = read.pixels.dtype.type(2**page.bitspersample - 1)
+        read.add_samples(read.pixels ^ largest if inverted else read.pixels, INVERTED if inverted else NOT_INVERTED)
     elif kind == kinds.SEPARATED:
         if page.samplesperpixel != 4 or read.pixels.dtype.kind != "u":
             raise ValueError(f"it has the values of {page.samplesperpixel} inks: save it as RGB")
