@@ -25,6 +25,7 @@ RICH = {
         "Name": ["DAPI", "GFP <&>"], "Color": [65535, -16776961], "EmissionWavelength": [461, 509],
         "EmissionWavelengthUnit": ["nm", "nm"], "Fluor": ["DAPI", "EGFP"],
     },
+    "Plane": [{"ExposureTime": number / 8, "ExposureTimeUnit": "ms", "PositionX": 7.5} for number in range(12)],
     "Name": "embryo 7", "Description": "second day", "AcquisitionDate": "2026-11-02T10:00:00",
 }  # fmt: skip
 
@@ -54,9 +55,12 @@ def test_an_ome_tiff_keeps_channels_sizes_times_and_descriptions(tmp_path: Path)
     assert (float(pixels["TimeIncrement"]), pixels["TimeIncrementUnit"]) == (2.5, "min")
     names = [(each["Name"], each["Color"], each["EmissionWavelength"]) for each in element(out, "Channel")]
     assert names == [("DAPI", "65535", "461"), ("GFP <&>", "-16776961", "509")]
+    exposures = [float(each["ExposureTime"]) for each in element(out, "Plane")]
+    assert exposures == [number / 8 for number in range(12)]
+    assert element(out, "Plane")[5] == element(tmp_path / "in.ome.tif", "Plane")[5]
     assert element(out, "Image")[0]["Name"] == "embryo 7"
     again, before = images.read(out), images.read(tmp_path / "in.ome.tif")
-    for field in ("spacing", "units", "channels", "about", "axes", "remarks"):
+    for field in ("spacing", "units", "channels", "planes", "about", "axes", "remarks"):
         assert getattr(again, field) == getattr(before, field)
     assert again.about["AcquisitionDate"] == "2026-11-02T10:00:00"
 

@@ -29,6 +29,9 @@ class ImageFile:
         Unit of those sizes, as OME writes it ("µm", "s"); "pixel" if the file gives sizes without a unit.
     channels : tuple of dict
         For each channel its attributes as OME names them, such as "Name" and "Color"; empty if the file gives none.
+    planes : dict of str to dict
+        For each plane, by its numbers in T, Z and C as "0 2 1", its attributes as OME names them, such as
+        "ExposureTime" and "PositionX".
     about : dict
         Name, Description and AcquisitionDate of the image, as far as the file gives them.
     place : dict
@@ -46,6 +49,7 @@ class ImageFile:
     spacing: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     channels: tuple[Mapping[str, str], ...] = ()
+    planes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     about: Mapping[str, str] = field(default_factory=dict)
     place: Mapping[str, Any] = field(default_factory=dict)
     profile: bytes = b""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 from xml.etree import ElementTree as ET
@@ -21,6 +21,12 @@ CHANNEL_ATTRIBUTES = (
     "PinholeSizeUnit", "PockelCellSetting",
 )  # fmt: skip
 """What OME says about a channel, as far as it stands by itself."""
+
+PLANE_ATTRIBUTES = (
+    "DeltaT", "DeltaTUnit", "ExposureTime", "ExposureTimeUnit", "PositionX", "PositionXUnit", "PositionY",
+    "PositionYUnit", "PositionZ", "PositionZUnit",
+)  # fmt: skip
+"""What OME says about a plane."""
 
 ABOUT = ("Name", "Description", "AcquisitionDate")
 """What OME says about an image."""
@@ -43,6 +49,7 @@ class Description:
     spacing: dict[str, float] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     channels: tuple[Mapping[str, str], ...] = ()
+    planes: dict[str, Mapping[str, str]] = field(default_factory=dict)
     about: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
@@ -76,11 +83,10 @@ def ome_description(text: str) -> Description:
     for letter, what in SPACING.items():
         if (size := pixels.get(what)) is not None:
             result.add(letter, size, pixels.get(f"{what}Unit", "s" if letter == "T" else "µm"))
-    result.channels = tuple(
-        {name: value for name in CHANNEL_ATTRIBUTES if (value := channel.get(name)) is not None}
-        for channel in pixels
-        if _name(channel) == "Channel"
-    )
+    result.channels = tuple(_chosen(each, CHANNEL_ATTRIBUTES) for each in pixels if _name(each) == "Channel")
+    for plane in pixels:
+        if _name(plane) == "Plane" and (chosen := _chosen(plane, PLANE_ATTRIBUTES)):
+            result.planes[" ".join(plane.get(f"The{letter}", "0") for letter in "TZC")] = chosen
     return result
 
 
@@ -146,6 +152,11 @@ def _imagej_channels(metadata: Mapping[str, Any]) -> tuple[Mapping[str, str], ..
         return ()
     brightest = [np.asarray(table)[:, -1].tolist() for table in tables]
     return tuple({} if len(set(last)) == 1 else {"Color": ome_colour(*last)} for last in brightest)
+
+
+def _chosen(element: ET.Element, names: Sequence[str]) -> dict[str, str]:
+    """Return the attributes of an element that have these names."""
+    return {name: value for name in names if (value := element.get(name)) is not None}
 
 
 def _about(image: ET.Element, name: str) -> str:

@@ -77,6 +77,7 @@ def read_tiff(file: Path) -> ImageFile:
         spacing=described.spacing,
         units=described.units,
         channels=described.channels,
+        planes=described.planes,
         about=described.about,
         place=place,
         profile=profile if isinstance(profile, bytes) and INKS not in read.remarks else b"",

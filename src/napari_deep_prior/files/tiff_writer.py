@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,19 @@ def _metadata(image: ImageFile, axes: str, lengths: dict[str, int]) -> dict[str,
             metadata[what], metadata[f"{what}Unit"] = size, unit
     if len(image.channels) == lengths.get("C", 1):
         metadata["Channel"] = list(image.channels)
+    if planes := _planes(image, lengths):
+        metadata["Plane"] = planes
     return metadata
+
+
+def _planes(image: ImageFile, lengths: dict[str, int]) -> list[Mapping[str, str]]:
+    """Return what is known of each plane in the order in which they are stored; empty if the planes are others."""
+    outer = {letter: length for letter, length in lengths.items() if letter not in "YXS"}
+    if not image.planes or set(outer) - set("TZC"):
+        return []
+    numbers = [dict(zip(outer, index, strict=True)) for index in np.ndindex(*outer.values())]
+    keys = [" ".join(str(each.get(letter, 0)) for letter in "TZC") for each in numbers]
+    return [image.planes.get(key, {}) for key in keys] if set(image.planes) <= set(keys) else []
 
 
 def _renamed(axes: str, stored: str) -> str:

@@ -70,6 +70,7 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
         spacing={letter: abs(float(size)) for letter, size in zip(spatial, scale, strict=False)},
         units={letter: str(unit) for letter, unit in zip(spatial, units, strict=False)},
         channels=tuple(said.get("channels", ())),
+        planes=said.get("planes", {}),
         about=said.get("about", {}),
         place=_place_in_file(meta, spatial),
         record=metadata.get(io.RECORD, {}),
@@ -80,7 +81,9 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
 
 def _kept(picture: io.ImageFile) -> dict[str, Any]:
     """Return what a layer has no place for but is written again."""
-    return {"channels": [dict(channel) for channel in picture.channels if channel], "about": dict(picture.about)}
+    channels = [dict(channel) for channel in picture.channels]
+    planes = {numbers: dict(plane) for numbers, plane in picture.planes.items()}
+    return {"channels": channels if any(channels) else [], "planes": planes, "about": dict(picture.about)}
 
 
 def _place_in_file(meta: dict[str, Any], axes: str) -> dict[str, Any]:
