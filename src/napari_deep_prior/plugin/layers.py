@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
-import imageio.v3 as imageio
 import numpy as np
 from napari.utils.transforms import Affine
 
 from ..arrays.axes import Array, parse_axes, stack_axes
 from ..arrays.resampling import refuse_no_overlap, resample
+from ..files.images import read_as_stored
 from ..files.jpeg import read_tables
 from ..physics.jpeg import JpegTables
 from ..runs.source import ArrayLike
@@ -221,7 +221,7 @@ def tables_of(layer: Image) -> JpegTables | None:
     if path is None or not Path(path).is_file():
         return None
     tables = read_tables(path)
-    fits = tables is not None and imageio.improps(path, plugin="pillow").shape == pixels_of(layer).shape
+    fits = tables is not None and read_as_stored(path, turned=False).pixels.shape == pixels_of(layer).shape
     return tables if fits else None
 
 
