@@ -117,7 +117,7 @@ def test_what_is_to_be_known_of_a_file_is_said_and_stands_in_the_record(
     tifffile.imwrite(path, np.asarray(noisy_stack), photometric="minisblack")
     with notification_manager:
         viewer.open(str(path), plugin="napari-deep-prior")
-    sentence = "stack.tif: it does not say what its axes are: they were taken for ZYX; name them with --axes if not"
+    sentence = "stack.tif: it does not say what its axes are: they were taken for ZYX; correct them in the dock if not"
     assert notification_manager.records[-1].message == sentence
     layer = press_run(open_task("Denoise"))
     assert layer.metadata["deep-prior"]["file_remarks"] == [sentence]

@@ -18,9 +18,12 @@ from .reading import reading, words_as_remarks
 from .tiff_reader import read_tiff
 from .tiff_writer import OME_TYPES, ome_order, write_tiff
 
-__all__ = ["RECORD", "ImageFile", "read", "read_as_stored", "refuse_image", "refuse_output", "write"]
+__all__ = ["NAME_AXES", "RECORD", "ImageFile", "read", "read_as_stored", "refuse_image", "refuse_output", "write"]
 
 TIFF_ENDINGS = (".tif", ".tiff")
+NAME_AXES = "name them with --axes if not"
+"""What is to be done on the command line about axes that were guessed wrongly."""
+
 PLAIN_ENDINGS = (".png", ".jpg", ".jpeg")
 
 
@@ -45,7 +48,7 @@ def read(path: str | os.PathLike[str], *, axes: str | None = None, turned: bool 
     else:
         letters = named_axes(image.axes, image.pixels.shape)
         if letters != image.axes:
-            remark = f"it does not say what its axes are: they were taken for {letters}; name them with --axes if not"
+            remark = f"it does not say what its axes are: they were taken for {letters}; {NAME_AXES}"
             image = replace(image, remarks=(*image.remarks, remark))
     spacing = {letter: size for letter, size in image.spacing.items() if letter in letters}
     return replace(image, axes=letters, spacing=spacing)

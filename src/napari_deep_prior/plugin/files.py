@@ -18,6 +18,9 @@ from .layers import FILE, axes_of_metadata
 
 LayerData = tuple[Any, dict[str, Any], str]
 
+CORRECT_AXES = "correct them in the dock if not"
+"""What is to be done in the viewer about axes that were guessed wrongly."""
+
 ENDINGS = (".ome.tif", ".ome.tiff", ".tif", ".tiff")
 """Endings of the names of files that are read and written; the longer ones first."""
 
@@ -39,7 +42,8 @@ def _read(path: str | list[str]) -> list[LayerData]:
     letters = axes.removesuffix("S") if rgb else axes
     name = Path(file).name
     ending = next(each for each in ENDINGS if name.lower().endswith(each))
-    said = {"remarks": [f"{name}: {remark}" for remark in picture.remarks], **_kept(picture)}
+    remarks = [f"{name}: {remark.replace(io.NAME_AXES, CORRECT_AXES)}" for remark in picture.remarks]
+    said = {"remarks": remarks, **_kept(picture)}
     metadata = {
         "name": name[: -len(ending)],
         "rgb": rgb,
