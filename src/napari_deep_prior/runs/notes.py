@@ -120,6 +120,7 @@ class Notes:
             passed_through=list(self.passed_through),
             residuals=list(checks.residuals),
             remarks=[*filter(None, remarks)],
+            file_remarks=list(setup.file_remarks),
         )
 
 

@@ -150,7 +150,8 @@ def outcome_in_words(record: Record, *, steps: int, total: int, stopped: bool, s
     done = done_in_words(record, steps=steps, total=total, stopped=stopped)
     residuals = record.residuals if record.piece_count == 1 else []
     passed = [f"passed through unchanged: {note}" for note in record.passed_through]
-    notes = "".join(f" {note[:1].upper()}{note[1:]}." for note in (*record.remarks, *passed, *residuals) if note)
+    noted = (*record.file_remarks, *record.remarks, *passed, *residuals)
+    notes = "".join(f" {note[:1].upper()}{note[1:]}." for note in noted if note)
     return f"Done: {done}. {seconds:.0f} s on {record.device}.{notes}"
 
 
