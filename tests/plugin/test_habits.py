@@ -99,11 +99,12 @@ def test_a_result_is_saved_from_the_dock_with_everything(
     )
     click(dock.outcome.save_button)
     assert asked[0][2].endswith("denoised.ome.tif")
-    saved = images.read(tmp_path / "result.ome.tif")
+    file = typed if typed.endswith(".tif") else f"{typed}.ome.tif"
+    saved = images.read(tmp_path / file)
     np.testing.assert_array_equal(np.squeeze(saved.pixels), layer.data)
     assert saved.record == layer.metadata[RECORD]
     assert (saved.spacing["Y"], saved.spacing["X"]) == (0.5, 0.25)
-    assert "result.ome.tif" in dock.outcome.status.text()
+    assert file in dock.outcome.status.text()
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "no" / "such" / "folder"), ""))
     click(dock.outcome.save_button)
     assert "could not be written" in dock.outcome.status.text()

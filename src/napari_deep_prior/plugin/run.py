@@ -153,7 +153,7 @@ class Run(QObject):
         """Show the growing array, in the layer of an earlier part if there is one."""
         name, mark = f"{self._name} (preview)", {PREVIEW: True}
         if self.layer is None:
-            self.layer = self._viewer.add_image(image, name=name, metadata=mark, **self._look)
+            self.layer = self._viewer.add_image(image, name=name, **{**self._look, "metadata": mark})
         elif self._exists():
             self.layer.metadata = mark
             self.layer.data = image
@@ -167,7 +167,7 @@ class Run(QObject):
         self.succeeded.emit(outcome)
 
     def _show_result(self, outcome: Outcome) -> None:
-        metadata = {RECORD: outcome.record.to_json()}
+        metadata = {**self._look.get("metadata", {}), RECORD: outcome.record.to_json()}
         name = self._name
         if outcome.missing:
             name = name_of_part(name, outcome.record.piece_count - outcome.missing, outcome.record.piece_count)
@@ -179,7 +179,7 @@ class Run(QObject):
             self._refresh()
             self.layer.name = name
         else:
-            self.layer = self._viewer.add_image(outcome.image, name=name, metadata=metadata, **self._look)
+            self.layer = self._viewer.add_image(outcome.image, name=name, **{**self._look, "metadata": metadata})
         for kind, values in outcome.diagnostics.items():
             self._add_diagnostic(kind, values)
 
@@ -202,7 +202,7 @@ class Run(QObject):
         if self._closed():
             return
         if self._exists() and self.layer is not None:
-            self.layer.metadata = {}
+            self.layer.metadata = dict(self._look.get("metadata", {}))
             self.layer.name = f"{self._name} (unfinished)"
         self.failed.emit(error)
 

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from napari.layers import Image
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from .files import write_image
-
-ENDINGS = (".ome.tif", ".ome.tiff")
-"""Of files that come back with everything when they are opened again."""
-
-TIFF = re.compile(r"\.tiff?$", re.IGNORECASE)
+from .files import ENDINGS, write_image
 
 
 def ask_where(parent: QWidget, name: str) -> str:
     """Return the path at which the person wants to save a layer of that name; empty if nowhere."""
     plain = "".join("_" if letter in '<>:"/\\|?*' else letter for letter in name)
     path, _ = QFileDialog.getSaveFileName(parent, "Save result", f"{plain}{ENDINGS[0]}", "OME-TIFF (*.ome.tif)")
-    return path if not path or path.lower().endswith(ENDINGS) else f"{TIFF.sub('', path)}{ENDINGS[0]}"
+    return path if not path or path.lower().endswith(ENDINGS) else f"{path}{ENDINGS[0]}"
 
 
 def save_layer(path: str, layer: Image) -> str:
