@@ -46,7 +46,7 @@ def test_only_the_piece_that_is_asked_for_is_read() -> None:
     assert lazy.indices == []
     np.testing.assert_array_equal(array.block(pieces[1]), lazy.pixels[1])
     assert array.lengths() == (1, (4, 5))
-    array.refuse_missing(missing="refuse")
+    array.refuse_values(missing="refuse")
     assert lazy.indices == [pieces[1].read]
 
 

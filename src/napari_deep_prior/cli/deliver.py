@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -61,7 +62,10 @@ class Comparison:
         """
         if path is None:
             return None
-        reference = images.read(path).pixels
+        file = images.read_as_stored(path)
+        for remark in file.remarks:
+            say(f"{path}: {remark}")
+        reference = file.pixels
         if reference.shape != run.shape:
             raise ValueError(f"the reference {path!r} has shape {reference.shape}; the result has {run.shape}")
         if reference.min() == reference.max() or not np.isfinite(reference).all():
@@ -156,9 +160,7 @@ def _write(
     *,
     record: dict[str, object] | None = None,
 ) -> None:
-    written = images.ImageFile(
-        pixels=pixels, axes=file.axes, spacing=file.spacing, units=file.units, record=record or {}
-    )
+    written = dataclasses.replace(file, pixels=pixels, record=record or {})
     images.write(path, written, overwrite=options.overwrite)
 
 

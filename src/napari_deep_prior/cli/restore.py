@@ -24,7 +24,7 @@ from ..tasks import TASKS, SuperResolve, Task
 from . import super_resolve
 from .chosen import changed_task, wish_of
 from .deliver import Comparison, deliver, drive, say
-from .inputs import Group, add_inputs, read_inputs
+from .inputs import FileReader, Group, add_inputs, read_inputs
 from .options import add_groups, add_settings, advanced_help
 
 PRESETS_ARE_GONE = (
@@ -77,8 +77,9 @@ def run(options: argparse.Namespace) -> bool:
         If the run failed; what was restored so far is written.
     """
     _refuse(options)
-    file = _read(options)
-    setup = _set_up(file, options)
+    files = FileReader()
+    file = _read(options, files)
+    setup = _set_up(file, options, files)
     _refuse_results(setup, options)
     outlook = look_ahead(setup)
     with Restoration(setup, outlook.preparation) as restoration:
@@ -111,30 +112,36 @@ def _refuse(options: argparse.Namespace) -> None:
         raise ValueError(f"input and output are the same file {options.input!r}: the original would be lost")
 
 
-def _read(options: argparse.Namespace) -> images.ImageFile:
+def _read(options: argparse.Namespace, files: FileReader) -> images.ImageFile:
     """Return the image, with the size of its pixels if that was given."""
-    file = images.read(options.input, axes=options.axes)
+    # The blocks of a JPEG lie as it is stored.
+    turned = "jpeg" not in TASKS[options.command].takes
+    file = files.image(options.input, axes=options.axes, turned=turned)
     if options.volume and "Z" not in file.axes:
         raise ValueError(f"--volume needs depth, and the axes {file.axes} have no Z: name them with --axes")
     if not options.spacing:
         return file
     spacing = _spacing(options.spacing, file.axes)
-    return dataclasses.replace(file, spacing=spacing, units=dict.fromkeys(spacing, "µm"))
+    return dataclasses.replace(
+        file, spacing={**file.spacing, **spacing}, units={**file.units, **dict.fromkeys(spacing, "µm")}
+    )
 
 
-def _set_up(file: images.ImageFile, options: argparse.Namespace) -> Setup:
+def _set_up(file: images.ImageFile, options: argparse.Namespace, files: FileReader) -> Setup:
     """Return the run that the options ask for."""
     extras = _EXTRAS.get(options.command)
     task = changed_task(extras.task(file, options) if extras else TASKS[options.command](), options)
     wish = wish_of(task, options)
+    given = read_inputs(task, options, files)
     run_options = RunOptions(
         axes=file.axes,
         volume=options.volume,
         device=options.device,
         dtype=options.dtype,
         diagnostics=bool(options.residual or options.uncertainty),
+        file_remarks=tuple(files.remarks),
     )
-    return set_up(file.pixels, task, wish, read_inputs(task, options), run_options)
+    return set_up(file.pixels, task, wish, given, run_options)
 
 
 def _refuse_results(setup: Setup, options: argparse.Namespace) -> None:
@@ -175,8 +182,10 @@ def _spacing(text: str, axes: str) -> dict[str, float]:
 
 def _in_words(file: images.ImageFile) -> str:
     lengths = " × ".join(map(str, np.shape(file.pixels)))
-    sizes = ", ".join(f"{letter} {size:g} {file.units.get(letter, '')}" for letter, size in file.spacing.items())
-    return f"{file.axes} {lengths}, {file.pixels.dtype}" + (f", pixel size {sizes}" if sizes else "")
+    sizes = {letter: f"{size:g} {file.units.get(letter, '')}" for letter, size in file.spacing.items()}
+    step = f", time step {sizes.pop('T')}" if "T" in sizes else ""
+    size = ", ".join(f"{letter} {words}" for letter, words in sizes.items())
+    return f"{file.axes} {lengths}, {file.pixels.dtype}" + (f", pixel size {size}" if size else "") + step
 
 
 @final

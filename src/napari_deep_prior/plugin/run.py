@@ -113,13 +113,13 @@ class Run(QObject):
     def _succeed(self, outcome: Outcome) -> None:
         if self._closed():
             return
-        metadata = {RECORD: outcome.record.to_json()}
+        metadata = {**self._look.get("metadata", {}), RECORD: outcome.record.to_json()}
         if self._layer is not None and self._layer in self._viewer.layers:
             self._layer.refresh(extent=False)
             self._layer.name = self._name
             self._layer.metadata = {**self._layer.metadata, **metadata}
         else:
-            self._layer = self._viewer.add_image(outcome.image, name=self._name, metadata=metadata, **self._look)
+            self._layer = self._viewer.add_image(outcome.image, name=self._name, **{**self._look, "metadata": metadata})
         for name, values in outcome.diagnostics.items():
             self._add_diagnostic(name, values)
         self.succeeded.emit(outcome)

@@ -42,6 +42,10 @@ class Record:
         What the person asked for ("auto" if nothing).
     reason, instead : str
         Why this method was taken; why another one than what was asked for.
+    threads, instruction_set : int, str
+        Of the CPU. Sums are rounded in another order with others, and a fit makes large differences of small ones.
+    repeatable : str
+        What must be the same for the same image, bit for bit; for people.
     axes, volume, dtype : str, bool, str
         One letter per axis; whether Z, Y and X were restored together; type of the pixels of the result.
     kernel, blur : list or None
@@ -56,6 +60,8 @@ class Record:
         Pieces of the whole array.
     passed_through, residuals, remarks : list of str
         Pieces that were not restored, and why; what the residual of each piece looks like; all else for people.
+    file_remarks : list of str
+        What was converted, guessed or missing when the files were read.
     """
 
     version: str
@@ -70,6 +76,9 @@ class Record:
     axes: str
     volume: bool
     dtype: str
+    threads: int = 1
+    instruction_set: str = ""
+    repeatable: str = ""
     kernel: list[Any] | None = None
     blur: list[Any] | None = None
     guided_by: dict[str, Any] | None = None
@@ -79,6 +88,7 @@ class Record:
     passed_through: list[str] = field(default_factory=list)
     residuals: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    file_remarks: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON types; ``schema`` is the number of this version of the record."""

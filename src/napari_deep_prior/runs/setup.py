@@ -49,6 +49,8 @@ class RunOptions:
     device: str = "auto"
     dtype: ResultType = "same"
     diagnostics: bool = False
+    file_remarks: tuple[str, ...] = ()
+    """What is to be known of how the files were read, for the record."""
 
     def __post_init__(self) -> None:
         if self.dtype not in get_args(ResultType):
@@ -81,6 +83,7 @@ class Setup:
     output: Output
     device: torch.device
     diagnostics: bool
+    file_remarks: tuple[str, ...] = ()
 
     @property
     def factors(self) -> dict[str, float]:
@@ -105,7 +108,7 @@ class Setup:
             guide_channels=0 if self.inputs.guide is None else self.inputs.guide.channels,
             correlation_length=correlation_length,
         )
-        return forecast(self.task, self.wish, problem, pieces=len(self.pieces))
+        return forecast(self.task, self.wish, problem, pieces=len(self.pieces), known=False)
 
 
 def split_options(options: RestoreOptions) -> tuple[dict[str, Any], RunOptions]:
@@ -168,10 +171,11 @@ def set_up(image: ArrayLike, task: Task, wish: Wish, given: Mapping[str, Any], o
         output=ArrayOutput(enlarged, np.dtype(np.float32) if options.dtype == "float32" else dtype),
         device=device,
         diagnostics=options.diagnostics,
+        file_remarks=options.file_remarks,
     )
     refuse_without_memory(device, setup.forecast().memory)
     refuse_without_memory(torch.device("cpu"), setup.output.memory)
-    setup.source.refuse_missing(missing=task.missing)
+    setup.source.refuse_values(missing=task.missing)
     if task.given_noise.is_given:
         refuse_impossible(setup.source.known_windows(), task.given_noise)
     return setup

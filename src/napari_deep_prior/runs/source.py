@@ -9,7 +9,15 @@ import numpy as np
 import torch
 
 from ..arrays.axes import Array, sample_count, spatial_axes
-from ..arrays.frame import MissingPixels, NothingToRestoreError, canonical, refuse_missing, to_dtype, to_planes
+from ..arrays.frame import (
+    MissingPixels,
+    NothingToRestoreError,
+    canonical,
+    refuse_large,
+    refuse_missing,
+    to_dtype,
+    to_planes,
+)
 from ..arrays.pieces import Piece, piece_axes
 from ..estimation.sampling import Window, windows_of
 from ..physics.operators import Operator
@@ -66,14 +74,16 @@ class SourceArray:
         """Return a piece of the array as it is."""
         return np.asarray(self._array[piece.read])
 
-    def refuse_missing(self, *, missing: MissingPixels) -> None:
-        """Raise before the first piece where an array in memory has missing pixels that may not be filled."""
+    def refuse_values(self, *, missing: MissingPixels) -> None:
+        """Raise before the first piece where an array in memory has too large values or may not have missing ones."""
         array = self._array
         if isinstance(array, np.ndarray) and array.dtype.kind == "f":
             # Plane by plane: what is compared must not take the memory of the array once more.
             planes = array.reshape(-1, *array.shape[-2:])
             count = sum(int((~np.isfinite(plane)).sum()) for plane in planes)
             refuse_missing(count, array.size, missing=missing)
+            high = max(float(np.max(np.abs(plane), where=np.isfinite(plane), initial=0)) for plane in planes)
+            refuse_large(high)
 
     def measured(
         self, piece: Piece, *, device: torch.device, missing: MissingPixels, fills: bool = False
