@@ -44,8 +44,8 @@ def test_a_run_writes_the_image_with_its_pixel_size_and_record(folder: Path, cap
     assert "YX 21 × 17, uint16, pixel size" in said
     assert "restoring" in said
     (chosen,) = after.record["chosen_steps"]
-    ending = "" if chosen == 4 else f"; the image is that of step {chosen}, which is the best one"
-    assert f"out.tif: all 4 steps made{ending}" in said.splitlines()
+    ending = "" if chosen == 4 else f"; the result is the image of step {chosen}, the best one"
+    assert f"out.tif: finished{ending}" in said.splitlines()
 
 
 def test_the_command_gives_the_image_that_python_gives(folder: Path) -> None:

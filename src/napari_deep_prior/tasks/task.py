@@ -179,7 +179,12 @@ class TaskWithGuide(Task):
     """A task that other images of the same place can help with."""
 
     register: Annotated[
-        bool, Setting("Register guides", "move each guide to where its edges lie on the image's, up to 20 pixels")
+        bool,
+        Setting(
+            "Register guides",
+            "move each guide to where its edges lie on the image's, up to 20 pixels",
+            only_with="guide",
+        ),
     ] = True
 
     @final
