@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
@@ -18,6 +17,8 @@ import tifffile
 from PIL import Image
 
 from ..arrays.axes import Array, parse_axes
+from .kinds import SHOWS_KEY, Shown
+from .replacing import refuse_place, replace_file
 from .tiff_metadata import OME_TYPES, OME_UNITS, imagej_metadata, ome_metadata, ome_order
 
 TIFF_ENDINGS = (".tif", ".tiff")
@@ -54,6 +55,8 @@ class ImageFile:
         Unit of those sizes, as OME writes it ("µm").
     record : dict
         Record of the restoration that made the image; empty if there was none.
+    shows : str
+        What a file is written as, by which later runs know what they may replace.
     """
 
     pixels: Array
@@ -61,6 +64,7 @@ class ImageFile:
     spacing: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
+    shows: Shown = "result"
 
 
 def read(path: str | os.PathLike[str], *, axes: str | None = None) -> ImageFile:
@@ -88,17 +92,7 @@ def refuse_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
     file = Path(path)
     if file.suffix.lower() not in (*TIFF_ENDINGS, ".png"):
         raise ValueError(f"cannot write {file.name!r}: the name must end in .tif, .tiff, .ome.tif or .png")
-    if file.is_dir():
-        raise ValueError(f"cannot write {str(file)!r}: it is a folder")
-    if file.exists() and not overwrite:
-        raise ValueError(f"{str(file)!r} exists already: choose another name, or allow it with --overwrite")
-    if not file.parent.is_dir():
-        raise ValueError(f"cannot write {str(file)!r}: there is no folder {str(file.parent)!r}")
-    try:
-        with tempfile.TemporaryFile(dir=file.parent):
-            pass
-    except OSError as error:
-        raise ValueError(f"cannot write into the folder {str(file.parent)!r}: {error.strerror}") from error
+    refuse_place(file, overwrite=overwrite)
 
 
 def refuse_image(path: str | os.PathLike[str], *, axes: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
@@ -127,24 +121,9 @@ def write(path: str | os.PathLike[str], image: ImageFile, *, overwrite: bool = F
     refuse_image(path, axes=image.axes, shape=image.pixels.shape, dtype=image.pixels.dtype)
     file = Path(path)
     if file.suffix.lower() == ".png":
-        _write_beside(file, lambda name: imageio.imwrite(name, image.pixels, extension=".png"))
+        replace_file(file, lambda name: imageio.imwrite(name, image.pixels, extension=".png"))
     else:
-        _write_beside(file, lambda name: _write_tiff(name, image))
-
-
-def _write_beside(file: Path, write_to: Callable[[str], None]) -> None:
-    """Write beside the file first, so that a crash or Ctrl-C leaves the old file or the new one, never a part of it."""
-    handle, name = tempfile.mkstemp(suffix=file.suffix, prefix=f".{file.stem}-", dir=file.parent)
-    os.close(handle)
-    try:
-        write_to(name)
-        # mkstemp makes files private; a result gets the permissions of any new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(file)
-    finally:
-        Path(name).unlink(missing_ok=True)
+        replace_file(file, lambda name: _write_tiff(name, image))
 
 
 def _read_plain(file: Path) -> ImageFile:
@@ -183,7 +162,7 @@ def _with_single_axes(pixels: Array, axes: str, written: str) -> tuple[Array, st
 def _write_tiff(name: str, image: ImageFile) -> None:
     axes, order = ome_order(image.axes)
     pixels = np.transpose(image.pixels, order)
-    metadata: dict[str, Any] = {"axes": axes, "MapAnnotation": {AXES_KEY: axes}}
+    metadata: dict[str, Any] = {"axes": axes, "MapAnnotation": {AXES_KEY: axes, SHOWS_KEY: image.shows}}
     for letter, size in image.spacing.items():
         if letter in "ZYX":
             unit = image.units.get(letter, "µm")
