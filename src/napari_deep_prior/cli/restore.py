@@ -7,7 +7,6 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, final, get_args
 
 import numpy as np
@@ -26,11 +25,15 @@ from .chosen import changed_task, wish_of
 from .deliver import Comparison, deliver, drive, say
 from .inputs import Group, add_inputs, read_inputs
 from .options import add_groups, add_settings, advanced_help
+from .paths import CHECKS, refuse_paths
 
 PRESETS_ARE_GONE = (
     "--preset is gone: --method says how ({methods}; before: the name of the preset) and --effort how much time is "
     "spent ({efforts}; 'paper' is now 'published')"
 )
+
+_ARGUMENTS = {"input": "IN", "output": "OUT"}
+"""What the help calls the arguments that are no options."""
 
 
 @final
@@ -81,7 +84,7 @@ def run(options: argparse.Namespace) -> bool:
     with Restoration(_set_up(file, options)) as restoration:
         setup = restoration.setup
         images.refuse_image(options.output, axes=restoration.axes, shape=setup.output.shape, dtype=setup.output.dtype)
-        if options.residual and restoration.factors:
+        if options.residual is not None and restoration.factors:
             raise ValueError("an enlarged image has no residual to write, its pixels are others: leave out --residual")
         comparison = Comparison.of(options.reference, restoration, file.pixels)
         say(f"{options.input}: {_in_words(file)}; on {describe_device(restoration.device)}")
@@ -105,10 +108,11 @@ def _refuse(options: argparse.Namespace) -> None:
     if options.preset is not None:
         methods = ", ".join([AUTO, *methods_of(TASKS[options.command]())])
         raise ValueError(PRESETS_ARE_GONE.format(methods=methods, efforts=", ".join(EFFORTS)))
-    for path in filter(None, (options.output, options.residual, options.uncertainty)):
-        images.refuse_output(path, overwrite=options.overwrite)
-    if Path(options.output).resolve() == Path(options.input).resolve():
-        raise ValueError(f"input and output are the same file {options.input!r}: the original would be lost")
+    for name, value in vars(options).items():
+        if value == "" or (isinstance(value, list) and "" in value):
+            label = _ARGUMENTS.get(name, f"--{name.rpartition('.')[2]}")
+            raise ValueError(f"{label} is empty: give a value, or leave it out")
+    refuse_paths(options)
 
 
 def _read(options: argparse.Namespace) -> images.ImageFile:
@@ -116,7 +120,7 @@ def _read(options: argparse.Namespace) -> images.ImageFile:
     file = images.read(options.input, axes=options.axes)
     if options.volume and "Z" not in file.axes:
         raise ValueError(f"--volume needs depth, and the axes {file.axes} have no Z: name them with --axes")
-    if not options.spacing:
+    if options.spacing is None:
         return file
     spacing = _spacing(options.spacing, file.axes)
     return dataclasses.replace(file, spacing=spacing, units=dict.fromkeys(spacing, "µm"))
@@ -132,7 +136,7 @@ def _set_up(file: images.ImageFile, options: argparse.Namespace) -> Setup:
         volume=options.volume,
         device=options.device,
         dtype=options.dtype,
-        diagnostics=bool(options.residual or options.uncertainty),
+        diagnostics=any(getattr(options, name) is not None for name in CHECKS),
     )
     return set_up(file.pixels, task, wish, read_inputs(task, options), run_options)
 
@@ -158,7 +162,7 @@ def _forecast(setup: Setup) -> Forecast:
 
 def _refuse_uncertainty(plan: Forecast, options: argparse.Namespace) -> None:
     """Raise a ValueError if the uncertainty is to be written and there will be none."""
-    if not options.uncertainty:
+    if options.uncertainty is None:
         return
     if plan.choice.guided is not None:
         raise ValueError("with a guide there is no uncertainty to write: leave out --uncertainty")
@@ -227,4 +231,4 @@ def _add_result(parser: argparse.ArgumentParser) -> None:
     add("--reference", metavar="FILE", help="an image of the truth: print PSNR and SSIM before and after")
     add("--residual", metavar="FILE", help="write what was taken away, in standard deviations of the noise (.tif)")
     add("--uncertainty", metavar="FILE", help="write the deviation between the --members of an ensemble (.tif)")
-    add("--overwrite", action="store_true", help="replace OUT if it exists")
+    add("--overwrite", action="store_true", help="replace OUT, and the other files that are written, if they exist")
