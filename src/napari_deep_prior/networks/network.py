@@ -15,6 +15,9 @@ from ..settings import Settings
 OVERHEAD = 1.4
 """Measured peak over counted memory: gradients in flight and the workspace of the convolutions."""
 
+MOST_SCALES = 10
+"""Each scale has pixels twice as wide as the one before: of the tenth they are as wide as most images."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Network(Settings, ABC):
