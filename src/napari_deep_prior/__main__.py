@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -13,6 +14,9 @@ from .cli.streams import calm_streams, open_closed_streams
 
 FAILED, INTERRUPTED = 2, 130
 """Exit codes of a start that failed; those of a run are in :mod:`.cli.main`."""
+
+LEAST_ADDRESS_SPACE = 800 * 2**20
+"""Bytes with which the libraries can be loaded: measured on Linux, with the build of PyTorch for the CPU."""
 
 STOPPED = "deep-prior: stopped; nothing was written\n"
 
@@ -38,6 +42,12 @@ class _NotLoadedError(Exception):
 
 
 def _command_line() -> Callable[[], int]:
+    # Libraries in C++ end the process where they get no memory, and nothing could be said any more.
+    if _address_space() < LEAST_ADDRESS_SPACE:
+        raise _NotLoadedError(
+            f"the libraries need an address space of more than {LEAST_ADDRESS_SPACE >> 20} MiB, and this process may "
+            f"have {_address_space() / 2**20:.0f} MiB: raise the limit (ulimit -v)"
+        )
     try:
         from .cli.main import main as run
     # What a library raises whose memory does not suffice, whose files are damaged, or that is not there.
@@ -47,6 +57,16 @@ def _command_line() -> Callable[[], int]:
             f"the libraries could not be loaded ({reason}): give it more memory (ulimit -v), or install it anew"
         ) from error
     return run
+
+
+def _address_space() -> float:
+    """Return the bytes that this process may address."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return math.inf
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return math.inf if limit == resource.RLIM_INFINITY else limit
 
 
 @contextmanager
