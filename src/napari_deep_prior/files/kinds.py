@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
-
-import tifffile
-
-from .tiff_metadata import ome_metadata
 
 SHOWS_KEY = "deep-prior-shows"
 """Key, in an OME-TIFF that we wrote, of what it shows."""
@@ -25,21 +22,17 @@ _BEGINNINGS: Mapping[bytes, str] = {
 }
 """Format of an image file for the bytes that it begins with."""
 
+_MOST_BYTES = 2**24
+"""At the beginning of a file, where its description is searched: it stands before the pixels."""
+
+_CHECK = re.compile(rf'<M K="{SHOWS_KEY}">(residual|uncertainty)</M>'.encode())
+
 
 def kind_of(file: Path) -> str:
     """Return "residual" or "uncertainty" for ours, else the format: "TIFF", "PNG" or "JPEG"; empty for other files."""
     with file.open("rb") as opened:
-        beginning = opened.read(max(map(len, _BEGINNINGS)))
-    kind = next((name for start, name in _BEGINNINGS.items() if beginning.startswith(start)), "")
-    return (_shown_by(file) or kind) if kind == "TIFF" else kind
-
-
-def _shown_by(file: Path) -> str:
-    """Return what a TIFF shows beside an image: empty if it says nothing, or is too damaged to say it."""
-    try:
-        with tifffile.TiffFile(file) as tiff:
-            _, _, annotations = ome_metadata(tiff.ome_metadata or "<OME/>")
-    except (tifffile.TiffFileError, OSError, ValueError, KeyError, SyntaxError):
-        return ""
-    shown = annotations.get(SHOWS_KEY, "")
-    return "" if shown == "result" else shown
+        # Only searched, not parsed: damaged files have a kind, too.
+        content = opened.read(_MOST_BYTES)
+    kind = next((name for start, name in _BEGINNINGS.items() if content.startswith(start)), "")
+    shown = _CHECK.search(content) if kind == "TIFF" else None
+    return shown[1].decode() if shown else kind
