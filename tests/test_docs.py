@@ -16,7 +16,6 @@ from napari_deep_prior import EFFORTS, METHODS, NETWORKS
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.cli.main import main
 from napari_deep_prior.files import images
-from napari_deep_prior.runs.report import METHOD_NAMES
 from napari_deep_prior.tasks import TASKS
 
 ROOT = Path(__file__).parent.parent
@@ -158,7 +157,7 @@ def test_every_option_in_the_text_exists(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_the_page_of_methods_names_all_of_them() -> None:
     text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
-    names = [*METHODS, *METHOD_NAMES.values(), *NETWORKS, *EFFORTS, *TASKS]
+    names = [*METHODS, *(method.in_words() for method in METHODS.values()), *NETWORKS, *EFFORTS, *TASKS]
     assert not [name for name in names if name not in text]
 
 

@@ -60,7 +60,7 @@ def test_the_command_gives_the_image_that_python_gives(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "command", "plan", "kind"),
     [
-        ("in.ome.tif", ["denoise", *FAST], "Non-local ridge regression: similar patches, denoised together", "NLRidge"),
+        ("in.ome.tif", ["denoise", *FAST], "Non-local ridge regression: similar patches are denoised", "NLRidge"),
         ("in.ome.tif", ["denoise", *FEW], "Deep image prior; about ", "DeepImagePrior"),
         ("in.jpg", ["remove-artifacts", *FAST], "Non-local deblocking: similar patches, within", "NLDeblocking"),
         ("in.png", ["remove-artifacts", *FAST], "Non-local deblocking: similar patches, within", "NLDeblocking"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -89,6 +89,25 @@ def test_all_channels_come_back(name: str, channels: int) -> None:
     image = solve(QUICK[name], problem(name, channels=channels)).image
     assert image.shape[:2] == (1, channels)
     assert torch.isfinite(image).all()
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Sets the number of threads until the test ends."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("name", QUICK)
+def test_the_same_seed_and_number_of_threads_give_the_same_bits(
+    name: str, count: int, threads: Callable[[int], None]
+) -> None:
+    threads(count)
+    # Large enough that PyTorch shares the work between the threads.
+    first, second = (solve(QUICK[name], problem(name, (48, 44))).image for _ in range(2))
+    assert torch.equal(first, second)
 
 
 @pytest.mark.parametrize("name", RANDOM)

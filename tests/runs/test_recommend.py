@@ -14,6 +14,7 @@ from napari_deep_prior.methods import (
     DeepImagePrior,
     Method,
     NLRidge,
+    PlugAndPlay,
     SelfDistillation,
 )
 from napari_deep_prior.methods.guidance import GuideComparison
@@ -21,11 +22,15 @@ from napari_deep_prior.physics.kernels import Bicubic
 from napari_deep_prior.physics.misfit import GaussianMisfit
 from napari_deep_prior.physics.operators import Downsample, Identity
 from napari_deep_prior.problem import Problem
+from napari_deep_prior.runs import efforts
 from napari_deep_prior.runs.efforts import PUBLISHED_FOR_HOLES, name_of, settings_for
-from napari_deep_prior.runs.recommend import REASONS, Wish, asked, candidates, kind_of_holes, recommend, with_seed_of
-from napari_deep_prior.runs.report import METHOD_NAMES
+from napari_deep_prior.runs.forecast import forecast
+from napari_deep_prior.runs.recommend import Choice, Wish, asked, candidates, kind_of_holes, recommend, with_seed_of
+from napari_deep_prior.runs.report import plan_in_words
 from napari_deep_prior.runs.run import restore
-from napari_deep_prior.tasks import TASKS, Denoise, Guided, Inpaint, RemoveArtifacts, SuperResolve
+from napari_deep_prior.tasks import TASKS, Denoise, Guided, Inpaint, RemoveArtifacts, SuperResolve, Task
+
+from .toys import dimming
 
 INSTEAD = ": the deep image prior was used instead"
 
@@ -77,14 +82,49 @@ def test_auto_takes_a_method_by_task_effort_and_depth(task: str, effort: str, vo
     assert reason
 
 
-def test_every_method_has_a_name_and_a_reason_for_people() -> None:
-    assert set(METHODS) == set(METHOD_NAMES) == set(REASONS)
+def test_every_method_carries_a_name_of_its_own_and_a_reason_for_people() -> None:
+    for part in ("label", "reason"):
+        words = [getattr(method, part) for method in METHODS.values()]
+        assert len(set(words)) == len(METHODS)
+        assert all(words)
+
+
+def test_a_method_is_chosen_and_named_by_nothing_but_its_file_and_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    new = dimming()
+    monkeypatch.setitem(efforts.TABLE["denoise"], "dimming", {"balanced": new})  # type: ignore[arg-type]
+    wish = Wish(method="dimming")
+    assert recommend(Denoise(), blank(12, 12), wish).method is new
+    assert ("dimming", new.reason) in candidates(Denoise(), Wish())
+    found = forecast(Denoise(), wish, blank(12, 12))
+    assert found.in_words().startswith("Dimming; about")
+
+
+@pytest.mark.parametrize("effort", efforts.EFFORTS)
+@pytest.mark.parametrize("command", TASKS)
+def test_a_plan_has_one_colon_at_most(command: str, effort: str) -> None:
+    task = TASKS[command]()
+    for side in (5, 24):
+        problem = blank(side, side, guide=torch.zeros(1, 1, side, side) if "guide" in task.needs else None)
+        for correlation_length in (1, 3):
+            posed = dataclasses.replace(problem, correlation_length=correlation_length)
+            for volume in (False, True):
+                choice = recommend_or_none(task, posed, Wish(effort=effort, volume=volume))
+                if choice is not None:
+                    assert plan_in_words(choice, seconds=9, memory=9).count(":") <= 1
+
+
+def recommend_or_none(task: Task, problem: Problem, wish: Wish) -> Choice | None:
+    """Return the choice, None where even the deep image prior cannot do it."""
+    try:
+        return recommend(task, problem, wish)
+    except ValueError:
+        return None
 
 
 def test_a_reason_fits_the_effort_and_the_depth() -> None:
     assert asked(Denoise(), Wish(effort="published"))[1] == "as published"
     assert "three dimensions" in asked(Denoise(), Wish(volume=True))[1]
-    assert asked(Denoise(), Wish(effort="fast"))[1] == REASONS["nl-ridge"]
+    assert asked(Denoise(), Wish(effort="fast"))[1] == NLRidge.reason
     assert asked(Denoise(), Wish(method="nl-ridge"))[1] == ""
 
 
@@ -154,7 +194,7 @@ def test_auto_takes_the_next_method_before_the_deep_image_prior_and_says_why_it_
     task = SuperResolve(z_factor=2)
     choice = recommend(task, blank(4, 12, 12, operator=Downsample((2.0, 2.0, 2.0), Bicubic())), Wish(volume=True))
     assert choice.method == settings_for(task, "plug-and-play")
-    assert (choice.reason, choice.instead) == (REASONS["plug-and-play"], "")
+    assert (choice.reason, choice.instead) == (PlugAndPlay.reason, "")
 
 
 def test_a_method_that_a_person_chose_is_replaced_by_the_deep_image_prior_alone() -> None:
@@ -264,7 +304,7 @@ def test_without_a_method_auto_chooses_a_balanced_one(rng: np.random.Generator) 
     run = restore(rng.random((16, 16)), Denoise(), device="cpu")
     assert run.record.method == SelfDistillation()
     assert (run.record.asked_method, run.record.effort) == ("auto", "balanced")
-    assert run.record.reason == REASONS["self-distillation"]
+    assert run.record.reason == SelfDistillation.reason
 
 
 def test_what_stood_in_is_recorded_beside_what_was_asked_for(rng: np.random.Generator) -> None:

@@ -12,6 +12,7 @@ import torch
 
 from napari_deep_prior.methods import DeepImagePrior
 from napari_deep_prior.physics.noise_model import NoiseModel
+from napari_deep_prior.runs.devices import instruction_set
 from napari_deep_prior.runs.notes import VERSION
 from napari_deep_prior.runs.record import SCHEMA, NoiseRecord, Recipe, Record
 from napari_deep_prior.runs.run import restore
@@ -44,6 +45,26 @@ def saved(of: Record) -> dict[str, Any]:
     """Return a record as it comes back from a file."""
     found: dict[str, Any] = json.loads(json.dumps(of.to_json()))
     return found
+
+
+def test_the_record_says_what_must_be_the_same_for_the_same_image(noisy: np.ndarray) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        run = restore(noisy, Denoise(), dimming(), device="cpu")
+        next(run)
+        # The record may be read by another thread of the program, which has a number of its own.
+        torch.set_num_threads(1)
+        found = run.record
+    finally:
+        torch.set_num_threads(before)
+    run.close()
+    assert found.threads == 2
+    assert found.instruction_set == instruction_set()
+    assert found.repeatable.startswith("the same settings and seed give the same image, bit for bit, with Deep Prior ")
+    for part in (found.version, found.torch, found.device, found.instruction_set):
+        assert part in found.repeatable
+    assert found.repeatable.endswith(", 2 threads")
 
 
 def test_a_record_is_json_with_a_schema_and_lists_that_stay_lists() -> None:

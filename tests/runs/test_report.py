@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_deep_prior.methods import METHODS, NLRidge
-from napari_deep_prior.methods.guidance import GuideComparison
+from napari_deep_prior.methods.guidance import GuideComparison, GuideGain
 from napari_deep_prior.methods.method import SeededMethod
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.runs import report
@@ -52,25 +52,41 @@ def test_the_noise_of_equal_channels_is_named_once() -> None:
     assert report.noise_in_words([first], "quantised") == "what a JPEG's rounding took"
 
 
-def comparison(gain: float | None) -> GuideComparison:
+def comparison(gain: GuideGain | None, *, helped: bool = True) -> GuideComparison:
     prior: Any = METHODS["deep-image-prior"]()
     assert isinstance(prior, SeededMethod)
     found = GuideComparison(NLRidge(), prior)
-    found.gain = gain
+    found.gain, found.helped = gain, helped
     return found
 
 
 @pytest.mark.parametrize(
-    ("gain", "words"),
+    ("comparison", "words"),
     [
-        (None, "whether the guide helped was not compared"),
-        (0.0012, "the guide did not help (0.1%): the result is without it"),
-        (0.123, "the guide helped by 12.3% (error of held-out pixels)"),
+        (comparison(None), "whether the guide helped was not compared"),
+        (
+            comparison(GuideGain(saved=0.001, saved_deviation=0.001, left=0.1, left_deviation=0.01), helped=False),
+            "the guide did not help more than chance would: the result is without it",
+        ),
+        (
+            comparison(GuideGain(saved=0.1, saved_deviation=0.01, left=0.1, left_deviation=0.02)),
+            "the guide helped by 3.0 dB (2.0 to 4.8): it removed 50% of the error above the noise",
+        ),
+        (
+            comparison(GuideGain(saved=0.1, saved_deviation=0.01, left=0.01, left_deviation=0.03)),
+            "the guide helped by at least 3.3 dB: it removed 53% or more of the error above the noise",
+        ),
+        (
+            comparison(
+                GuideGain(saved=0.1, saved_deviation=0.01, left=0.9, left_deviation=0.03, above_noise=False),
+            ),
+            "the guide helped by 0.5 dB (0.3 to 0.6): it removed 10% of the error of held-out pixels, noise included",
+        ),
     ],
 )
-def test_what_a_guide_was_worth_is_said(gain: float | None, words: str) -> None:
-    assert report.guide_in_words(comparison(gain), "") == words
-    assert report.guide_in_words(comparison(gain), "guide moved") == f"guide moved; {words}"
+def test_what_a_guide_was_worth_is_said_with_its_limits(comparison: GuideComparison, words: str) -> None:
+    assert report.guide_in_words(comparison, "") == words
+    assert report.guide_in_words(comparison, "guide moved") == f"guide moved; {words}"
 
 
 def test_the_agreement_of_enlarged_pieces_is_a_span() -> None:

@@ -18,7 +18,7 @@ from napari_deep_prior.physics.misfit import GaussianMisfit
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.physics.operators import Identity
 from napari_deep_prior.runs.efforts import settings_for
-from napari_deep_prior.runs.recommend import REASONS, Wish
+from napari_deep_prior.runs.recommend import Wish
 from napari_deep_prior.runs.record import Recipe
 from napari_deep_prior.runs.report import name_of_result
 from napari_deep_prior.runs.run import restore
@@ -133,7 +133,7 @@ def test_a_task_that_was_added_runs_by_the_deep_image_prior_and_is_recorded() ->
     run.close()
     record = run.record
     assert record.method == settings_for(Negative(), "deep-image-prior", "fast")
-    assert record.reason == REASONS["deep-image-prior"]
+    assert record.reason == DeepImagePrior.reason
     assert record.remarks == ["it was prepared", "strength 0.25, dark None"]
     assert Recipe.from_json(record.to_json()).task == Negative(strength=0.25)
     assert name_of_result("cells", Negative()) == "cells negated"

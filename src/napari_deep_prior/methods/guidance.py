@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import final
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Self, final
 
 import torch
 from torch import Tensor
@@ -12,18 +13,82 @@ from torch import Tensor
 from ..patches.patch_denoising import Estimate, mixing_share, mixing_share_beside_full
 from ..problem import Problem, Step
 from ..training.held_out import HELD_OUT_ERROR, HELD_OUT_SHARE, hold_out, hold_out_like_missing, mean_misfit
-from .method import Method, SeededMethod
+from .method import LARGEST_SEED, Method, SeededMethod
 
-LEAST_GAIN = 0.002
-"""Share of the held-out error that a guide must remove: a mixture of two methods removes a little without any."""
+CONFIDENCE = 2.0
+"""Standard errors by which a guide must make the error smaller to be used, and to either side of what is said of it."""
+
+PROMISING = 1.0
+"""Standard errors of a smaller error with the guide from which on it is worth the time to look for the cause."""
+
+NOISE_ACCURACY = 0.02
+"""Standard error of the variance of the noise, as a share of it: what is estimated of it is no more exact."""
+
+UNLIKELY = 3.0
+"""Standard errors by which the error is smaller than the noise where the noise cannot be what was assumed."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class GuideGain:
+    """What a guide was worth on held-out pixels. Errors are squared, in units of the noise, and means over the pixels.
+
+    Parameters
+    ----------
+    saved, saved_deviation : float
+        Error that the guide has removed, and its standard error. The noise of the pixels, which is in the error with
+        the guide as in that without it, has no part in it.
+    left, left_deviation : float
+        Error that is left with the guide beside the noise, and its standard error.
+    above_noise : bool
+        Whether the noise was known and is no part of ``left``.
+    """
+
+    saved: float
+    saved_deviation: float
+    left: float
+    left_deviation: float
+    above_noise: bool = True
+
+    @classmethod
+    def of(cls, saved: Tensor, left: Tensor, noise: Tensor) -> Self:
+        """Return the gain from values of each held-out pixel: error saved, error left with noise, and that noise."""
+        if saved.numel() < 2:
+            return cls(saved=0.0, saved_deviation=torch.inf, left=0.0, left_deviation=torch.inf)
+        gain, gain_deviation = _mean(saved)
+        total, _ = _mean(left)
+        beside, sampled = _mean(left - noise)
+        deviation = float(torch.hypot(torch.tensor(sampled), NOISE_ACCURACY * noise.double().mean()))
+        known = beside > -UNLIKELY * deviation
+        return cls(
+            saved=gain,
+            saved_deviation=gain_deviation,
+            left=beside if known else total,
+            left_deviation=deviation if known else sampled,
+            above_noise=known,
+        )
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether more was saved than chance would."""
+        return self.saved > CONFIDENCE * self.saved_deviation
+
+    def share(self, deviations: float = 0.0) -> float:
+        """Return the share of the error that the guide has removed (0 to 1), or that many standard errors from it."""
+        saved = max(0.0, self.saved + deviations * self.saved_deviation)
+        # No error is smaller than 0, whatever the noise of a few pixels suggests.
+        left = max(0.0, self.left - deviations * self.left_deviation)
+        return saved / (saved + left) if saved else 0.0
 
 
 @final
 class GuideComparison:
     """Solves a guided problem without the guide and with it, and mixes the answers.
 
-    A twentieth of the pixels is held out from both and decides the share of each. In the end the answer without the
-    guide is estimated again, from all pixels.
+    A twentieth of the pixels is held out from all fits. They decide how much of the fit with the guide goes into the
+    answer. A mixture of two fits is better than each of them, also where the guide shows nothing: so the same mixture
+    is made with a fit without the guide, and only what the guide adds to that is its due. Where that is not more than
+    chance would, the answer is that of the problem without a guide.
 
     Parameters
     ----------
@@ -34,21 +99,19 @@ class GuideComparison:
 
     Attributes
     ----------
-    gain : float or None
-        By which share the guide reduces the held-out error; None: not compared (yet).
+    gain : GuideGain or None
+        What the guide was worth; None: not compared (yet).
+    helped : bool
+        Whether the guide is part of the answer.
     """
 
     def __init__(self, alone: Method, guided: SeededMethod) -> None:
         self.alone, self.guided = alone, guided
-        self.gain: float | None = None
-
-    @property
-    def helped(self) -> bool:
-        """Whether the guide is part of the answer."""
-        return self.gain is None or self.gain >= LEAST_GAIN
+        self.gain: GuideGain | None = None
+        self.helped = True
 
     def fit(self, problem: Problem) -> Iterator[Step]:
-        """Yield the steps without the guide, those with it, and those without it from all pixels."""
+        """Yield the steps without the guide, those with it, and those that tell what the guide was worth."""
         held_out, evaluated = _held_out_pixels(problem, self.guided.generator(problem))
         restricted = dataclasses.replace(problem, weight=problem.weight * (1 - held_out))
         unguided = dataclasses.replace(restricted, guide=None)
@@ -57,28 +120,126 @@ class GuideComparison:
             return
         for step in self.alone.fit(unguided):
             yield dataclasses.replace(step, total=2 * step.total)
-        first, weight = step.image, evaluated * problem.weight
-        error = mean_misfit(problem, first, weight)
-        for guided in self.guided.fit(restricted):
-            share = mixing_share(problem, guided.image, first, evaluated)
-            mixed = torch.lerp(first, guided.image, share)
-            remaining = mean_misfit(problem, mixed, weight)
-            last = _after(step, guided, mixed, remaining)
-            yield last
+        pixels = _HeldOutPixels(problem, evaluated, step.image)
+        last, guided = yield from pixels.mixed(self.guided, restricted, step)
+        self.gain = pixels.gain(pixels.first, guided.mixed)
+        self.helped = self.gain.saved > PROMISING * self.gain.saved_deviation
+        other = dataclasses.replace(self.guided, seed=(self.guided.seed + 1) % (LARGEST_SEED + 1))
+        rival = _Mixture(pixels.first, pixels.first)
+        if self.helped and not other.why_not(unguided):
+            last, rival = yield from pixels.mixed(other, unguided, last, shown=guided.mixed)
         if self.alone.takes_guide:
             # A network hardly uses a pixel's own measurement, and two fits differ by chance: the mixture is the answer.
-            self.gain = float(1 - remaining / error)
+            self._decide(pixels.gain(rival.mixed, guided.mixed))
             if self.helped:
                 return
+        shown = guided.mixed if self.helped else pixels.first
         for step in self.alone.fit(dataclasses.replace(problem, guide=None)):
-            yield _after(last, step, mixed, error)
+            yield _after(last, step, shown, pixels.error(shown))
         image = step.image
         if not self.alone.takes_guide:
-            estimate = Estimate(restricted=first, full=step.image)
-            share, saved = mixing_share_beside_full(problem, guided.image, estimate, evaluated)
-            self.gain = float(saved.mean() / error)
-            image = torch.lerp(step.image, guided.image, share) if self.helped else step.image
-        yield _after(last, step, image, error)
+            share, gain = pixels.beside_full(image, guided.fitted, rival.fitted)
+            self._decide(gain)
+            image = torch.lerp(image, guided.fitted, share) if self.helped else image
+        yield _after(last, step, image, pixels.error(shown))
+
+    def _decide(self, gain: GuideGain) -> None:
+        """Take in what the guide was worth; one that was not promising does not help."""
+        self.gain = gain
+        self.helped = self.helped and gain.is_certain
+
+
+@final
+@dataclass(frozen=True)
+class _Mixture:
+    """A fit, and its best mixture with the answer of the method that is compared."""
+
+    fitted: Tensor
+    mixed: Tensor
+
+
+@final
+class _HeldOutPixels:
+    """What held-out pixels say about images (1, C, *S).
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem with its guide and all of its pixels.
+    evaluated : Tensor, (1, 1 or C, *T)
+        1 on the held-out pixels that are compared.
+    first : Tensor
+        The answer of the method without the guide and without the held-out pixels.
+    """
+
+    def __init__(self, problem: Problem, evaluated: Tensor, first: Tensor) -> None:
+        self.first = first
+        self._problem, self._evaluated = problem, evaluated
+        self._weight = evaluated * problem.weight
+        self._chosen = (self._weight > 0).expand_as(problem.measured)
+        self._noisy = problem.misfit.stabilise(problem.measured)
+        self._noise = self._of_pixels(problem.misfit.stabilised_variance(problem.operator(first)))
+
+    def mixed(
+        self, method: Method, posed: Problem, earlier: Step, *, shown: Tensor | None = None
+    ) -> Generator[Step, None, tuple[Step, _Mixture]]:
+        """Yield the steps of a fit; return the last one and the fit, mixed with the first answer.
+
+        Parameters
+        ----------
+        shown : Tensor, optional
+            The image of the steps; the mixture if it is not given.
+        """
+        for step in method.fit(posed):
+            share = mixing_share(self._problem, step.image, self.first, self._evaluated)
+            mixed = torch.lerp(self.first, step.image, share)
+            image = mixed if shown is None else shown
+            last = _after(earlier, step, image, self.error(image))
+            yield last
+        return last, _Mixture(step.image, mixed)
+
+    def error(self, image: Tensor) -> Tensor:
+        """Return the mean misfit (0-d)."""
+        return mean_misfit(self._problem, image, self._weight)
+
+    def gain(self, without: Tensor, guided: Tensor) -> GuideGain:
+        """Return what a guide was worth, from images without it and with it, neither of which used the pixels."""
+        left = self._squares(guided)
+        return GuideGain.of(self._squares(without) - left, left, self._noise)
+
+    def beside_full(self, full: Tensor, guided: Tensor, rival: Tensor) -> tuple[Tensor, GuideGain]:
+        """Return the share of a guided fit beside an answer from all pixels, and what the guide was worth there.
+
+        Parameters
+        ----------
+        full : Tensor
+            The answer of the method from all pixels, without the guide.
+        guided, rival : Tensor
+            Fits without the held-out pixels, with the guide and without it.
+        """
+        estimate = Estimate(restricted=self.first, full=full)
+        share, saved = mixing_share_beside_full(self._problem, guided, estimate, self._evaluated)
+        _, saved_without = mixing_share_beside_full(self._problem, rival, estimate, self._evaluated)
+        misfit, operator = self._problem.misfit, self._problem.operator
+        # What the pixels' own measurement has removed; exact for conditional means, as for the share.
+        used = (misfit.expected(operator(full)) - misfit.expected(operator(self.first))).square()
+        left = self._squares(self.first) - self._of_pixels(used + saved)
+        return share, GuideGain.of(self._of_pixels(saved - saved_without), left, self._noise)
+
+    def _squares(self, image: Tensor) -> Tensor:
+        """Return the squared error of each pixel, in units of the noise, which is part of it."""
+        expected = self._problem.misfit.expected(self._problem.operator(image))
+        return self._of_pixels((self._noisy - expected).square())
+
+    def _of_pixels(self, values: Tensor) -> Tensor:
+        """Return the values (1, C, *T) of the held-out pixels as a list."""
+        return values.expand_as(self._chosen)[self._chosen]
+
+
+def _mean(values: Tensor) -> tuple[float, float]:
+    """Return the mean of independent values and its standard error."""
+    values = values.double()
+    return float(values.mean()), float(values.std()) / values.numel() ** 0.5
 
 
 def _after(earlier: Step, step: Step, image: Tensor, error: Tensor) -> Step:

@@ -22,6 +22,15 @@ SEED_STRIDE = 1_000_003
 class Method(Settings, ABC):
     """Settings of a way to solve a problem; :meth:`fit` solves it."""
 
+    label: ClassVar[str] = ""
+    """What it is called in sentences and docks; if it is empty, its class's name is taken."""
+
+    reason: ClassVar[str] = "the first method that can do it"
+    """Why ``auto`` takes it, in a clause without a colon."""
+
+    without_network: ClassVar[bool] = False
+    """Whether it trains no network: the effort "fast" prefers it."""
+
     takes_guide: ClassVar[bool] = False
     """Whether it can use the guide of a problem."""
 
@@ -45,6 +54,12 @@ class Method(Settings, ABC):
         by itself can be done sooner.
         """
 
+    @classmethod
+    @final
+    def in_words(cls) -> str:
+        """Return what the method is called in sentences and docks."""
+        return cls.label or cls.__name__
+
     @final
     def refuse(self, problem: Problem) -> None:
         """Raise a ValueError if this method cannot solve a problem."""
@@ -57,7 +72,14 @@ class SeededMethod(Method):
     """A method in which something is random, all of it from one seed."""
 
     seed: Annotated[
-        int, Setting("Seed", "start of the random numbers: the same seed gives the same image", 0, LARGEST_SEED)
+        int,
+        Setting(
+            "Seed",
+            "start of the random numbers: the same seed gives the same image, with the same version, device, "
+            "instruction set and number of threads",
+            0,
+            LARGEST_SEED,
+        ),
     ] = 0
 
     @final

@@ -53,6 +53,10 @@ class NLDeblocking(Method):
     shows how far it is off.
     """
 
+    label = "Non-local deblocking"
+    reason = "similar patches, within what the rounding allows"
+    without_network = True
+
     passes: Annotated[int, Setting("Passes", "times that the image is denoised", 1, 1000, False)] = 12
     group_size: Annotated[int, Setting("Group size", "similar patches that are denoised together", 2, 1000)] = 30
     search_radius: Annotated[

@@ -26,6 +26,10 @@ class NLRidge(Method):
     to pixel: correlated noise is taken for structure and kept.
     """
 
+    label = "Non-local ridge regression"
+    reason = "similar patches are denoised together, which is the fastest"
+    without_network = True
+
     def fit(self, problem: Problem) -> Iterator[Step]:
         """Yield one step per pass.
 
@@ -54,7 +58,7 @@ class NLRidge(Method):
     def memory(self, problem: Problem) -> int:
         """Return about how many bytes the passes need."""
         rows, columns = problem.measured.shape[-2:]
-        return ridge.memory(rows, columns) + 12 * 4 * problem.measured.numel()
+        return ridge.memory(rows, columns) + 4 * 4 * problem.measured.numel()
 
     def seconds(self, problem: Problem) -> float:
         """Return about how long the passes take on two cores with AVX2."""

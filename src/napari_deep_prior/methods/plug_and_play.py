@@ -47,6 +47,10 @@ class PlugAndPlay(SeededMethod):
     denoised before it is enlarged. Planes of a volume, and channels, are restored one by one.
     """
 
+    label = "Plug-and-play with similar patches"
+    reason = "similar patches fill what is missing"
+    without_network = True
+
     passes: Annotated[int, Setting("Passes", "the most passes; the last ones smooth least", 1, 1000, False)] = 24
     group_size: Annotated[int, Setting("Group size", "similar patches that are denoised together", 2, 1000)] = 40
     search_radius: Annotated[
@@ -95,7 +99,7 @@ class PlugAndPlay(SeededMethod):
         rows, columns = shape[-2:]
         patches = nl_ridge.memory(rows, columns, group_size=self.group_size, search_radius=self.search_radius)
         filling = BIHARMONIC * math.prod(problem.measured.shape[-2:])
-        return patches + filling + 10 * 4 * math.prod(shape) * problem.measured.shape[1]
+        return max(patches, filling) + 10 * 4 * math.prod(shape) * problem.measured.shape[1]
 
     def seconds(self, problem: Problem) -> float:
         """Return about how long the passes take on two cores with AVX2: each is made twice at most."""

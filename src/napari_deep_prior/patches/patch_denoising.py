@@ -154,8 +154,8 @@ def mixing_share_beside_full(
     Returns
     -------
     share : Tensor, (1, C, 1, ...)
-    saved : Tensor, (1, C, 1, ...)
-        By how much the mixture reduces the squared error, in units of the noise; mean over the held-out pixels.
+    saved : Tensor, (1, C, *T)
+        By how much the mixture reduces the squared error of each held-out pixel, in units of the noise; elsewhere 0.
     """
     misfit = problem.misfit
     one, without, full = (
@@ -163,9 +163,9 @@ def mixing_share_beside_full(
     )
     weight = held_out * problem.weight
     noisy = misfit.stabilise(problem.measured)
-    squared = _channel_sums((one - full).square() * weight)
-    share = (_channel_sums((one - without) * (noisy - full) * weight) / squared.clamp(min=1e-12)).clamp(0, 1)
-    return share, share.square() * squared / _channel_sums(weight.expand_as(one)).clamp(min=1)
+    squares, products = (one - full).square() * weight, (one - without) * (noisy - full) * weight
+    share = (_channel_sums(products) / _channel_sums(squares).clamp(min=1e-12)).clamp(0, 1)
+    return share, 2 * share * products - share.square() * squares
 
 
 @torch.no_grad()

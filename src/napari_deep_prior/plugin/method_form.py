@@ -12,7 +12,6 @@ from ..methods import Method
 from ..runs.efforts import AUTO, DEFAULT_EFFORT, EFFORTS, methods_of, name_of
 from ..runs.recommend import Wish, asked, with_seed_of
 from ..runs.record import Recipe
-from ..runs.report import METHOD_NAMES
 from ..tasks import Task
 from .form import Form, add_row, show_row
 
@@ -35,9 +34,10 @@ class MethodForm:
         self._efforts = {name: [effort for effort in EFFORTS if effort in efforts] for name, efforts in methods.items()}
         offered = {effort for efforts in self._efforts.values() for effort in efforts}
         self._efforts[AUTO] = [effort for effort in EFFORTS if effort in offered]
+        labels = [(next(iter(efforts.values())).in_words(), name) for name, efforts in methods.items()]
         self.method: Any = ComboBox(
             label="Method",
-            choices=[(AUTO_LABEL, AUTO), *((METHOD_NAMES[name], name) for name in methods)],
+            choices=[(AUTO_LABEL, AUTO), *labels],
             value=AUTO,
             tooltip="How it is done; the line below says what will run",
         )
@@ -114,7 +114,9 @@ class MethodForm:
         """
         ran = name_of(recipe.method)
         if ran not in self._forms:
-            raise ValueError(f"{self._task.command!r} cannot be done by {METHOD_NAMES[ran]!r}, by which it was made")
+            raise ValueError(
+                f"{self._task.command!r} cannot be done by {recipe.method.in_words()!r}, by which it was made"
+            )
         self._choose(recipe.asked_method if recipe.asked_method in self._efforts else ran, recipe.effort)
         if type(self._standard()) is not type(recipe.method):
             # Auto, or what stood in for another method, chose by that image; this one may show something else.

@@ -9,6 +9,8 @@ from pathlib import Path
 import psutil
 import torch
 
+from ..training.precision import working_dtype
+
 DEVICES = ("auto", "cuda", "mps", "cpu")
 """Names that a person may give."""
 
@@ -71,6 +73,13 @@ def describe_device(device: torch.device) -> str:
     if device.type == "cpu":
         return f"cpu ({psutil.cpu_count(logical=False) or psutil.cpu_count()} cores)"
     return str(device)
+
+
+def instruction_set() -> str:
+    """Return the instructions that PyTorch uses on this processor, such as "AVX2" or "AVX512 with bfloat16"."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    brief = working_dtype("auto", torch.device("cpu"), dimensions=2) == torch.bfloat16
+    return f"{capability} with bfloat16" if brief else capability
 
 
 def free_memory(device: torch.device) -> int:

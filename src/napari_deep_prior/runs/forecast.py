@@ -17,6 +17,13 @@ from .recommend import STAND_IN, Choice, Wish, asked, recommend
 from .source import SourceArray
 from .speed import slowness
 
+LIBRARIES, NETWORK_LIBRARIES = 53 * 2**20, 85 * 2**20
+"""Bytes that the first run of a process takes for parts of PyTorch and other libraries that are loaded then, and those
+that only networks need (measured on Linux with PyTorch 2.13); a later run has them already."""
+
+COMPARED = 12
+"""Images that the comparison with a guide keeps beside the fits, in values of four bytes."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -42,33 +49,44 @@ class Forecast:
         return report.plan_in_words(self.choice, seconds=self.seconds, memory=self.memory)
 
 
-def forecast(task: Task, wish: Wish, problem: Problem, *, pieces: int = 1) -> Forecast:
+def forecast(task: Task, wish: Wish, problem: Problem, *, pieces: int = 1, known: bool = True) -> Forecast:
     """Return what a run will take.
 
     Parameters
     ----------
     problem : Problem
-        A piece as :func:`blank_problem` returns it.
+        A piece, or one as :func:`blank_problem` returns it.
     pieces : int
         How many of them there are.
+    known : bool
+        Whether the problem has data: only they show whether the method that is asked for can be taken.
     """
     choice = recommend(task, problem, wish)
-    memory, seconds = choice.method.memory(problem), choice.method.seconds(problem)
+    methods, seconds = [choice.method], choice.method.seconds(problem)
     if choice.guided is not None:
-        memory = max(memory, choice.guided.memory(problem))
-        # Without the guide, with it, and without it again from all pixels.
-        seconds = 2 * seconds + choice.guided.seconds(problem)
-    if choice.instead:
-        # What is asked for can still be the one that runs: this problem has no data.
+        methods.append(choice.guided)
+        # Without the guide and with it; then without it in the way of the guided fit, and once more from all pixels.
+        seconds = 2 * (seconds + choice.guided.seconds(problem))
+    if choice.instead and not known:
+        # What is asked for can still be the one that runs.
         method, reason = asked(task, wish)
-        memory = max(memory, method.memory(problem))
+        methods.append(method)
         if "jpeg" in task.takes:
             # Only the image shows that it is a JPEG; for this task it will be one.
             choice, seconds = Choice(method=method, reason=reason), method.seconds(problem)
-    if "jpeg" in task.takes:
+    if "jpeg" in task.takes and not known:
         # Where nothing shows how an image was compressed, the deep image prior restores it.
-        memory = max(memory, settings_for(task, STAND_IN).memory(problem))
+        methods.append(settings_for(task, STAND_IN))
+    memory = max(method.memory(problem) for method in methods)
+    if choice.guided is not None:
+        memory += COMPARED * 4 * problem.measured.numel()
     device = problem.measured.device
+    if device.type == "cpu":
+        memory += LIBRARIES
+        # For a JPEG a network is looked up in any case: its tables may not be known.
+        memory += (
+            0 if all(method.without_network for method in methods) and "jpeg" not in task.takes else NETWORK_LIBRARIES
+        )
     return Forecast(choice=choice, memory=memory, seconds=pieces * seconds * slowness(device))
 
 

@@ -10,11 +10,12 @@ import torch
 
 from ..methods import Method
 from ..methods.guidance import GuideComparison
+from ..methods.residual_check import ResidualCheck
 from ..physics.kernels import Kernel, SampledKernel, kernel_image
 from ..physics.operators import Operator
 from ..tasks.task import Posed, Prepared
 from . import report
-from .devices import describe_device
+from .devices import describe_device, instruction_set
 from .diagnostics import Checks
 from .recommend import Choice, asked
 from .record import NoiseRecord, Record
@@ -48,6 +49,7 @@ class Notes:
     passed_through: list[str] = field(default_factory=list)
     prepared_remarks: tuple[str, ...] = ()
     remarks: list[str] = field(default_factory=list)
+    threads: int = field(default_factory=torch.get_num_threads)
 
     @classmethod
     def of(cls, setup: Setup) -> Notes:
@@ -56,12 +58,15 @@ class Notes:
         return cls(method=method, reason=reason)
 
     def prepared(self, prepared: Prepared) -> None:
-        """Take down what all pieces share."""
-        self.operator = prepared.operator
-        self.remarks += prepared.remarks
+        """Take down what all pieces share, once."""
+        if self.operator is None:
+            self.operator = prepared.operator
+            self.remarks += prepared.remarks
 
     def began(self, choice: Choice, posed: Posed, prepared: Prepared) -> None:
         """Take down how a piece is restored."""
+        # Each thread of a program has a number of its own, and the record may be read in another one.
+        self.threads = torch.get_num_threads()
         self.was_asked |= not choice.instead
         if not self.was_asked or not choice.instead:
             self.method = choice.method
@@ -72,8 +77,11 @@ class Notes:
         words = report.noise_in_words(prepared.noise, posed.misfit)
         self.noise = NoiseRecord(misfit=posed.misfit, in_words=words, channels=prepared.noise)
 
-    def solved(self, solver: Method | GuideComparison, posed: Posed) -> None:
-        """Take down what a guide was worth, if there was one."""
+    def solved(self, solver: Method | GuideComparison | ResidualCheck, posed: Posed) -> None:
+        """Take down what was put back, and what a guide was worth, if there was one."""
+        if isinstance(solver, ResidualCheck):
+            self.remarks.append(solver.remark)
+            solver = solver.solver
         if isinstance(solver, GuideComparison):
             self.remarks.append(report.guide_in_words(solver, posed.guide_remark))
 
@@ -85,10 +93,16 @@ class Notes:
     def record(self, setup: Setup, checks: Checks, latest: list[int]) -> Record:
         """Return the record; ``latest`` is the step of the piece that is under way, if there is one."""
         remarks = [self.instead, *dict.fromkeys(self.remarks), report.agreement_in_words(checks.agreements)]
+        device, instructions = describe_device(setup.device), instruction_set()
         return Record(
             version=VERSION,
             torch=torch.__version__,
-            device=describe_device(setup.device),
+            device=device,
+            threads=self.threads,
+            instruction_set=instructions,
+            repeatable=report.repeatable_in_words(
+                f"Deep Prior {VERSION}", f"PyTorch {torch.__version__}", device, instructions, threads=self.threads
+            ),
             task=setup.task,
             method=self.method,
             asked_method=setup.wish.method,

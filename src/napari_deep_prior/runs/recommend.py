@@ -11,6 +11,7 @@ from scipy.ndimage import distance_transform_edt
 from ..methods import DeepImagePrior, Method
 from ..methods.guidance import GuideComparison
 from ..methods.method import SeededMethod
+from ..methods.residual_check import ResidualCheck
 from ..problem import Problem
 from ..tasks import Task
 from ..training.held_out import SCATTERED
@@ -19,23 +20,10 @@ from .efforts import AUTO, DEFAULT_EFFORT, PUBLISHED_FOR_HOLES, methods_of, name
 STAND_IN = "deep-image-prior"
 """What can try any problem."""
 
-QUICKEST = ("nl-ridge", "plug-and-play", "nl-deblocking")
-"""Methods without a network, for the effort "fast"."""
-
 SCATTERED_PIXELS = "scattered pixels"
 
 SPARSE, LARGE = 0.9, 32
 """Share of missing pixels from which only single ones are known, and pixels from which on a hole is a large one."""
-
-REASONS = {
-    "nl-ridge": "similar patches, denoised together: the fastest",
-    "self-distillation": "a U-Net trained on the image itself: the noise is independent from pixel to pixel",
-    "plug-and-play": "similar patches fill what is missing",
-    "nl-deblocking": "similar patches, within what the rounding allows",
-    "zero-shot-sr": "a network trained on smaller versions of the image itself",
-    "deep-image-prior": "a network fitted to the image itself, stopped before it fits the noise",
-}
-"""Why ``auto`` takes a method, in a clause."""
 
 
 @final
@@ -76,17 +64,21 @@ class Choice:
         Why it was chosen, in a clause; empty where the person chose.
     instead : str
         Why it is not what was asked for, in a sentence; empty where it is.
+    removes_noise : bool
+        Whether it is for noise alone: anything else that is removed is put back.
     """
 
     method: Method
     guided: Method | None = None
     reason: str = ""
     instead: str = ""
+    removes_noise: bool = False
 
-    def solver(self) -> Method | GuideComparison:
+    def solver(self) -> Method | GuideComparison | ResidualCheck:
         """Return what solves the problem: the method, or the comparison without and with the guide."""
         # What takes a guide has a seed.
-        return GuideComparison(self.method, self.guided) if isinstance(self.guided, SeededMethod) else self.method
+        guided = GuideComparison(self.method, self.guided) if isinstance(self.guided, SeededMethod) else None
+        return ResidualCheck(guided or self.method) if self.removes_noise else guided or self.method
 
     @property
     def name(self) -> str:
@@ -110,11 +102,11 @@ def candidates(task: Task, wish: Wish) -> list[tuple[str, str]]:
     if wish.effort not in ("fast", "published"):
         # Not those that have no more to give than in a hurry.
         names = [name for name in names if methods[name][wish.effort] != methods[name].get("fast")]
-    reasons = {name: REASONS[name] for name in names}
+    reasons = {name: type(methods[name][wish.effort]).reason for name in names}
     if wish.effort == "published":
         reasons = dict.fromkeys(names, "as published")
     elif wish.effort == "fast":
-        names.sort(key=lambda name: name not in QUICKEST)
+        names.sort(key=lambda name: not methods[name][wish.effort].without_network)
     elif wish.volume and task.removes_noise:
         names.sort(key=lambda name: name != STAND_IN)
         reasons[STAND_IN] = "a network in three dimensions, which sees all of the depth"
@@ -166,7 +158,7 @@ def _choice(task: Task, problem: Problem, method: Method, reason: str, instead: 
     guided = None
     if problem.guide is not None:
         guided = method if method.takes_guide else with_seed_of(settings_for(task, STAND_IN), method)
-    return Choice(method=method, guided=guided, reason=reason, instead=instead)
+    return Choice(method=method, guided=guided, reason=reason, instead=instead, removes_noise=task.removes_noise)
 
 
 def kind_of_holes(problem: Problem) -> str:

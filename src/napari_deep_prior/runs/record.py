@@ -42,6 +42,10 @@ class Record:
         What the person asked for ("auto" if nothing).
     reason, instead : str
         Why this method was taken; why another one than what was asked for.
+    threads, instruction_set : int, str
+        Of the CPU. Sums are rounded in another order with others, and a fit makes large differences of small ones.
+    repeatable : str
+        What must be the same for the same image, bit for bit; for people.
     axes, volume, dtype : str, bool, str
         One letter per axis; whether Z, Y and X were restored together; type of the pixels of the result.
     kernel, blur : list or None
@@ -70,6 +74,9 @@ class Record:
     axes: str
     volume: bool
     dtype: str
+    threads: int = 1
+    instruction_set: str = ""
+    repeatable: str = ""
     kernel: list[Any] | None = None
     blur: list[Any] | None = None
     guided_by: dict[str, Any] | None = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..arrays.axes import Array
-from ..methods.guidance import GuideComparison
+from ..methods.guidance import CONFIDENCE, GuideComparison, GuideGain
 from ..physics.noise_model import NoiseModel
 
 if TYPE_CHECKING:
@@ -16,15 +17,8 @@ if TYPE_CHECKING:
     from .recommend import Choice
     from .record import Record
 
-METHOD_NAMES = {
-    "deep-image-prior": "Deep image prior",
-    "self-distillation": "Self-distilled U-Net",
-    "nl-ridge": "Non-local ridge regression",
-    "nl-deblocking": "Non-local deblocking",
-    "plug-and-play": "Plug-and-play with similar patches",
-    "zero-shot-sr": "Zero-shot super-resolution",
-}
-"""What methods are called in sentences and in docks."""
+NEARLY_ALL = 0.97
+"""Share of the error from which on the limit of what a guide can have removed says nothing: 15 dB and more."""
 
 STRUCTURE = 0.08
 """Correlation of neighbouring residuals, beyond that of the noise, from which one can see structure in them."""
@@ -46,10 +40,25 @@ def guide_in_words(comparison: GuideComparison, placed: str) -> str:
     if comparison.gain is None:
         verdict = "whether the guide helped was not compared"
     elif not comparison.helped:
-        verdict = f"the guide did not help ({comparison.gain:.1%}): the result is without it"
+        verdict = "the guide did not help more than chance would: the result is without it"
     else:
-        verdict = f"the guide helped by {comparison.gain:.1%} (error of held-out pixels)"
+        verdict = _gain_in_words(comparison.gain)
     return "; ".join(filter(None, (placed, verdict)))
+
+
+def _gain_in_words(gain: GuideGain) -> str:
+    """Return a clause on what a guide that helped was worth; the limits are two standard errors away."""
+    lowest, found, highest = (gain.share(deviations) for deviations in (-CONFIDENCE, 0.0, CONFIDENCE))
+    of_what = "the error above the noise" if gain.above_noise else "the error of held-out pixels, noise included"
+    if highest > NEARLY_ALL:
+        return f"the guide helped by at least {_decibels(lowest):.1f} dB: it removed {lowest:.0%} or more of {of_what}"
+    limits = f"{_decibels(lowest):.1f} to {_decibels(highest):.1f}"
+    return f"the guide helped by {_decibels(found):.1f} dB ({limits}): it removed {found:.0%} of {of_what}"
+
+
+def _decibels(share: float) -> float:
+    """Return the decibels by which an error is smaller when a share of its square is removed."""
+    return -10 * math.log10(max(1 - share, 1 - NEARLY_ALL))
 
 
 def agreement_in_words(decibels: Sequence[float]) -> str:
@@ -81,7 +90,7 @@ def residual_in_words(values: Array, noise: Sequence[NoiseModel]) -> str:
 
 def plan_in_words(choice: Choice, *, seconds: float, memory: int) -> str:
     """Return a sentence on what will run, why, about how long, and with how much memory."""
-    name = METHOD_NAMES.get(choice.name, choice.name)
+    name = choice.method.in_words()
     why = choice.instead.partition(":")[0] if choice.instead else choice.reason
     guided = ", without and with the guide" if choice.guided is not None else ""
     return f"{name}{guided}{f': {why}' if why else ''}; about {duration(seconds)}, {size(memory)} of memory"
@@ -130,6 +139,12 @@ def duration(seconds: float) -> str:
 def size(count: int) -> str:
     """Return an amount of memory as people say it."""
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{max(1, round(count / 2**20))} MiB"
+
+
+def repeatable_in_words(*same: str, threads: int) -> str:
+    """Return a clause on what must be the same for the same settings and seed to give the same image."""
+    count = "1 thread" if threads == 1 else f"{threads} threads"
+    return f"the same settings and seed give the same image, bit for bit, with {', '.join((*same, count))}"
 
 
 def name_of_result(name: str, task: Task) -> str:

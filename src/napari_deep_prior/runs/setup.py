@@ -93,7 +93,7 @@ class Setup:
             guide_channels=0 if self.inputs.guide is None else self.inputs.guide.channels,
             correlation_length=correlation_length,
         )
-        return forecast(self.task, self.wish, problem, pieces=len(self.pieces))
+        return forecast(self.task, self.wish, problem, pieces=len(self.pieces), known=False)
 
 
 def split_options(options: RestoreOptions) -> tuple[dict[str, Any], RunOptions]:
