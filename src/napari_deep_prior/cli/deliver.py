@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self, final
 
@@ -61,7 +63,10 @@ class Comparison:
         """
         if path is None:
             return None
-        reference = images.read(path).pixels
+        file = images.read_as_stored(path)
+        for remark in file.remarks:
+            say(f"{path}: {remark}")
+        reference = file.pixels
         if reference.shape != run.shape:
             raise ValueError(f"the reference {path!r} has shape {reference.shape}; the result has {run.shape}")
         if reference.min() == reference.max() or not np.isfinite(reference).all():
@@ -118,6 +123,8 @@ def deliver(
     comparison: Comparison | None,
     ending: Ending,
     options: argparse.Namespace,
+    *,
+    told: Collection[str] = (),
 ) -> None:
     """Write the result, and say how good it is.
 
@@ -125,6 +132,8 @@ def deliver(
     ----------
     file : ImageFile
         The input, with the size of the pixels of the result.
+    told : collection of str
+        Remarks that were made before the run.
     """
     state = f"stopped while the result was written: {options.output!r} is complete, or as it was before"
     try:
@@ -134,7 +143,8 @@ def deliver(
         done = report.done_in_words(record, steps=ending.steps, total=ending.total, stopped=not ending.finished)
         say(f"{options.output}: {done}")
         for remark in record.remarks:
-            say(remark)
+            if remark not in told:
+                say(remark)
         for note in record.passed_through:
             say(f"passed through unchanged: {note}")
         if comparison is not None:
@@ -153,9 +163,7 @@ def _write(
     record: dict[str, object] | None = None,
     shows: Shown = "result",
 ) -> None:
-    written = images.ImageFile(
-        pixels=pixels, axes=file.axes, spacing=file.spacing, units=file.units, record=record or {}, shows=shows
-    )
+    written = dataclasses.replace(file, pixels=pixels, record=record or {}, shows=shows)
     images.write(path, written, overwrite=options.overwrite)
 
 

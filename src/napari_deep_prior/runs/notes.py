@@ -17,6 +17,7 @@ from ..tasks.task import Posed, Prepared
 from . import report
 from .devices import describe_device, instruction_set
 from .diagnostics import Checks
+from .preparation import Preparation
 from .recommend import Choice, asked
 from .record import NoiseRecord, Record
 from .setup import Setup
@@ -47,7 +48,6 @@ class Notes:
     operator: Operator | None = None
     chosen_steps: list[int | None] = field(default_factory=list)
     passed_through: list[str] = field(default_factory=list)
-    prepared_remarks: tuple[str, ...] = ()
     remarks: list[str] = field(default_factory=list)
     threads: int = field(default_factory=torch.get_num_threads)
 
@@ -57,11 +57,10 @@ class Notes:
         method, reason = asked(setup.task, setup.wish)
         return cls(method=method, reason=reason)
 
-    def prepared(self, prepared: Prepared) -> None:
-        """Take down what all pieces share, once."""
-        if self.operator is None:
-            self.operator = prepared.operator
-            self.remarks += prepared.remarks
+    def prepared(self, preparation: Preparation) -> None:
+        """Take down what all pieces share."""
+        self.operator = preparation.prepared.operator
+        self.remarks += [*preparation.remarks, *preparation.prepared.remarks]
 
     def began(self, choice: Choice, posed: Posed, prepared: Prepared) -> None:
         """Take down how a piece is restored."""
@@ -121,6 +120,7 @@ class Notes:
             passed_through=list(self.passed_through),
             residuals=list(checks.residuals),
             remarks=[*filter(None, remarks)],
+            file_remarks=list(setup.file_remarks),
         )
 
 
