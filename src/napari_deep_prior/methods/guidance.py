@@ -18,13 +18,10 @@ from .method import LARGEST_SEED, Method, SeededMethod
 CONFIDENCE = 2.0
 """Standard errors to either side of what is said of a guide."""
 
-PROMISING = 1.0
-"""Standard errors of a smaller error with the guide from which on it is worth the time to look for the cause. Since the
-best mixture never makes the error larger, that is a probability by chance of 5 %."""
-
 LIKELY = 0.5
-"""Standard errors by which the error is smaller than with a fit without the guide for the guide to be used. A few
-hundred held-out pixels show no more of a guide that removes a third of the error, and what is at stake is small."""
+"""Standard errors by which an error must be smaller for a guide to be used: than that of the method alone, and than
+that of the same fit without the guide. A few hundred held-out pixels often show no more of a guide that removes a third
+of the error, and a mixture with a fit that does not need its guide does no harm."""
 
 NOISE_ACCURACY = 0.02
 """Standard error of the variance of the noise, as a share of it: what is estimated of it is no more exact."""
@@ -127,11 +124,12 @@ class GuideComparison:
         pixels = _HeldOutPixels(problem, evaluated, step.image)
         last, guided = yield from pixels.mixed(self.guided, restricted, step)
         self.gain = pixels.gain(pixels.first, guided.mixed)
-        self.helped = self.gain.exceeds(PROMISING)
+        self.helped = self.gain.exceeds(LIKELY)
         other = dataclasses.replace(self.guided, seed=(self.guided.seed + 1) % (LARGEST_SEED + 1))
         rival = _Mixture(pixels.first, pixels.first)
         if self.helped and not other.why_not(unguided):
             last, rival = yield from pixels.mixed(other, unguided, last, shown=guided.mixed)
+            self.helped = pixels.gain(rival.fitted, guided.fitted).exceeds(LIKELY)
         if self.alone.takes_guide:
             # A network hardly uses a pixel's own measurement, and two fits differ by chance: the mixture is the answer.
             self._decide(pixels.gain(rival.mixed, guided.mixed))
@@ -148,9 +146,9 @@ class GuideComparison:
         yield _after(last, step, image, pixels.error(shown))
 
     def _decide(self, gain: GuideGain) -> None:
-        """Take in what the guide was worth; one that was not promising does not help."""
+        """Take in what the guide was worth in the answer, if it was of use until then."""
         self.gain = gain
-        self.helped = self.helped and gain.exceeds(LIKELY)
+        self.helped = self.helped and gain.exceeds(0.0)
 
 
 @final
