@@ -32,6 +32,8 @@ class Problem:
         Pixels along a side over which the noise is correlated; 1 where it is independent from pixel to pixel.
     guide : Tensor, (1, G, *S), or None
         Other images of the same place, on the image's pixels: each channel of mean 0 and standard deviation 1.
+    noiseless : tuple of bool
+        For each channel, whether its measurement has no noise; empty where nothing is known of it.
     piece : int
         Number of the piece of the array that this is, counted from 0: random numbers depend on it.
     """
@@ -42,6 +44,7 @@ class Problem:
     misfit: Misfit
     correlation_length: int = 1
     guide: Tensor | None = None
+    noiseless: tuple[bool, ...] = ()
     piece: int = 0
 
 

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from napari_deep_prior.cli.inputs import read_inputs
+from napari_deep_prior.cli.inputs import FileReader, read_inputs
 from napari_deep_prior.cli.main import DONE, _parser, main
 from napari_deep_prior.files import images
 from napari_deep_prior.runs import restore
@@ -30,7 +30,7 @@ def inpaint(*arguments: str) -> int:
 def given(*arguments: str) -> dict[str, Any]:
     """Return what inpainting is given besides the image."""
     command = ["inpaint", "in.ome.tif", "out.tif", *arguments]
-    return read_inputs(Inpaint(), _parser(command).parse_args(command))
+    return read_inputs(Inpaint(), _parser(command).parse_args(command), FileReader())
 
 
 @pytest.fixture
@@ -133,10 +133,10 @@ def test_the_tables_of_another_file_can_be_given(refused: Refused) -> None:
     Image.open("in.jpg").save("in.png")
     command = ["remove-artifacts", "in.png", "out.tif"]
     task, parser = TASKS["remove-artifacts"](), _parser(command)
-    assert read_inputs(task, parser.parse_args(command)) == {"jpeg": None}
-    by_itself = read_inputs(task, parser.parse_args(["remove-artifacts", "in.jpg", "out.tif"]))
+    assert read_inputs(task, parser.parse_args(command), FileReader()) == {"jpeg": None}
+    by_itself = read_inputs(task, parser.parse_args(["remove-artifacts", "in.jpg", "out.tif"]), FileReader())
     assert by_itself["jpeg"] is not None
-    assert read_inputs(task, parser.parse_args([*command, "--jpeg", "in.jpg"])) == by_itself
+    assert read_inputs(task, parser.parse_args([*command, "--jpeg", "in.jpg"]), FileReader()) == by_itself
     assert "'in.png' is no JPEG: leave out --jpeg" in refused(*command, "--jpeg", "in.png")
 
 

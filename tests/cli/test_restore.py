@@ -107,6 +107,41 @@ def test_results_of_single_precision_and_pngs_can_be_written(folder: Path) -> No
     assert images.read("single.tif").pixels.dtype == np.float32
 
 
+def test_what_the_run_thinks_of_the_noise_is_said_before_the_first_step(folder: Path, capsys: Capture) -> None:
+    for name, options in (("in.ome.tif", []), ("truth.tif", []), ("in.ome.tif", ["--sigma", "150"])):
+        assert denoise(name, "out.tif", *FAST, "--overwrite", *options) == DONE
+        lines = capsys.readouterr().err.splitlines()
+        noise = images.read("out.tif").record["noise"]["in_words"]
+        (at,) = [number for number, line in enumerate(lines) if line == f"Noise: {noise}."]
+        assert not any("restoring" in line for line in lines[:at])
+        doubted = [line for line in lines[at:] if line.startswith("the noise that was given is hardly true: ")]
+        assert len(doubted) == len(options) // 2
+
+
+@pytest.mark.parametrize("options", [["--sigma", "1e6"], ["--offset", "60000"], ["--gain", "1e6"]])
+def test_noise_that_cannot_be_is_refused(refused: Refused, options: list[str]) -> None:
+    sentence = refused("denoise", "in.ome.tif", "out.tif", *FAST, *options)
+    assert "leave it out to be estimated" in sentence
+    assert "e+" in sentence or "60000" in sentence
+
+
+def test_photon_counts_become_single_precision_and_the_run_says_so_once(folder: Path, capsys: Capture) -> None:
+    counts = np.random.default_rng(0).poisson(0.3, (24, 24)).astype(np.uint8)
+    save(counts, "counts.tif")
+    assert denoise("counts.tif", "out.tif", *FAST) == DONE
+    said = capsys.readouterr().err
+    assert said.count("the result is float32: uint8 would round away the light") == 1
+    after = images.read("out.tif")
+    assert after.pixels.dtype == np.float32
+    assert after.record["dtype"] == "float32"
+    assert after.pixels.sum() == pytest.approx(counts.sum(), rel=0.1)
+
+
+def test_photon_counts_are_not_written_to_a_png(refused: Refused) -> None:
+    Image.fromarray(np.random.default_rng(0).poisson(0.3, (24, 24)).astype(np.uint8)).save("counts.png")
+    assert "a PNG cannot hold a float32 image" in refused("denoise", "counts.png", "out.png", *FAST)
+
+
 def test_an_existing_result_is_replaced_on_request(folder: Path) -> None:
     Path("out.tif").write_bytes(b"old")
     assert denoise("in.ome.tif", "out.tif", *FAST, "--overwrite") == DONE
@@ -214,7 +249,7 @@ def test_missing_pixels_are_filled_on_request(folder: Path) -> None:
         (["stack.tif", "out.png", "--axes", "ZYX"], "a PNG cannot hold a uint8 image with axes ZYX"),
         (["stack.tif", "out.tif", "--volume", "--axes", "TYX"], "--volume needs depth, and the axes TYX have no Z"),
         (["long.tif", "out.tif"], "an OME-TIFF cannot hold pixels of type int64: write float32"),
-        (["many.tif", "out.tif", "--axes", "RTZCYX", *FEW], "no place for the axes R"),
+        (["many.tif", "out.tif", "--axes", "RAHPTZCYX", *FEW], "holds at most 6 axes besides rows"),
     ],
 )
 def test_bad_input_gets_one_sentence(refused: Refused, arguments: list[str], sentence: str) -> None:
@@ -224,7 +259,7 @@ def test_bad_input_gets_one_sentence(refused: Refused, arguments: list[str], sen
     holes[2, :2], holes[3, 3] = np.nan, np.inf
     odd = {"small": small, "holes": holes, "truth_table": holes > 5, "long": small.astype(np.int64)}
     odd |= {"constant": np.full((21, 17), 7, np.uint16), "stack": np.stack([small, small.T.reshape(5, 7)])}
-    odd |= {"many": np.arange(1152, dtype=np.uint16).reshape(2, 2, 2, 2, 9, 8)}
+    odd |= {"many": np.arange(1152, dtype=np.uint16).reshape(2, 2, 2, 2, 1, 1, 1, 9, 8)}
     for name, pixels in odd.items():
         save(pixels, f"{name}.tif")
     assert re.search(sentence, refused("denoise", *arguments))
@@ -243,7 +278,7 @@ def test_an_image_too_large_for_the_memory_is_refused_with_the_remedy(refused: R
     assert re.search(r"not enough memory on cpu: this run needs about [\d.]+ GiB, [\d.]+ GiB are free. Crop", said)
 
 
-def test_a_file_that_claims_to_be_larger_than_the_memory_gets_a_sentence(refused: Refused) -> None:
+def test_a_file_that_claims_to_be_larger_than_it_can_be_gets_a_sentence(refused: Refused) -> None:
     tifffile.imwrite("huge.tif", np.zeros((8, 8), np.uint8), byteorder="<")
     data = bytearray(Path("huge.tif").read_bytes())
     with tifffile.TiffFile("huge.tif") as tiff:
@@ -252,7 +287,7 @@ def test_a_file_that_claims_to_be_larger_than_the_memory_gets_a_sentence(refused
         data[place + 2 : place + 4] = struct.pack("<H", 4)
         data[place + 8 : place + 12] = struct.pack("<I", 4_000_000)
     Path("huge.tif").write_bytes(data)
-    assert "not enough memory for an image of this size: crop it" in refused("denoise", "huge.tif", "out.tif", *FEW)
+    assert "is more than a file of its size can hold" in refused("denoise", "huge.tif", "out.tif", *FEW)
 
 
 # Ctrl-C, and failures under way

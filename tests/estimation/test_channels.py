@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given as examples
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.estimation.channels import (
-    MOST_FRAMES,
+    Disagreement,
     GivenNoise,
     correlation_length,
     estimate_channels,
-    middle_frames,
+    estimate_windows,
 )
+from napari_deep_prior.estimation.sampling import windows_of
 from napari_deep_prior.physics.noise_model import NoiseModel
 
 
@@ -137,24 +141,60 @@ def test_frames_of_a_time_lapse_show_the_noise_of_an_image_full_of_texture(rng: 
     assert of(frames[:1], "TYX") == of(frames[0])
 
 
-def test_the_frames_are_from_the_middle_of_time_and_of_all_other_stack_axes() -> None:
-    image = np.arange(20 * 2 * 3 * 4 * 5).reshape(20, 2, 3, 4, 5)
-    np.testing.assert_array_equal(middle_frames(image, "TCZYX"), image[6:14, :, 1:2])
-    np.testing.assert_array_equal(middle_frames(image, "TCZYX", frames=3), image[8:11, :, 1:2])
-    np.testing.assert_array_equal(middle_frames(image[:5], "TCZYX"), image[:5, :, 1:2])
-    np.testing.assert_array_equal(middle_frames(image[:, 0, 0], "TYX", frames=1), image[9:10, 0, 0])
-    np.testing.assert_array_equal(middle_frames(image[0], "CPYX"), image[0][:, 1:2])
+# Stacks
+
+CAMERA = Camera(gain=4.0, offset=100.0, read_noise=6.0)
+ROWS, COLUMNS = np.mgrid[:64, :64]
+SCENE = 60 + 55 * np.sin(ROWS / 12) * np.cos(COLUMNS / 15)
+"""Smooth, so that its noise can be told from its texture."""
 
 
-def test_of_a_lazy_array_nothing_else_is_read() -> None:
-    read = []
+def of_stack(planes: np.ndarray, axes: str = "ZYX") -> tuple[NoiseModel, tuple[Disagreement, ...]]:
+    models, disagreements = estimate_windows(windows_of(planes, axes), GivenNoise())
+    return models[0], disagreements
 
-    class Lazy:
-        shape = (40, 3, 4, 5)
 
-        def __getitem__(self, index: tuple[slice, ...]) -> np.ndarray:
-            read.append(np.zeros(self.shape)[index])
-            return read[-1]
+@settings(max_examples=12)
+@examples(
+    dark=st.sets(st.integers(0, 4), max_size=4),
+    light=st.sampled_from([0.0, 1e-4, 0.02]),
+    offset=st.sampled_from([0.0, 100.0]),
+    axes=st.sampled_from(["ZYX", "TYX"]),
+)
+def test_dark_slices_leave_the_noise_of_a_stack_as_it_is(
+    dark: set[int], light: float, offset: float, axes: str
+) -> None:
+    camera = Camera(gain=4.0, offset=offset, read_noise=6.0 if offset else 0.0)
+    generator = np.random.default_rng(0)
+    stack = np.stack([camera.expose((light if at in dark else 1) * SCENE, generator) for at in range(5)])
+    model, disagreements = of_stack(stack, axes)
+    level = float(stack[min({*range(5)} - dark)].mean())
+    true = 4 * (level - offset) + camera.read_noise**2
+    assert model.variance(level) == pytest.approx(true, rel=0.5)
+    assert disagreements == ()
 
-    assert middle_frames(Lazy(), "TZYX").shape == (MOST_FRAMES, 1, 4, 5)
-    assert [part.size for part in read] == [MOST_FRAMES * 4 * 5]
+
+def test_dim_and_bright_slices_complete_each_other() -> None:
+    generator = np.random.default_rng(0)
+    flat = np.stack([CAMERA.expose(np.full((64, 64), float(light)), generator) for light in (3, 30, 300)])
+    assert not any(of(plane)[0].gain for plane in flat)
+    model, _ = of_stack(flat)
+    assert model.gain == pytest.approx(4, rel=0.15)
+    assert model.variance(112) == pytest.approx(36 + 4 * 12, rel=0.5)
+
+
+@pytest.mark.parametrize("place", [0, 3])
+def test_a_slice_of_much_stronger_noise_is_named_and_does_not_count(place: int) -> None:
+    generator = np.random.default_rng(0)
+    planes = generator.normal(100, 3, (5, 48, 48))
+    planes[place] = generator.normal(100, 30, (48, 48))
+    model, (found,) = of_stack(planes)
+    assert model.variance(100) == pytest.approx(9, rel=0.3)
+    assert found.strong == {"Z": place}
+    assert found.ratio == pytest.approx(10, rel=0.3)
+
+
+def test_slices_of_one_camera_do_not_disagree() -> None:
+    generator = np.random.default_rng(0)
+    planes = np.stack([CAMERA.expose(cells((64, 64), seed=seed), generator) for seed in range(6)])
+    assert of_stack(planes)[1] == ()

@@ -112,9 +112,14 @@ def test_the_voxel_size_of_an_imagej_tiff_is_read(tmp_path: Path, unit: str) -> 
     np.testing.assert_array_equal(image.pixels, pixels)
 
 
-def test_the_resolution_of_an_imagej_tiff_without_a_unit_is_no_voxel_size(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", some_pixels((5, 7)), imagej=True, resolution=(3, 3))
-    assert read(tmp_path / "a.tif").spacing == {}
+def test_sizes_of_an_imagej_tiff_without_a_unit_are_kept_without_one(tmp_path: Path) -> None:
+    metadata = {"spacing": 0.7, "axes": "ZYX"}
+    tifffile.imwrite(tmp_path / "a.tif", some_pixels((3, 5, 7)), imagej=True, resolution=(4, 2), metadata=metadata)
+    image = read(tmp_path / "a.tif")
+    assert image.spacing == pytest.approx({"Z": 0.7, "Y": 0.5, "X": 0.25})
+    assert set(image.units.values()) == {"pixel"}
+    tifffile.imwrite(tmp_path / "b.tif", some_pixels((5, 7)), imagej=True)
+    assert read(tmp_path / "b.tif").spacing == {}
 
 
 @pytest.mark.parametrize("compression", ["lzw", "zlib", "packbits"])
@@ -218,7 +223,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused_before_any_work(tmp_path:
 def test_a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.ome.tif"
     path.write_bytes(b"precious")
-    unplaceable = ImageFile(pixels=some_pixels((2, 2, 2, 2, 3, 3)), axes="RTZCYX")
+    unplaceable = ImageFile(pixels=some_pixels((1,) * 7 + (3, 3)), axes="RAHPTZCYX")
     unwritable_record = ImageFile(pixels=some_pixels((5, 7)), axes="YX", record={"method": object()})
     for image, error in ((unplaceable, ValueError), (unwritable_record, TypeError)):
         with pytest.raises(error):
@@ -290,7 +295,7 @@ def test_grey_with_opacity_keeps_both(tmp_path: Path, name: str) -> None:
         ("a.png", "ZYX", (2, 5, 7), "uint8", "a PNG cannot hold"),
         ("a.tif", "YX", (5, 7), "int64", "an OME-TIFF cannot hold pixels of type int64: write float32"),
         ("a.tif", "YX", (5, 7), "bool", "an OME-TIFF cannot hold pixels of type bool"),
-        ("a.tif", "RTZCYX", (2,) * 6, "uint8", "no place for the axes R"),
+        ("a.tif", "RAHPTZCYX", (2,) * 9, "uint8", "holds at most 6 axes besides rows"),
     ],
 )
 def test_an_image_that_its_format_cannot_hold_is_refused_before_any_work(

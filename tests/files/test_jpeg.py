@@ -66,13 +66,13 @@ def test_a_file_that_is_no_jpeg_has_no_tables(tmp_path: Path) -> None:
 def test_jpegs_of_other_kinds_are_refused_with_a_sentence(tmp_path: Path) -> None:
     colour = Image.fromarray(COLOUR)
     colour.convert("CMYK").save(tmp_path / "inks.jpg")
-    with pytest.raises(ValueError, match=r"'inks.jpg' is a JPEG of CMYK values"):
+    with pytest.raises(ValueError, match=r"inks.jpg' as a JPEG: it has CMYK values"):
         read_tables(tmp_path / "inks.jpg")
     colour.save(tmp_path / "raw.jpg", keep_rgb=True)
-    with pytest.raises(ValueError, match=r"'raw.jpg' is a JPEG of RGB values"):
+    with pytest.raises(ValueError, match=r"raw.jpg' as a JPEG: it has RGB values"):
         read_tables(tmp_path / "raw.jpg")
     colour.save(tmp_path / "three.jpg", qtables=[[10] * 64, [20] * 64, [30] * 64])
-    with pytest.raises(ValueError, match=r"'three.jpg' .* chrominances differently"):
+    with pytest.raises(ValueError, match=r"three.jpg' .* chrominances differently"):
         read_tables(tmp_path / "three.jpg")
     # Luminance of two rows for chrominances of four, which no whole number of pixels shares.
     header = bytearray(saved(tmp_path / "odd.jpg", COLOUR).read_bytes())

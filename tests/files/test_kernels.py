@@ -147,6 +147,15 @@ def test_damaged_files_are_refused_with_a_sentence(tmp_path: Path, ending: str, 
         read_kernel(path)
 
 
+@pytest.mark.parametrize("kind", ["palette", "miniswhite"])
+def test_an_image_that_would_have_to_be_converted_is_no_kernel(tmp_path: Path, kind: str) -> None:
+    table = np.random.default_rng(0).integers(0, 65535, (3, 256)).astype(np.uint16)
+    options = {"colormap": table} if kind == "palette" else {}
+    tifffile.imwrite(tmp_path / "k.tif", np.eye(5, dtype=np.uint8), photometric=kind, **options)
+    with pytest.raises(ValueError, match=r"as a kernel: .*\. Save it as plain grey values"):
+        read_kernel(tmp_path / "k.tif")
+
+
 def test_a_header_that_asks_for_all_memory_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "kernel.npy"
     np.save(path, np.ones((3, 3)))

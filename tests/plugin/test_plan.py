@@ -10,6 +10,7 @@ import pytest
 
 from napari_deep_prior import DeepImagePrior, Denoise, Hourglass, NLRidge, restore
 from napari_deep_prior.arrays.phantom import Camera, cells
+from napari_deep_prior.files.images import RECORD
 from napari_deep_prior.plugin import plan
 
 MOMENT = 10
@@ -87,11 +88,43 @@ def test_of_a_lazy_stack_the_plan_reads_the_current_slice_and_the_run_reads_piec
         by_worker = [number for number, in_main_thread in reads if not in_main_thread]
         by_viewer = {number for number, in_main_thread in reads if in_main_thread}
     assert by_viewer <= {2}
-    # In order, each as often as its piece is needed, and none ahead of time.
-    assert list(dict.fromkeys(by_worker)) == [0, 1, 2, 3, 4, 5]
-    assert by_worker == sorted(by_worker)
+    # Every slice once for the noise, which they share; and then in order, none ahead of time.
+    assert by_worker == [0, *range(6), *range(1, 6)]
     wanted = restore(planes, Denoise(gain=0.5), NLRidge(), axes="ZYX").finish()
     np.testing.assert_array_equal(layer.data, wanted)
+
+
+def test_the_noise_of_a_stack_is_said_as_the_run_takes_it(viewer, open_task, qtbot, press_run):
+    generator = np.random.default_rng(0)
+    stack = np.stack([Camera().expose(light * cells((48, 48)), generator) for light in (0, 1, 1)])
+    viewer.add_image(stack)
+    dock = open_task("Denoise", NLRidge())
+    dock.image_input.extent.value = "whole stack, slice by slice"
+    layer = press_run(dock)
+    sentence = f"Noise: {layer.metadata[RECORD]['noise']['in_words']}."
+    qtbot.waitUntil(lambda: dock.notes.noise_note.text() == sentence, timeout=30_000)
+
+
+def test_noise_that_cannot_be_is_said_before_the_run(viewer, open_task, qtbot, noisy):
+    viewer.add_image(noisy)
+    dock = open_task("Denoise", NLRidge())
+    dock.task_form.widgets["sigma"].value = "1e6"
+    qtbot.waitUntil(lambda: "With sigma 1e+06 the noise" in dock.notes.plan_note.text(), timeout=30_000)
+    dock.start()
+    assert "leave it out to be estimated" in dock.outcome.status.text()
+    assert dock.run is None
+    dock.task_form.widgets["sigma"].value = str(1.5 * noisy.std())
+    qtbot.waitUntil(lambda: "hardly true" in dock.notes.noise_note.text(), timeout=30_000)
+
+
+def test_photon_counts_are_shown_in_the_type_that_holds_the_result(viewer, open_task, press_run):
+    counts = np.random.default_rng(0).poisson(0.3, (24, 24)).astype(np.uint8)
+    viewer.add_image(counts)
+    dock = open_task("Denoise", NLRidge())
+    layer = press_run(dock)
+    assert layer.data.dtype == np.float32
+    assert layer.data.sum() == pytest.approx(counts.sum(), rel=0.1)
+    assert "The result is float32: uint8 would round away" in dock.outcome.status.text()
 
 
 def test_the_preview_is_the_array_that_the_result_grows_in(viewer, open_task, qtbot, begin_run, noisy_stack):

@@ -119,7 +119,7 @@ def test_what_is_no_jpeg_that_can_be_undone_is_told(viewer, open_dock, files, to
     Image.fromarray(WOMAN).convert("CMYK").save(files / "inks.jpg")
     viewer.open(files / "inks.jpg", plugin="napari")
     dock = open_dock()
-    assert "'inks.jpg' is a JPEG of CMYK values" in told(dock)
+    assert "inks.jpg' as a JPEG: it has CMYK values" in told(dock)
 
 
 def test_for_an_image_that_was_never_compressed_the_deep_image_prior_stands_in_and_it_is_said(

@@ -211,6 +211,19 @@ def test_the_unit_of_the_intensities_does_not_matter(method: Method, dtype: type
     np.testing.assert_allclose(scaled / unit, finished(noisy, method).image, atol=1e-3 * np.ptp(noisy))
 
 
+@pytest.mark.parametrize("image", [np.float64([[1.7e308, -1.7e308]] * 5), np.float64([[1, -1e39, 2]] * 5)])
+def test_values_beyond_single_precision_are_refused_before_the_run(image: np.ndarray) -> None:
+    stack = np.stack([np.ones_like(image) + np.eye(*image.shape), image])
+    for array, axes in ((image, "YX"), (stack, "ZYX")):
+        with pytest.raises(ValueError, match=r"has values up to 1.*; at most 3.4e\+38 can be restored: divide it"):
+            restore(array, Denoise(), axes=axes, device="cpu")
+
+
+def test_an_image_whose_values_hardly_differ_is_refused_with_the_remedy() -> None:
+    with pytest.raises(ValueError, match="differ by at most 7e-300; at least 1e-60 is needed: multiply the image"):
+        restore(np.eye(8) * 7e-300, Denoise(), NL_RIDGE, device="cpu").finish()
+
+
 def stretched(seed: int = 0) -> Pair:
     """Return 8-bit pixels whose dark parts were made brighter for the eye, so that they have the most noise."""
     noisy, truth = exposed(Camera(gain=1.0, offset=0.0, read_noise=1.0), 100 * discs(seed=seed), seed)

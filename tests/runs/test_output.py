@@ -205,7 +205,8 @@ def test_a_lazy_array_is_read_once_for_the_fit_and_once_for_the_known_pixels(sta
     run = restore(lazy, Inpaint(), dimming(), mask=holes, axes="PYX", device="cpu")
     assert lazy.indices == []
     next(run)
-    assert [index[0] for index in lazy.indices] == [0]
+    # Besides, windows of all slices are read once: they share their noise.
+    assert [index[0] for index in lazy.indices] == [0, 0, 1, 2]
     image = run.finish()
-    assert [index[0] for index in lazy.indices] == [0, 0, 1, 1, 2, 2]
+    assert [index[0] for index in lazy.indices][4:] == [0, 1, 1, 2, 2]
     np.testing.assert_array_equal(image[:, ~holes], stack[:, ~holes])

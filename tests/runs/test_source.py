@@ -9,7 +9,6 @@ import torch
 from napari_deep_prior.arrays.axes import Array
 from napari_deep_prior.arrays.frame import MissingPixelsError, NothingToRestoreError
 from napari_deep_prior.arrays.pieces import plan
-from napari_deep_prior.estimation.channels import GivenNoise
 from napari_deep_prior.physics.kernels import Area
 from napari_deep_prior.physics.operators import Downsample, Identity
 from napari_deep_prior.runs.source import SourceArray
@@ -47,7 +46,7 @@ def test_only_the_piece_that_is_asked_for_is_read() -> None:
     assert lazy.indices == []
     np.testing.assert_array_equal(array.block(pieces[1]), lazy.pixels[1])
     assert array.lengths() == (1, (4, 5))
-    array.refuse_missing(missing="refuse")
+    array.refuse_values(missing="refuse")
     assert lazy.indices == [pieces[1].read]
 
 
@@ -150,29 +149,30 @@ def test_known_pixels_are_those_that_are_neither_masked_nor_missing() -> None:
     assert found[0, 1] == 1
 
 
-# Noise
+# Windows, from which is estimated what all pieces share
 
 
-def test_the_noise_is_estimated_from_the_first_piece_unless_time_tells_more(rng: np.random.Generator) -> None:
-    frames = rng.normal(100, 3, (12, 24, 24))
-    given = GivenNoise()
-    for axes, read in (("PYX", 0), ("ZYX", 0), ("TYX", 8)):
+def test_of_an_array_that_is_one_piece_nothing_more_is_read_and_of_a_stack_some_of_all_slices() -> None:
+    frames = np.random.default_rng(0).normal(100, 3, (12, 24, 24))
+    for axes, volume, places in (("ZYX", True, 12), ("ZYX", False, 12), ("TYX", False, 8)):
         lazy = Counting(frames)
-        (noise,) = source(lazy, axes).noise(frames[0], given)
-        assert noise.variance(100) == pytest.approx(9, rel=0.5)
-        assert lazy.count == read * 24 * 24
+        found = source(lazy, axes, volume=volume)
+        piece, *_ = plan(lazy.shape, axes, volume=volume)
+        block, _ = found.measured(piece, device=CPU, missing="refuse")
+        before = lazy.count
+        (windows,) = found.windows(block)
+        assert len(windows) == places
+        assert (lazy.count == before) is volume
+        assert found.known_windows() == []
 
 
-def test_one_frame_alone_is_no_time_lapse(rng: np.random.Generator) -> None:
-    lazy = Counting(rng.normal(100, 3, (1, 24, 24)))
-    source(lazy, "TYX").noise(lazy.pixels[0], GivenNoise())
-    assert lazy.count == 0
-
-
-def test_masked_pixels_of_a_time_lapse_say_nothing_about_its_noise(rng: np.random.Generator) -> None:
+def test_masked_pixels_are_in_no_window(rng: np.random.Generator) -> None:
     frames = rng.normal(100, 3, (4, 40, 40))
     mask = np.zeros(frames.shape, bool)
     mask[:, :, 10:14] = True
-    clean = source(frames.copy(), "TYX", mask=mask).noise(frames[0], GivenNoise())
-    frames[mask] = rng.normal(0, 1000, mask.sum())
-    assert source(frames, "TYX", mask=mask).noise(frames[0], GivenNoise()) == clean
+    for axes, volume in (("PYX", False), ("TYX", False), ("ZYX", True)):
+        found = source(frames, axes, volume=volume, mask=mask)
+        block, _ = found.measured(plan(frames.shape, axes, volume=volume)[0], device=CPU, missing="refuse")
+        for window in (*found.windows(block)[0], *found.known_windows()[0]):
+            assert np.isnan(window.values[..., 10:14]).all()
+            assert np.isfinite(window.values[..., 14:]).all()

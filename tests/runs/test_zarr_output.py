@@ -86,8 +86,8 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path, stack: Arra
     np.testing.assert_array_equal(again.image, wanted)
     assert again.record.chosen_steps == [None, 2, 2]
     assert again.record.passed_through == ["slice 1: an earlier run has restored it"]
-    # The first slice is read once more: all slices have its noise.
-    assert [index[0] for index in lazy.indices] == [0, 1, 2]
+    # The first slice is read once more, and windows of all of them: they share their noise.
+    assert [index[0] for index in lazy.indices] == [0, 0, 1, 2, 1, 2]
 
 
 def test_slices_after_a_restart_have_the_noise_of_the_first_one(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -345,7 +345,7 @@ def test_a_result_is_replaced_on_request_only(folder: Path, capsys: Capture) -> 
         (["in.jpg", "out.jpg"], "cannot write 'out.jpg': the name must end in .tif"),
         (["missing.jpg", "out.tif"], "there is no file 'missing.jpg'"),
         (["cut.jpg", "out.tif"], "cannot read 'cut.jpg' as an image"),
-        (["inks.jpg", "out.tif"], "'inks.jpg' is a JPEG of CMYK values, .*: save it anew"),
+        (["inks.jpg", "out.tif"], "'inks.jpg' as a JPEG: it has CMYK values, .*: save it anew"),
         (["in.jpg", "out.tif", "--quality", "0"], "quality is 0; it must lie between 1 and 100"),
         (["in.jpg", "out.tif", "--volume"], "--volume needs depth, and the axes YX have no Z"),
         (["stack.tif", "out.tif", "--axes", "ZYX", "--volume"], "JPEG compresses planes, .*: restore plane by plane"),

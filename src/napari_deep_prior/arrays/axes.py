@@ -55,6 +55,33 @@ def _guessed(shape: tuple[int, ...]) -> str:
     return ("TZYX" if plain == 4 else "TCZYX"[-plain:]) + "S" * colour
 
 
+def named_axes(axes: str, shape: tuple[int, ...]) -> str:
+    """Return the axes that a file gives, with letters that name no axis replaced by the usual ones.
+
+    ``I`` and ``Q`` stand for unknown axes, and of a letter that repeats only the first is taken as it is. Rows, columns
+    and colours are guessed only if the file does not give them.
+
+    Raises
+    ------
+    ValueError
+        If the axes cannot be guessed.
+    """
+    if "Y" not in axes or "X" not in axes:
+        return parse_axes(None, shape)
+    known = [letter if letter.isalpha() and letter not in "IQ" else "" for letter in axes]
+    known = [letter if letter not in known[:at] else "" for at, letter in enumerate(known)]
+    if "S" in known and "C" in known:
+        known[known.index("C")] = ""
+    unknown = known.count("")
+    taken = {*known, "C"} if "S" in known else {*known}
+    # From the innermost axis on: of two unknown axes the inner one is depth.
+    free = [letter for letter in ("ZTCPRAHE" if unknown < 3 else "ZCTPRAHE") if letter not in taken]
+    if unknown > len(free):
+        raise ValueError(f"the image has {len(shape)} axes; name them, for example axes='PTCZYX'")
+    names = iter(free[:unknown][::-1])
+    return "".join(letter or next(names) for letter in known)
+
+
 def stack_axes(axes: str, *, volume: bool) -> str:
     """Return the letters of the axes whose slices are restored one by one: neither channels nor plane (or volume)."""
     spatial = "ZYX" if volume else "YX"

@@ -21,6 +21,12 @@ from .axes import Array, channel_position, sample_count
 RANGE = (0.05, 0.95)
 """Canonical values of the smallest and the largest measured value."""
 
+LARGEST = float(np.finfo(np.float32).max)
+"""Largest value that single precision holds, in which results can be asked for."""
+
+SMALLEST = 1e-60
+"""Smallest difference of values of which double precision holds the fourth power, the square of a variance."""
+
 MissingPixels = Literal["refuse", "fill"]
 """What NaN and infinite values are: an error, or missing pixels that a method fills in."""
 
@@ -114,7 +120,9 @@ def canonical(
     MissingPixelsError
         If values are not finite and ``missing`` is "refuse".
     NothingToRestoreError
-        If the image is constant or has no finite value.
+        If the image is constant, nearly so, or has no finite value.
+    ValueError
+        If values are too large.
     """
     values = np.asarray(_channels_first(image, axes), dtype=np.float64)
     alpha = None
@@ -123,6 +131,12 @@ def canonical(
     finite = np.isfinite(values)
     refuse_missing(int(finite.size - np.count_nonzero(finite)), finite.size, missing=missing)
     low, high = _limits(values, finite, jointly="S" in axes)
+    refuse_large(float(max(np.abs(low).max(), np.abs(high).max())))
+    if (high > low).any() and not (high - low > SMALLEST).any():
+        raise NothingToRestoreError(
+            f"the pixels differ by at most {(high - low).max():g}; at least {SMALLEST:g} is needed: multiply the image "
+            "by a constant"
+        )
     if not (high > low).any():
         levels = ", ".join(f"{level:g}" for level in dict.fromkeys(low))
         raise NothingToRestoreError(f"the image is constant (every pixel is {levels}): there is nothing to restore")
@@ -164,6 +178,14 @@ def refuse_missing(count: int, size: int, *, missing: MissingPixels) -> None:
         raise MissingPixelsError(
             f"{count} of {size} pixels are NaN or infinite: set 'missing' to 'fill' to treat them as "
             "missing and fill them in, or replace them first"
+        )
+
+
+def refuse_large(value: float) -> None:
+    """Raise a ValueError if the largest absolute value of an image is more than can be restored."""
+    if value > LARGEST:
+        raise ValueError(
+            f"the image has values up to {value:.3g}; at most {LARGEST:.3g} can be restored: divide it by a constant"
         )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self, final
 
@@ -60,7 +62,10 @@ class Comparison:
         """
         if path is None:
             return None
-        reference = images.read(path).pixels
+        file = images.read_as_stored(path)
+        for remark in file.remarks:
+            say(f"{path}: {remark}")
+        reference = file.pixels
         if reference.shape != run.shape:
             raise ValueError(f"the reference {path!r} has shape {reference.shape}; the result has {run.shape}")
         if reference.min() == reference.max() or not np.isfinite(reference).all():
@@ -116,6 +121,8 @@ def deliver(
     comparison: Comparison | None,
     ending: Ending,
     options: argparse.Namespace,
+    *,
+    told: Collection[str] = (),
 ) -> None:
     """Write the result, and say how good it is.
 
@@ -123,6 +130,8 @@ def deliver(
     ----------
     file : ImageFile
         The input, with the size of the pixels of the result.
+    told : collection of str
+        Remarks that were made before the run.
     """
     state = f"stopped while the result was written: {options.output!r} is complete, or as it was before"
     try:
@@ -133,7 +142,8 @@ def deliver(
         say(f"{options.output}: {done}")
         _write_diagnostics(run, file, options)
         for remark in record.remarks:
-            say(remark)
+            if remark not in told:
+                say(remark)
         for note in record.passed_through:
             say(f"passed through unchanged: {note}")
         if comparison is not None:
@@ -150,9 +160,7 @@ def _write(
     *,
     record: dict[str, object] | None = None,
 ) -> None:
-    written = images.ImageFile(
-        pixels=pixels, axes=file.axes, spacing=file.spacing, units=file.units, record=record or {}
-    )
+    written = dataclasses.replace(file, pixels=pixels, record=record or {})
     images.write(path, written, overwrite=options.overwrite)
 
 

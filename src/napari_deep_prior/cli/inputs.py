@@ -15,6 +15,7 @@ from ..files.jpeg import read_tables
 from ..files.kernels import parse_kernel
 from ..tasks import Task
 from ..tasks.inputs import INPUTS, Input, Kind
+from .deliver import say
 
 ESTIMATE = "estimate"
 """The value of an option for a kernel that asks for the blur to be estimated from the image."""
@@ -37,7 +38,30 @@ class _Reader:
     """
 
     add: Callable[[Group, str, Input], None]
-    read: Callable[[str, Options], Any]
+    read: Callable[[str, Options, FileReader], Any]
+
+
+@final
+class FileReader:
+    """Reads image files, says what is to be known of each of them, and keeps it for the record."""
+
+    def __init__(self) -> None:
+        self.remarks: list[str] = []
+
+    def image(self, path: str, *, axes: str | None, turned: bool) -> images.ImageFile:
+        """Return the image to restore (see :func:`.images.read`)."""
+        return self._noted(path, images.read(path, axes=axes, turned=turned))
+
+    def other(self, path: str) -> images.ImageFile:
+        """Return an image that is given besides it, whose axes are those of the image whatever its file says."""
+        return self._noted(path, images.read_as_stored(path))
+
+    def _noted(self, path: str, file: images.ImageFile) -> images.ImageFile:
+        remarks = [f"{path}: {remark}" for remark in file.remarks]
+        for remark in remarks:
+            say(remark)
+        self.remarks += remarks
+        return file
 
 
 def add_inputs(group: Group, task: type[Task]) -> None:
@@ -47,7 +71,7 @@ def add_inputs(group: Group, task: type[Task]) -> None:
             _READERS[row.kind].add(group, name, row)
 
 
-def read_inputs(task: Task, options: Options) -> dict[str, Any]:
+def read_inputs(task: Task, options: Options, files: FileReader) -> dict[str, Any]:
     """Return what was given, by the name of the input.
 
     Raises
@@ -55,7 +79,7 @@ def read_inputs(task: Task, options: Options) -> dict[str, Any]:
     ValueError
         If a file cannot be read, or the options contradict each other.
     """
-    return {name: _READERS[row.kind].read(name, options) for name, row in INPUTS.items() if name in task.takes}
+    return {name: _READERS[row.kind].read(name, options, files) for name, row in INPUTS.items() if name in task.takes}
 
 
 def given_text(name: str, options: Options) -> Any:
@@ -82,14 +106,14 @@ def _add_mask(group: Group, name: str, row: Input) -> None:
     group.add_argument(inverted, dest=_place(inverted), action="store_true", help=f"fill where the {name} is 0 instead")
 
 
-def _read_mask(name: str, options: Options) -> Array | None:
+def _read_mask(name: str, options: Options, files: FileReader) -> Array | None:
     inverted = f"--invert-{name}"
     path, invert = given_text(name, options), given_text(inverted, options)
     if path is None:
         if invert:
             raise ValueError(f"{inverted} was given without --{name}: give the {name}, or leave out {inverted}")
         return None
-    file = images.read(path)
+    file = files.other(path)
     marked = file.pixels != 0
     if "S" in file.axes:
         # A mask saved as a colour image: any colour counts, opacity does not.
@@ -98,8 +122,8 @@ def _read_mask(name: str, options: Options) -> Array | None:
     return np.asarray(~marked if invert else marked)
 
 
-def _read_images(name: str, options: Options) -> list[Array]:
-    return [_with_colours_last(images.read(path)) for path in given_text(name, options)]
+def _read_images(name: str, options: Options, files: FileReader) -> list[Array]:
+    return [_with_colours_last(files.other(path)) for path in given_text(name, options)]
 
 
 def _with_colours_last(file: images.ImageFile) -> Array:
@@ -107,12 +131,12 @@ def _with_colours_last(file: images.ImageFile) -> Array:
     return file.pixels if channel is None else np.moveaxis(file.pixels, channel, -1)
 
 
-def _read_kernel(name: str, options: Options) -> Any:
+def _read_kernel(name: str, options: Options, _files: FileReader) -> Any:
     text = given_text(name, options)
     return None if text in (None, ESTIMATE) else parse_kernel(text, dimensions=3 if options.volume else 2)
 
 
-def _read_jpeg(name: str, options: Options) -> Any:
+def _read_jpeg(name: str, options: Options, _files: FileReader) -> Any:
     path = given_text(name, options)
     tables = read_tables(path or options.input)
     if path is not None and tables is None:

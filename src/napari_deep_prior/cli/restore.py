@@ -12,11 +12,11 @@ from typing import Any, final, get_args
 
 import numpy as np
 
-from ..arrays.frame import NothingToRestoreError
 from ..files import images
 from ..runs.devices import DEVICES, describe_device, why_no_gpu
 from ..runs.efforts import AUTO, DEFAULT_EFFORT, EFFORTS, methods_of
-from ..runs.forecast import Forecast, forecast
+from ..runs.forecast import Forecast
+from ..runs.preparation import Outlook, look_ahead
 from ..runs.restoration import Restoration
 from ..runs.setup import ResultType, RunOptions, Setup, set_up
 from ..settings import flat_fields
@@ -24,7 +24,7 @@ from ..tasks import TASKS, SuperResolve, Task
 from . import super_resolve
 from .chosen import changed_task, wish_of
 from .deliver import Comparison, deliver, drive, say
-from .inputs import Group, add_inputs, read_inputs
+from .inputs import FileReader, Group, add_inputs, read_inputs
 from .options import add_groups, add_settings, advanced_help
 
 PRESETS_ARE_GONE = (
@@ -77,24 +77,25 @@ def run(options: argparse.Namespace) -> bool:
         If the run failed; what was restored so far is written.
     """
     _refuse(options)
-    file = _read(options)
-    with Restoration(_set_up(file, options)) as restoration:
-        setup = restoration.setup
-        images.refuse_image(options.output, axes=restoration.axes, shape=setup.output.shape, dtype=setup.output.dtype)
-        if options.residual and restoration.factors:
-            raise ValueError("an enlarged image has no residual to write, its pixels are others: leave out --residual")
+    files = FileReader()
+    file = _read(options, files)
+    setup = _set_up(file, options, files)
+    _refuse_results(setup, options)
+    outlook = look_ahead(setup)
+    with Restoration(setup, outlook.preparation) as restoration:
         comparison = Comparison.of(options.reference, restoration, file.pixels)
+        _refuse_uncertainty(outlook.plan, options)
         say(f"{options.input}: {_in_words(file)}; on {describe_device(restoration.device)}")
         if restoration.device.type == "cpu" and options.device == "auto":
             say(why_no_gpu())
-        plan = _forecast(setup)
-        _refuse_uncertainty(plan, options)
-        say(plan.in_words())
+        told = _say_outlook(outlook)
+        # The image may have shown that its result needs another type.
+        _refuse_results(setup, options)
         ending = drive(restoration)
         if not restoration.record.chosen_steps and not ending.finished:
             raise ending.failure or KeyboardInterrupt
     spacing = {letter: size / restoration.factors.get(letter, 1) for letter, size in file.spacing.items()}
-    deliver(restoration, dataclasses.replace(file, spacing=spacing), comparison, ending, options)
+    deliver(restoration, dataclasses.replace(file, spacing=spacing), comparison, ending, options, told=told)
     if ending.failure:
         raise ending.failure
     return ending.finished
@@ -111,49 +112,51 @@ def _refuse(options: argparse.Namespace) -> None:
         raise ValueError(f"input and output are the same file {options.input!r}: the original would be lost")
 
 
-def _read(options: argparse.Namespace) -> images.ImageFile:
+def _read(options: argparse.Namespace, files: FileReader) -> images.ImageFile:
     """Return the image, with the size of its pixels if that was given."""
-    file = images.read(options.input, axes=options.axes)
+    # The blocks of a JPEG lie as it is stored.
+    turned = "jpeg" not in TASKS[options.command].takes
+    file = files.image(options.input, axes=options.axes, turned=turned)
     if options.volume and "Z" not in file.axes:
         raise ValueError(f"--volume needs depth, and the axes {file.axes} have no Z: name them with --axes")
     if not options.spacing:
         return file
     spacing = _spacing(options.spacing, file.axes)
-    return dataclasses.replace(file, spacing=spacing, units=dict.fromkeys(spacing, "µm"))
+    return dataclasses.replace(
+        file, spacing={**file.spacing, **spacing}, units={**file.units, **dict.fromkeys(spacing, "µm")}
+    )
 
 
-def _set_up(file: images.ImageFile, options: argparse.Namespace) -> Setup:
+def _set_up(file: images.ImageFile, options: argparse.Namespace, files: FileReader) -> Setup:
     """Return the run that the options ask for."""
     extras = _EXTRAS.get(options.command)
     task = changed_task(extras.task(file, options) if extras else TASKS[options.command](), options)
     wish = wish_of(task, options)
+    given = read_inputs(task, options, files)
     run_options = RunOptions(
         axes=file.axes,
         volume=options.volume,
         device=options.device,
         dtype=options.dtype,
         diagnostics=bool(options.residual or options.uncertainty),
+        file_remarks=tuple(files.remarks),
     )
-    return set_up(file.pixels, task, wish, read_inputs(task, options), run_options)
+    return set_up(file.pixels, task, wish, given, run_options)
 
 
-def _forecast(setup: Setup) -> Forecast:
-    """Return what will run on the first piece, and about how long all of them take.
+def _refuse_results(setup: Setup, options: argparse.Namespace) -> None:
+    """Raise a ValueError if a file cannot hold what will be written to it."""
+    images.refuse_image(options.output, axes=setup.source.axes, shape=setup.output.shape, dtype=setup.output.dtype)
+    if options.residual and setup.factors:
+        raise ValueError("an enlarged image has no residual to write, its pixels are others: leave out --residual")
 
-    Only what the image shows decides on the method: whether its noise is correlated, whether it was a JPEG.
-    """
-    task, source = setup.task, setup.source
-    try:
-        block, measured = source.measured(
-            setup.pieces[0], device=setup.device, missing=task.missing, fills="mask" in task.takes
-        )
-    except NothingToRestoreError:
-        if len(setup.pieces) == 1:
-            raise
-        return setup.forecast()
-    prepared = task.prepare(measured, source.noise(block, task.given_noise), setup.inputs)
-    problem = task.problem(measured, prepared, setup.inputs).problem
-    return forecast(task, setup.wish, problem, pieces=len(setup.pieces))
+
+def _say_outlook(outlook: Outlook) -> tuple[str, ...]:
+    """Say what will run, and what the run thinks of the image; return the remarks that the record will have again."""
+    remarks = () if outlook.preparation is None else outlook.preparation.remarks
+    for sentence in filter(None, (outlook.plan.in_words(), outlook.noise, *remarks)):
+        say(sentence)
+    return remarks
 
 
 def _refuse_uncertainty(plan: Forecast, options: argparse.Namespace) -> None:
@@ -179,8 +182,10 @@ def _spacing(text: str, axes: str) -> dict[str, float]:
 
 def _in_words(file: images.ImageFile) -> str:
     lengths = " × ".join(map(str, np.shape(file.pixels)))
-    sizes = ", ".join(f"{letter} {size:g} {file.units.get(letter, '')}" for letter, size in file.spacing.items())
-    return f"{file.axes} {lengths}, {file.pixels.dtype}" + (f", pixel size {sizes}" if sizes else "")
+    sizes = {letter: f"{size:g} {file.units.get(letter, '')}" for letter, size in file.spacing.items()}
+    step = f", time step {sizes.pop('T')}" if "T" in sizes else ""
+    size = ", ".join(f"{letter} {words}" for letter, words in sizes.items())
+    return f"{file.axes} {lengths}, {file.pixels.dtype}" + (f", pixel size {size}" if size else "") + step
 
 
 @final
@@ -223,7 +228,14 @@ def _choices(names: Sequence[str], default: str) -> str:
 def _add_result(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("result").add_argument
     types = get_args(ResultType)
-    add("--dtype", metavar="TYPE", choices=types, default=types[0], help=f"of the pixels: {_choices(types, types[0])}")
+    add(
+        "--dtype",
+        metavar="TYPE",
+        choices=types,
+        default=types[0],
+        help=f"of the pixels: {_choices(types, types[0])}; same is float32 too where whole numbers would round the "
+        "light away, as of photon counts below about three",
+    )
     add("--reference", metavar="FILE", help="an image of the truth: print PSNR and SSIM before and after")
     add("--residual", metavar="FILE", help="write what was taken away, in standard deviations of the noise (.tif)")
     add("--uncertainty", metavar="FILE", help="write the deviation between the --members of an ensemble (.tif)")

@@ -40,6 +40,6 @@ def _isotropic(image: ImageFile, options: argparse.Namespace) -> SuperResolve:
         raise ValueError("--isotropic adds planes to one volume: add --volume")
     if "Z" not in image.spacing:
         raise ValueError("the file does not say how large its voxels are: give it with --spacing, such as 2,0.5,0.5")
-    if len({image.units.get(letter, "") for letter in image.spacing}) > 1:
+    if len({image.units.get(letter, "") for letter in image.spacing if letter in "ZYX"}) > 1:
         raise ValueError("the file gives the size of its voxels in several units: give it with --spacing")
     return isotropic(SuperResolve(), image.spacing)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
-from ..arrays.axes import Array, channel_position, sample_count, stack_axes
+from ..arrays.axes import Array, channel_position, sample_count
 from ..physics.noise_model import NoiseModel
 from .noise import estimate_noise
+from .sampling import Window, lit_windows
 
 STRONGLY_CORRELATED = 0.4
 """Correlation of neighbours from which also pixels two apart tell about each other."""
@@ -21,8 +24,12 @@ FEWEST_FOR_CORRELATION = 200 * 200
 SMALLEST_PLANE = 10
 """Pixels along a side below which the noise cannot be estimated."""
 
-MOST_FRAMES = 8
-"""Frames of a time lapse from which the noise is estimated."""
+DISAGREEMENT = 2.0
+"""Times by which the noise of two planes differs, at the same brightness, from which they are not of one camera; what
+is full of texture seems to have up to half as much noise again."""
+
+FEWEST_TO_COMPARE = 32 * 32
+"""Pixels of a plane below which its own noise is too uncertain to compare it with that of others."""
 
 
 @final
@@ -33,6 +40,11 @@ class GivenNoise:
     gain: float | None = None
     offset: float | None = None
     sigma: float | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether anything is said."""
+        return (self.gain, self.offset, self.sigma) != (None, None, None)
 
 
 def estimate_channels(image: Array, axes: str, given: GivenNoise) -> tuple[NoiseModel, ...]:
@@ -61,21 +73,72 @@ def correlation_length(noise: tuple[NoiseModel, ...]) -> int:
     return 3 if strongest <= STRONGLY_CORRELATED else 5
 
 
-def middle_frames(image: Any, axes: str, *, frames: int = MOST_FRAMES) -> Array:
-    """Return some neighbouring frames from the middle of the ``T`` axis, all of the other axes at their middle.
+@final
+@dataclass(frozen=True, kw_only=True)
+class Disagreement:
+    """Two planes of a stack of which the noise cannot be that of one camera.
 
-    Enough to estimate the noise from the differences of neighbours; a lazy array is read only there.
+    Parameters
+    ----------
+    weak, strong : mapping of str to int
+        Where they lie: an index along each axis of the stack.
+    ratio : float
+        Standard deviation of the stronger noise over that of the weaker one, at the same brightness.
     """
-    index: list[slice] = []
-    for letter, length in zip(axes, image.shape, strict=True):
-        if letter == "T":
-            first = max(0, (length - frames) // 2)
-            index.append(slice(first, first + frames))
-        elif letter in stack_axes(axes, volume=False):
-            index.append(slice(length // 2, length // 2 + 1))
-        else:
-            index.append(slice(None))
-    return np.asarray(image[tuple(index)])
+
+    weak: Mapping[str, int]
+    strong: Mapping[str, int]
+    ratio: float
+
+
+def estimate_windows(
+    windows: Sequence[Sequence[Window]], given: GivenNoise
+) -> tuple[tuple[NoiseModel, ...], tuple[Disagreement, ...]]:
+    """Return the noise of every channel of a stack, and of each channel where planes disagree which ones do most.
+
+    One line through all windows together: dim and bright planes complete each other. A few windows of which the noise
+    is by far stronger or weaker than that of most are left out.
+
+    Parameters
+    ----------
+    windows : sequence of sequence of Window
+        Of every channel, as :func:`~napari_deep_prior.estimation.sampling.windows_of` returns them.
+    """
+    models, disagreements = [], []
+    for of_channel in windows:
+        together = _of_windows(of_channel, given)
+        compared = _compared(of_channel, together, given)
+        if compared and compared[-1][0] > DISAGREEMENT * compared[0][0]:
+            (low, weak), (high, strong) = compared[0], compared[-1]
+            disagreements.append(Disagreement(weak=weak.place, strong=strong.place, ratio=high / low))
+            odd = _minority(compared)
+            together = _of_windows([window for window in of_channel if id(window) not in odd], given)
+        models.append(together)
+    return tuple(models), tuple(disagreements)
+
+
+def _of_windows(windows: Sequence[Window], given: GivenNoise) -> NoiseModel:
+    values = np.stack([window.values for window in windows])
+    return _estimate(values, "NYX" if values.ndim == 3 else "NTYX", given)
+
+
+def _compared(windows: Sequence[Window], model: NoiseModel, given: GivenNoise) -> list[tuple[float, Window]]:
+    """Return the strength of each lit window's own noise in units of a model's, and the window, the weakest first."""
+    found: list[tuple[float, Window]] = []
+    if len(windows) < 2 or math.prod(windows[0].values.shape[-2:]) < FEWEST_TO_COMPARE:
+        return found
+    for window in lit_windows(windows):
+        own, expected = (each.variance(window.light) for each in (_of_windows([window], given), model))
+        if own > 0 and expected > 0:
+            found.append((float(np.sqrt(own / expected)), window))
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _minority(compared: Sequence[tuple[float, Window]]) -> set[int]:
+    """Return the identities of windows of which the noise is far from that of most; none where there is no majority."""
+    typical = compared[len(compared) // 2][0]
+    odd = {id(window) for strength, window in compared if not 1 / DISAGREEMENT < strength / typical < DISAGREEMENT}
+    return odd if 2 * len(odd) < len(compared) else set()
 
 
 def _estimate(part: Array, letters: str, given: GivenNoise) -> NoiseModel:

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..physics.noise_model import Floats, NoiseModel
 from .noise_blocks import BLOCK, LAGS, Blocks, autocorrelation, measure
+from .noise_check import share_of_noise
 from .noise_fit import Line, fit_line
 
 SMALLEST_SIDE = BLOCK + 2
@@ -29,6 +30,9 @@ MOST_SATURATED = 0.05
 
 UNEXPLAINED = 4.0
 """Root mean square departure, in standard errors, above which a line explains nothing."""
+
+DARKEST = 0.01
+"""Quantile of the brightness of blocks that stands for the darkest ones."""
 
 FEWEST_PHOTONS = 0.1
 """Photons in the brightest parts below which the grey levels are no camera's."""
@@ -85,11 +89,22 @@ def estimate_noise(
     line, used = fit_line(blocks, white)
     neighbours = (float(correlation[LAGS + 1, LAGS]), float(correlation[LAGS, LAGS + 1]))
     reasons = _doubts(line, used, max(neighbours), float(np.mean(values >= white)))
-    gain, zero, at_zero = (0.0, 0.0, line.flat) if reasons else _detector(line, offset)
-    return NoiseModel(
+    gain, zero, at_zero = (0.0, 0.0, line.flat) if reasons else _detector(line, used, offset)
+    finding = share_of_noise(
+        level,
+        texture,
+        variance=lambda values: np.maximum(at_zero + gain * (values - zero), 0.0),
         gain=gain,
+        limits=(black, white),
+        correlation=None if reasons else correlation,
+    )
+    if finding.reason:
+        neighbours = (0.0, 0.0)
+        reasons.append(finding.reason)
+    return NoiseModel(
+        gain=gain * finding.share,
         offset=float(zero),
-        read_noise=float(np.sqrt(at_zero)),
+        read_noise=float(np.sqrt(at_zero * finding.share)),
         correlation=neighbours,
         saturation=saturation,
         reliable=not reasons,
@@ -158,9 +173,11 @@ def _doubts(line: Line, used: Blocks, correlation: float, saturated: float) -> l
     return doubts
 
 
-def _detector(line: Line, offset: float | None) -> tuple[float, float, float]:
+def _detector(line: Line, used: Blocks, offset: float | None) -> tuple[float, float, float]:
     """Return the gain of a line, the grey level at zero light and the variance there."""
     if line.gain <= 0:
         return 0.0, 0.0, line.flat
-    zero = max(-line.intercept / line.gain, 0.0) if offset is None else offset
+    # Nothing is darker than zero light; where the line says so, it is too steep there.
+    darkest = float(np.quantile(used.level, DARKEST))
+    zero = max(min(-line.intercept / line.gain, darkest), 0.0) if offset is None else offset
     return line.gain, zero, max(line.intercept + line.gain * (offset or 0.0), 0.0)

@@ -60,10 +60,10 @@ def measure(level: Floats, texture: Floats, limits: tuple[float, float], correla
     """
     dilation = _dilation(correlation, min(level.shape[1:]))
     gain = max(_laplacian_variance(correlation, dilation), 1.0)
-    variance, pixels = _mean(_tiles(_laplacian(texture, dilation) ** 2 / gain, BLOCK))
+    variance, pixels = means(tiles_of(laplacian(texture, dilation) ** 2 / gain, BLOCK))
     inside = (slice(None), *2 * (slice(dilation, -dilation),))
-    tiles, quarter = _tiles(level[inside], BLOCK), BLOCK // 2
-    quarters = _mean(_tiles(_tiles(texture[inside], BLOCK), quarter))[0].reshape(-1, 4)
+    tiles, quarter = tiles_of(level[inside], BLOCK), BLOCK // 2
+    quarters = means(tiles_of(tiles_of(texture[inside], BLOCK), quarter))[0].reshape(-1, 4)
     # Variance of a quarter's mean. The mean of the four quarters takes up one of four degrees of freedom.
     triangle = 1 - np.abs(np.arange(1 - quarter, quarter)) / quarter
     share = float(triangle @ correlation[1:-1, 1:-1] @ triangle) / quarter**2
@@ -73,7 +73,7 @@ def measure(level: Floats, texture: Floats, limits: tuple[float, float], correla
     keep &= (tiles < limits[1]).sum((1, 2)) == np.isfinite(tiles).sum((1, 2))
     lit = keep & ((tiles <= limits[0]).mean((1, 2)) < BLACK)
     keep = lit if np.count_nonzero(lit) >= FEWEST_LIT else keep
-    return Blocks(*(values[keep] for values in (_mean(tiles)[0], variance, unevenness, pixels)))
+    return Blocks(*(values[keep] for values in (means(tiles)[0], variance, unevenness, pixels)))
 
 
 def autocorrelation(level: Floats, texture: Floats, white: float) -> Floats:
@@ -90,16 +90,16 @@ def autocorrelation(level: Floats, texture: Floats, white: float) -> Floats:
         Grey level at which pixels are saturated.
     """
     size = min(CORRELATION_BLOCK, *level.shape[1:])
-    tiles, measured = _without_slope(_tiles(texture, size))
+    tiles, measured = _without_slope(tiles_of(texture, size))
     number = measured.sum((1, 2))
     power = (tiles**2).sum((1, 2)) / np.maximum(number, 1)
-    brightest = np.nanmax(_tiles(level, size), (1, 2), initial=-np.inf)
+    brightest = np.nanmax(tiles_of(level, size), (1, 2), initial=-np.inf)
     usable = (power > 0) & (2 * number > size**2) & (brightest < white)
     result = np.zeros((2 * LAGS + 1, 2 * LAGS + 1))
     if usable.any():
         tiles, measured = tiles[usable], measured[usable]
         tiles = tiles / np.sqrt(power[usable])[:, None, None]
-        coarse = _mean(_tiles(tiles, 4))[0].reshape(len(tiles), -1).var(1)
+        coarse = means(tiles_of(tiles, 4))[0].reshape(len(tiles), -1).var(1)
         least = np.sort(coarse)[min(3, coarse.size - 1)]
         flat = coarse <= max(UNEVEN * np.quantile(coarse, FLATTEST), least)
         found = _lagged(tiles[flat]) / np.maximum(_lagged(measured[flat]).round(), 1)
@@ -111,14 +111,14 @@ def autocorrelation(level: Floats, texture: Floats, white: float) -> Floats:
     return result
 
 
-def _tiles(planes: Floats, size: int) -> Floats:
+def tiles_of(planes: Floats, size: int) -> Floats:
     """Cut planes (number, rows, columns) into whole squares, (tiles, size, size)."""
     rows, columns = (length // size * size for length in planes.shape[1:])
     tiles: Floats = view_as_blocks(planes[:, :rows, :columns], (1, size, size)).reshape(-1, size, size)
     return tiles
 
 
-def _mean(tiles: Floats) -> tuple[Floats, Floats]:
+def means(tiles: Floats) -> tuple[Floats, Floats]:
     """Return the mean of the measured pixels of each tile, and their number."""
     number = np.isfinite(tiles).sum((1, 2)).astype(np.float64)
     return np.nansum(tiles, (1, 2)) / np.maximum(number, 1), number
@@ -128,7 +128,7 @@ def _without_slope(tiles: Floats) -> tuple[Floats, Floats]:
     """Return tiles without their mean and their slope along both axes, 0 where not measured; and 1 where measured."""
     size = tiles.shape[1]
     measured = np.isfinite(tiles).astype(np.float64)
-    tiles = np.where(measured > 0, tiles - _mean(tiles)[0][:, None, None], 0.0)
+    tiles = np.where(measured > 0, tiles - means(tiles)[0][:, None, None], 0.0)
     ramp = np.arange(size) - (size - 1) / 2
     for _ in range(2):
         steepness = np.maximum((measured * ramp**2).sum((1, 2), keepdims=True), 1)
@@ -156,7 +156,8 @@ def _dilation(correlation: Floats, side: int) -> int:
     return min(int(np.argmax(strongest < INDEPENDENT)) + 1, (side - BLOCK) // 2)
 
 
-def _laplacian(planes: Floats, dilation: int) -> Floats:
+def laplacian(planes: Floats, dilation: int) -> Floats:
+    """Return the Laplacian (1, -2, 1) along rows and columns of planes, its taps ``dilation`` pixels apart."""
     for _ in range(2):
         end = planes.shape[1] - 2 * dilation
         low, middle = planes[:, :end], planes[:, dilation : end + dilation]

@@ -1,86 +1,81 @@
-"""Images in and out: TIFF, OME-TIFF and PNG, with axes, pixel size and the record of the restoration."""
+"""Images in and out: TIFF, OME-TIFF, PNG and JPEG, with axes, pixel size and the record of the restoration."""
 
 from __future__ import annotations
 
-import json
 import os
-import struct
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, final
-from xml.etree import ElementTree as ET
+from typing import Any
 
-import imageio.v3 as imageio
 import numpy as np
-import tifffile
-from PIL import Image
 
-from ..arrays.axes import Array, parse_axes
-from .tiff_metadata import OME_TYPES, OME_UNITS, imagej_metadata, ome_metadata, ome_order
+from ..arrays.axes import named_axes, parse_axes
+from .image_file import RECORD, ImageFile
+from .pictures import read_picture, write_png
+from .reading import reading, words_as_remarks
+from .tiff_reader import read_tiff
+from .tiff_writer import OME_TYPES, ome_order, write_tiff
+
+__all__ = ["NAME_AXES", "RECORD", "ImageFile", "read", "read_as_stored", "refuse_image", "refuse_output", "write"]
 
 TIFF_ENDINGS = (".tif", ".tiff")
+NAME_AXES = "name them with --axes if not"
+"""What is to be done on the command line about axes that were guessed wrongly."""
+
 PLAIN_ENDINGS = (".png", ".jpg", ".jpeg")
 
-RECORD = "deep-prior"
-"""Key of the record of the restoration, in a file and in the metadata of a layer."""
 
-AXES_KEY = "deep-prior-axes"
-"""Key of the axes of a file: OME itself does not distinguish an axis of length 1 from none."""
-
-UNREADABLE = (
-    OSError, ValueError, KeyError, IndexError, struct.error, ET.ParseError, SyntaxError, tifffile.TiffFileError,
-    Image.DecompressionBombError,
-    RuntimeError,  # the decoders of imagecodecs
-)  # fmt: skip
-"""What the libraries raise for files that are damaged or no images."""
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class ImageFile:
-    """An image with what its file says about it.
+def read(path: str | os.PathLike[str], *, axes: str | None = None, turned: bool = True) -> ImageFile:
+    """Return the first image of a file.
 
     Parameters
     ----------
-    pixels : ndarray
-        The values.
-    axes : str
-        One letter per axis (see :mod:`napari_deep_prior.arrays.axes`).
-    spacing : dict of str to float
-        Size of a pixel along the axes for which the file gives one.
-    units : dict of str to str
-        Unit of those sizes, as OME writes it ("µm").
-    record : dict
-        Record of the restoration that made the image; empty if there was none.
-    """
-
-    pixels: Array
-    axes: str
-    spacing: Mapping[str, float] = field(default_factory=dict)
-    units: Mapping[str, str] = field(default_factory=dict)
-    record: Mapping[str, Any] = field(default_factory=dict)
-
-
-def read(path: str | os.PathLike[str], *, axes: str | None = None) -> ImageFile:
-    """Return the first image of a file; ``axes`` overrides the letters that the file gives.
+    axes : str, optional
+        One letter per axis, instead of those that the file gives.
+    turned : bool
+        Turn a photograph upright, as its EXIF orientation says.
 
     Raises
     ------
     ValueError
         If there is no such file, it cannot be read, or the axes do not fit.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise ValueError(f"there is no file {str(file)!r}")
-    try:
-        image = _read_tiff(file) if file.suffix.lower() in TIFF_ENDINGS else _read_plain(file)
-    except UNREADABLE as error:
-        raise ValueError(f"cannot read {str(file)!r} as an image: {error}") from error
-    letters = parse_axes(axes, image.pixels.shape) if axes else image.axes
+    image = read_as_stored(path, turned=turned)
+    if axes:
+        letters = parse_axes(axes, image.pixels.shape)
+    else:
+        letters = named_axes(image.axes, image.pixels.shape)
+        if letters != image.axes:
+            remark = f"it does not say what its axes are: they were taken for {letters}; {NAME_AXES}"
+            image = replace(image, remarks=(*image.remarks, remark))
     spacing = {letter: size for letter, size in image.spacing.items() if letter in letters}
     return replace(image, axes=letters, spacing=spacing)
+
+
+def read_as_stored(path: str | os.PathLike[str], *, turned: bool = True) -> ImageFile:
+    """Return the first image of a file; its axes may be letters that name no axis.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, or it cannot be read.
+    """
+    file = Path(path)
+    with reading(file, "an image") as words:
+        ending = file.suffix.lower()
+        if ending in TIFF_ENDINGS:
+            image = read_tiff(file)
+        elif ending in PLAIN_ENDINGS:
+            image = read_picture(file, turned=turned)
+        else:
+            raise ValueError(f"its name ends in none of {', '.join((*TIFF_ENDINGS, *PLAIN_ENDINGS))}")
+        if 0 in image.pixels.shape:
+            raise ValueError(f"it has no pixels: its shape is {' × '.join(map(str, image.pixels.shape))}")
+        if image.pixels.ndim < 2:
+            raise ValueError(f"it has {image.pixels.ndim} axes; at least rows and columns are needed")
+    return replace(image, remarks=(*image.remarks, *words_as_remarks(words)))
 
 
 def refuse_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
@@ -116,7 +111,8 @@ def refuse_image(path: str | os.PathLike[str], *, axes: str, shape: tuple[int, .
 def write(path: str | os.PathLike[str], image: ImageFile, *, overwrite: bool = False) -> None:
     """Write an OME-TIFF (or a PNG) that is either complete or not there at all.
 
-    An OME-TIFF keeps axes (in OME's order), spacing, units and record; a PNG keeps the pixels only.
+    An OME-TIFF keeps all that an :class:`ImageFile` has, with its axes in OME's order; a PNG keeps pixels, resolution,
+    colour profile and record.
 
     Raises
     ------
@@ -127,9 +123,9 @@ def write(path: str | os.PathLike[str], image: ImageFile, *, overwrite: bool = F
     refuse_image(path, axes=image.axes, shape=image.pixels.shape, dtype=image.pixels.dtype)
     file = Path(path)
     if file.suffix.lower() == ".png":
-        _write_beside(file, lambda name: imageio.imwrite(name, image.pixels, extension=".png"))
+        _write_beside(file, lambda name: write_png(name, image))
     else:
-        _write_beside(file, lambda name: _write_tiff(name, image))
+        _write_beside(file, lambda name: write_tiff(name, image))
 
 
 def _write_beside(file: Path, write_to: Callable[[str], None]) -> None:
@@ -145,57 +141,3 @@ def _write_beside(file: Path, write_to: Callable[[str], None]) -> None:
         Path(name).replace(file)
     finally:
         Path(name).unlink(missing_ok=True)
-
-
-def _read_plain(file: Path) -> ImageFile:
-    if file.suffix.lower() not in PLAIN_ENDINGS:
-        raise ValueError(f"its name ends in none of {', '.join((*TIFF_ENDINGS, *PLAIN_ENDINGS))}")
-    # Without the name of a plugin imageio tries all of them on a broken file.
-    pixels = np.asarray(imageio.imread(file, plugin="pillow"))
-    return ImageFile(pixels=pixels, axes="YXS" if pixels.ndim == 3 else parse_axes(None, pixels.shape))
-
-
-def _read_tiff(file: Path) -> ImageFile:
-    spacing: dict[str, float] = {}
-    units: dict[str, str] = {}
-    record: dict[str, Any] = {}
-    with tifffile.TiffFile(file) as tiff:
-        series = tiff.series[0]
-        pixels, axes = series.asarray(), series.axes
-        if "Y" not in axes or "X" not in axes:
-            axes = parse_axes(None, pixels.shape)
-        if tiff.is_ome:
-            spacing, units, annotations = ome_metadata(tiff.ome_metadata or "")
-            record = json.loads(annotations.get(RECORD, "{}"))
-            pixels, axes = _with_single_axes(pixels, axes, annotations.get(AXES_KEY, axes))
-        elif tiff.is_imagej:
-            spacing, units = imagej_metadata(tiff)
-    return ImageFile(pixels=pixels, axes=axes, spacing=spacing, units=units, record=record)
-
-
-def _with_single_axes(pixels: Array, axes: str, written: str) -> tuple[Array, str]:
-    """Return an image with the axes of length 1 that it was written with, if all of its axes are among those."""
-    if [letter for letter in written if letter in axes] != list(axes):
-        return pixels, axes
-    return np.expand_dims(pixels, [at for at, letter in enumerate(written) if letter not in axes]), written
-
-
-def _write_tiff(name: str, image: ImageFile) -> None:
-    axes, order = ome_order(image.axes)
-    pixels = np.transpose(image.pixels, order)
-    metadata: dict[str, Any] = {"axes": axes, "MapAnnotation": {AXES_KEY: axes}}
-    for letter, size in image.spacing.items():
-        if letter in "ZYX":
-            unit = image.units.get(letter, "µm")
-            metadata[f"PhysicalSize{letter}"] = size
-            metadata[f"PhysicalSize{letter}Unit"] = OME_UNITS.get(unit, unit)
-    if image.record:
-        metadata["MapAnnotation"][RECORD] = json.dumps(image.record)
-    colour = "rgb" if axes.endswith("S") and pixels.shape[-1] in (3, 4) else "minisblack"
-    # The samples of a pixel are stored together, which tifffile assumes of colours only.
-    layout = "contig" if axes.endswith("S") else None
-    # OME has no half-precision floats.
-    pixels = pixels.astype(np.float32) if pixels.dtype == np.float16 else pixels
-    tifffile.imwrite(
-        name, pixels, ome=True, metadata=metadata, photometric=colour, planarconfig=layout, compression="zlib",
-    )  # fmt: skip

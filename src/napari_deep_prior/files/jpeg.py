@@ -9,6 +9,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from ..physics.jpeg import BLOCK, JpegTables, Table
+from .reading import reading
 
 
 def read_tables(path: str | os.PathLike[str]) -> JpegTables | None:
@@ -21,16 +22,15 @@ def read_tables(path: str | os.PathLike[str]) -> JpegTables | None:
         table and size, but of inks (CMYK), of red, green and blue, or with chrominances that differ.
     """
     file = Path(path)
-    if not file.is_file():
-        raise ValueError(f"there is no file {str(file)!r}")
-    try:
-        with Image.open(file, formats=["JPEG"]) as image:
-            return _tables_of(image, file.name) if isinstance(image, JpegImageFile) else None
-    except UnidentifiedImageError:
-        return None
+    with reading(file, "a JPEG"):
+        try:
+            with Image.open(file, formats=["JPEG"]) as image:
+                return _tables_of(image) if isinstance(image, JpegImageFile) else None
+        except UnidentifiedImageError:
+            return None
 
 
-def _tables_of(image: JpegImageFile, name: str) -> JpegTables:
+def _tables_of(image: JpegImageFile) -> JpegTables:
     components: list[tuple[int, int, int, int]] = image.layer
     kinds, rows, columns, numbers = zip(*((kind, down, right, at) for kind, right, down, at in components), strict=True)
     # Pillow gives the tables row by row, not in the zigzag order of the file.
@@ -38,12 +38,12 @@ def _tables_of(image: JpegImageFile, name: str) -> JpegTables:
     if len(components) == 1:
         return JpegTables(tables[0])
     if len(components) != 3 or _is_red_green_blue(image, kinds):
-        raise ValueError(f"{name!r} is a JPEG of {image.mode} values, not of luminance and chrominance: save it anew")
+        raise ValueError(f"it has {image.mode} values, not of luminance and chrominance: save it anew")
     if tables[1] != tables[2] or rows[1] != rows[2] or columns[1] != columns[2]:
-        raise ValueError(f"{name!r} is a JPEG that treats its two chrominances differently: save it anew")
+        raise ValueError("it treats its two chrominances differently: save it anew")
     if rows[0] % rows[1] or columns[0] % columns[1]:
         raise ValueError(
-            f"{name!r} is a JPEG whose chrominances have {rows[1]} × {columns[1]} values where luminance has "
+            f"its chrominances have {rows[1]} × {columns[1]} values where luminance has "
             f"{rows[0]} × {columns[0]}: save it anew"
         )
     return JpegTables(tables[0], tables[1], (rows[0] // rows[1], columns[0] // columns[1]))

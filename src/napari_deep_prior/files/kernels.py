@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
 
-import imageio.v3 as imageio
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from ..arrays.axes import sample_count
 from ..physics.gaussian_psf import optical_gaussian, rotated_gaussian
 from ..physics.kernels import Area, Bicubic, Floats, GaussianKernel, Kernel, Lanczos2, SampledKernel
+from .pictures import read_picture
+from .reading import reading, words_as_remarks
+from .tiff_reader import read_tiff
 
 NAMED: dict[str, Callable[[], Kernel]] = {"bicubic": Bicubic, "lanczos": Lanczos2, "area": Area}
 """Kernels without parameters."""
@@ -33,14 +29,6 @@ KERNEL_TEXTS = (
     "optical:NA=1.3,wavelength=0.52,pixel=0.1 (a volume: also step and index), or a file"
 )
 """The texts that :func:`parse_kernel` accepts, for errors."""
-
-UNREADABLE = (
-    OSError, ValueError, TypeError, KeyError, IndexError, EOFError, SyntaxError, TokenError, ArithmeticError,
-    struct.error, zlib.error, tifffile.TiffFileError, Image.DecompressionBombError, MatReadError,
-    MemoryError,  # a damaged header can ask for any size
-    RuntimeError,  # the decoders of imagecodecs
-)  # fmt: skip
-"""What the libraries raise for files that are damaged or of another kind."""
 
 
 def parse_kernel(text: str, *, dimensions: int = 2) -> Kernel:
@@ -86,15 +74,14 @@ def read_kernel(path: str | os.PathLike[str]) -> Floats:
         If there is no such file, it cannot be read, or it has no kernel in it.
     """
     file = Path(path)
-    if not file.is_file():
-        raise ValueError(f"there is no file {str(file)!r}")
-    reader = READERS.get(file.suffix.lower())
-    if reader is None:
-        raise ValueError(f"cannot read {file.name!r} as a kernel: its name ends in none of {', '.join(READERS)}")
-    try:
-        return _as_floats(reader(file))
-    except UNREADABLE as error:
-        raise ValueError(f"cannot read {str(file)!r} as a kernel: {str(error) or 'it is damaged'}") from error
+    with reading(file, "a kernel") as words:
+        reader = READERS.get(file.suffix.lower())
+        if reader is None:
+            raise ValueError(f"its name ends in none of {', '.join(READERS)}")
+        values = _as_floats(reader(file))
+        if words:
+            raise ValueError(words_as_remarks(words)[0])
+        return values
 
 
 def _parse_gaussian(text: str, numbers: str, dimensions: int) -> Kernel:
@@ -168,24 +155,25 @@ def _read_numpy(file: Path) -> NDArray[Any]:
     return np.asarray(np.load(file, allow_pickle=False))
 
 
-def _read_tiff(file: Path) -> NDArray[Any]:
-    return np.asarray(tifffile.imread(file))
+def _read_image(file: Path) -> NDArray[Any]:
+    """Return the mean of the colours, without the opacity.
 
-
-def _read_png(file: Path) -> NDArray[Any]:
-    """Return the mean of the colours, without the opacity."""
-    # Without the name of a plugin imageio tries all of them on a broken file.
-    pixels = np.asarray(imageio.imread(file, plugin="pillow"))
-    if pixels.ndim == 2:
-        return pixels
-    return np.asarray(pixels[..., : sample_count(pixels.shape[-1])].mean(axis=-1))
+    An image of which anything has to be said was not written as a kernel.
+    """
+    image = read_tiff(file) if file.suffix.lower() != ".png" else read_picture(file)
+    if image.remarks:
+        raise ValueError(f"{'; '.join(image.remarks)}. Save it as plain grey values")
+    if "S" not in image.axes:
+        return image.pixels
+    colours = np.moveaxis(image.pixels, image.axes.index("S"), -1)
+    return np.asarray(colours[..., : sample_count(colours.shape[-1])].mean(axis=-1))
 
 
 READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
     ".mat": _read_matlab,
     ".npy": _read_numpy,
-    ".tif": _read_tiff,
-    ".tiff": _read_tiff,
-    ".png": _read_png,
+    ".tif": _read_image,
+    ".tiff": _read_image,
+    ".png": _read_image,
 }
 """The reader of a kernel for each ending of a file's name."""

@@ -26,9 +26,9 @@ from .random_input import InputPlan, RandomInput
 AVERAGING_GROWTH = 0.15
 """At first the running average goes back over 1 / 0.15 of the iterations so far, until it is at its longest."""
 
-BYTES_PER_SECOND = 1.5e8
-"""What :func:`.saved_memory` counts of a step that is processed in a second (two cores with AVX2: the default network
-and 512² pixels take 179 MB and 1.2 s a step)."""
+SECONDS_PER_STEP, BYTES_PER_SECOND = 0.067, 3.3e8
+"""Seconds of a step whatever the size, and what :func:`.saved_memory` counts of it that is processed in a second (two
+cores with AVX2: the default network takes 0.1 s a step for 128² pixels, 0.2 s for 256², 0.6 s for 512²)."""
 
 IMAGES = 12
 """Images (float32) beside the network: measurement, weights, outputs, averages, the best one, and what the misfit and
@@ -180,7 +180,7 @@ class DeepImagePrior(SeededMethod):
         """Return about how long all steps take on two cores with AVX2."""
         code = _blank_code(self, problem, torch.float32)
         one_step = saved_memory(_network(self, problem, code.device), code) / BYTES_PER_SECOND
-        return self.steps * self.members * one_step
+        return self.steps * self.members * (SECONDS_PER_STEP + one_step)
 
 
 @final

@@ -29,12 +29,12 @@ from .method import SeededMethod
 LOOK_EVERY = 200
 """Steps between two predictions of the whole image: one takes as long as some ten steps."""
 
-SECONDS_PER_EXAMPLE_PIXEL = 0.086 / (6 * 96**2)
-"""Seconds that a step takes per pixel of its examples (two cores with AVX2: 86 ms for six examples of 96² pixels)."""
+SECONDS_PER_EXAMPLE_PIXEL = 0.1 / (6 * 96**2)
+"""Seconds that a step takes per pixel of its examples (two cores with AVX2: 0.1 s for six examples of 96² pixels)."""
 
-SECONDS_PER_PIXEL = 40 / 512**2
+SECONDS_PER_PIXEL = 70 / 512**2
 """Seconds per pixel of the image that the passes over similar patches and the predictions take (two cores with AVX2:
-40 s of 212 s for 512² pixels)."""
+70 s for 512² pixels)."""
 
 SMALLEST_SCALE = 1e-3
 """Standard deviation of an estimate, in units of the noise, below which it counts as constant."""

@@ -1,6 +1,6 @@
-"""Reader and writer of OME-TIFF that keep pixel size, units, axis labels and the record of what was done.
+"""Reader and writer of images that keep all that a file says of them, and where a layer lies.
 
-napari's own TIFF writer loses all of them.
+napari's own TIFF writer loses all of it.
 """
 
 from __future__ import annotations
@@ -10,16 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from napari.utils.notifications import show_info
 
+from ..arrays.axes import Array
 from ..files import images as io
-from .layers import axes_of_metadata
+from .layers import FILE, axes_of_metadata
 
 LayerData = tuple[Any, dict[str, Any], str]
+
+CORRECT_AXES = "correct them in the dock if not"
+"""What is to be done in the viewer about axes that were guessed wrongly."""
+
+ENDINGS = (".ome.tif", ".ome.tiff", ".tif", ".tiff")
+"""Endings of the names of files that are read and written; the longer ones first."""
 
 
 def reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
     """Return a function that reads the file, or None if it is not for us (a list of files, a folder)."""
-    if isinstance(path, list) or not path.lower().endswith((".ome.tif", ".ome.tiff")):
+    if isinstance(path, list) or not path.lower().endswith(ENDINGS):
         return None
     return _read
 
@@ -27,34 +35,104 @@ def reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]
 def _read(path: str | list[str]) -> list[LayerData]:
     file = path[0] if isinstance(path, list) else path
     picture = io.read(file)
-    axes = picture.axes
-    rgb = axes.endswith("S") and picture.pixels.shape[-1] in (3, 4)
+    pixels, axes = picture.pixels, picture.axes
+    if "S" in axes:
+        pixels, axes = np.moveaxis(pixels, axes.index("S"), -1), axes.replace("S", "") + "S"
+    rgb = axes.endswith("S") and pixels.shape[-1] in (3, 4)
     letters = axes.removesuffix("S") if rgb else axes
+    name = Path(file).name
+    ending = next(each for each in ENDINGS if name.lower().endswith(each))
+    remarks = [f"{name}: {remark.replace(io.NAME_AXES, CORRECT_AXES)}" for remark in picture.remarks]
+    said = {"remarks": remarks, **_kept(picture)}
     metadata = {
-        "name": Path(file).name.removesuffix(".tiff").removesuffix(".tif").removesuffix(".ome"),
+        "name": name[: -len(ending)],
         "rgb": rgb,
-        "scale": [picture.spacing.get(letter, 1.0) for letter in letters],
         "units": [picture.units.get(letter, "pixel") for letter in letters],
         "axis_labels": list(letters.lower()),
         "metadata": {io.RECORD: dict(picture.record)} if picture.record else {},
+        **_place_of(picture, letters),
     }
-    return [(picture.pixels, metadata, "image")]
+    if any(said.values()):
+        metadata["metadata"][FILE] = said
+    if picture.remarks:
+        show_info("\n".join(said["remarks"]))
+    return [(pixels, metadata, "image")]
 
 
 def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     """Write an image layer as OME-TIFF; an existing file is replaced, since the save dialog has asked."""
     pixels = np.asarray(data[0] if meta.get("multiscale") else data)
     axes = axes_of_metadata(meta, pixels.shape)
-    spatial = [letter for letter in axes if letter != "S" or not meta.get("rgb")]
+    spatial = axes.removesuffix("S") if meta.get("rgb") else axes
     scale = meta.get("scale", [1.0] * len(spatial))
     units = meta.get("units", ["pixel"] * len(spatial))
-    record = meta.get("metadata", {}).get(io.RECORD, {})
+    metadata = meta.get("metadata", {})
+    said = metadata.get(FILE, {})
     picture = io.ImageFile(
         pixels=pixels,
         axes=axes,
-        spacing={letter: float(size) for letter, size in zip(spatial, scale, strict=False)},
+        spacing={letter: abs(float(size)) for letter, size in zip(spatial, scale, strict=False)},
         units={letter: str(unit) for letter, unit in zip(spatial, units, strict=False)},
-        record=record,
+        channels=tuple(said.get("channels", ())),
+        planes=said.get("planes", {}),
+        about=said.get("about", {}),
+        place=_place_in_file(meta, spatial),
+        record=metadata.get(io.RECORD, {}),
     )
     io.write(path, picture, overwrite=True)
     return [path]
+
+
+def _kept(picture: io.ImageFile) -> dict[str, Any]:
+    """Return what a layer has no place for but is written again."""
+    channels = [dict(channel) for channel in picture.channels]
+    planes = {numbers: dict(plane) for numbers, plane in picture.planes.items()}
+    return {"channels": channels if any(channels) else [], "planes": planes, "about": dict(picture.about)}
+
+
+def _place_in_file(meta: dict[str, Any], axes: str) -> dict[str, Any]:
+    """Return where a layer lies as lists of numbers, matrices of as many rows as it has axes."""
+    count = len(axes)
+    place: dict[str, Any] = {"scale": np.asarray(meta.get("scale", np.ones(count)), float)}
+    place["translate"] = np.asarray(meta.get("translate", np.zeros(count)), float)
+    place["rotate"] = np.asarray(meta.get("rotate", np.eye(count)), float)
+    place["shear"] = _full_shear(np.asarray(meta.get("shear", np.eye(count)), float), count)
+    affine = meta.get("affine")
+    place["affine"] = np.asarray(np.eye(count + 1) if affine is None else affine, float)
+    return {"axes": axes, **{name: values.tolist() for name, values in place.items()}}
+
+
+def _full_shear(shear: Array, count: int) -> Array:
+    """Return the matrix of a shear of which only the values above its diagonal are given."""
+    if shear.ndim == 2:
+        return shear
+    matrix = np.eye(count)
+    matrix[np.triu_indices(count, 1)] = shear
+    return matrix
+
+
+def _place_of(picture: io.ImageFile, letters: str) -> dict[str, Any]:
+    """Return the scale of a layer, and where it lay when it was written, if the file says so of the same axes."""
+    scale = np.array([picture.spacing.get(letter, 1.0) for letter in letters])
+    place = picture.place
+    if sorted(str(place.get("axes", ""))) != sorted(letters):
+        return {"scale": scale}
+    order = [place["axes"].index(letter) for letter in letters]
+    count = len(letters)
+    shapes = {"scale": (count,), "translate": (count,), "rotate": (count, count), "shear": (count, count)}
+    shapes["affine"] = (count + 1, count + 1)
+    values = {name: np.array(place.get(name, ()), float) for name in shapes}
+    if any(values[name].shape != shape or not np.isfinite(values[name]).all() for name, shape in shapes.items()):
+        return {"scale": scale}
+    written = values["scale"][order]
+    # Another program may have corrected the size of the pixels since.
+    measured = np.array([letter in picture.spacing for letter in letters])
+    scale = np.where(measured, np.copysign(scale, written), written)
+    square, whole = np.ix_(order, order), np.ix_([*order, count], [*order, count])
+    return {
+        "scale": scale,
+        "translate": values["translate"][order],
+        "rotate": values["rotate"][square],
+        "shear": values["shear"][square],
+        "affine": values["affine"][whole],
+    }

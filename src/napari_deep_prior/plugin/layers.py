@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
-import imageio.v3 as imageio
 import numpy as np
 from napari.utils.transforms import Affine
 
 from ..arrays.axes import Array, parse_axes, stack_axes
 from ..arrays.resampling import refuse_no_overlap, resample
+from ..files.images import read_as_stored
 from ..files.jpeg import read_tables
 from ..physics.jpeg import JpegTables
 from ..runs.source import ArrayLike
@@ -25,6 +25,9 @@ Extent = Literal["slice", "stack", "volume"]
 
 LABELS = {"time": "T", "t": "T", "z": "Z", "depth": "Z", "y": "Y", "x": "X", "c": "C", "channel": "C", "channels": "C"}
 """Axis labels that people use, in lower case, and the letter of each."""
+
+FILE = "deep-prior-file"
+"""Key, in the metadata of a layer, of what was said of its file and of what the file said besides."""
 
 PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 """Where a layer lies."""
@@ -70,7 +73,7 @@ def axes_of_metadata(metadata: Mapping[str, Any], shape: tuple[int, ...]) -> str
     """Return one letter per axis of layer data of that shape, from a layer's metadata."""
     rgb = bool(metadata.get("rgb"))
     labels: Sequence[str] = metadata.get("axis_labels", ())
-    letters = "".join(LABELS.get(str(label).lower(), "?") for label in labels) + "S" * rgb
+    letters = "".join(map(_letter_of, labels)) + "S" * rgb
     if "?" not in letters and len(letters) == len(shape) == len(set(letters)) and {"Y", "X"} <= set(letters):
         return letters
     # A plain guess, without taking a short last axis for colour: the layer would say so.
@@ -79,6 +82,12 @@ def axes_of_metadata(metadata: Mapping[str, Any], shape: tuple[int, ...]) -> str
         return "PTCZYX"[-spatial:] + "S" * rgb
     usual = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}[spatial]
     return parse_axes(usual + "S" * rgb, shape)
+
+
+def _letter_of(label: object) -> str:
+    """Return the letter of an axis label: of a word that people use, or a letter by itself."""
+    text = str(label).lower()
+    return LABELS.get(text, text.upper() if len(text) == 1 and text.isalpha() else "?")
 
 
 def take(layer: Image, axes: str, extent: Extent, point: Sequence[float]) -> Part:
@@ -129,6 +138,7 @@ def appearance(part: Part, factors: Mapping[str, float]) -> dict[str, Any]:
         "axis_labels": layer.axis_labels,
         "contrast_limits": layer.contrast_limits,
         "rgb": layer.rgb,
+        "metadata": {FILE: layer.metadata[FILE]} if FILE in layer.metadata else {},
         **{name: getattr(layer, name) for name in LOOK if not (layer.rgb and name == "colormap")},
     }
 
@@ -211,7 +221,7 @@ def tables_of(layer: Image) -> JpegTables | None:
     if path is None or not Path(path).is_file():
         return None
     tables = read_tables(path)
-    fits = tables is not None and imageio.improps(path, plugin="pillow").shape == pixels_of(layer).shape
+    fits = tables is not None and read_as_stored(path, turned=False).pixels.shape == pixels_of(layer).shape
     return tables if fits else None
 
 

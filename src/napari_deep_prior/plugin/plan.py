@@ -11,13 +11,16 @@ from napari.qt.threading import FunctionWorker
 from qtpy.QtCore import QTimer, Signal  # type: ignore[attr-defined]  # qtpy renames it at run time
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from ..estimation.channels import correlation_length, estimate_channels
+from ..arrays.axes import Array, stack_axes
+from ..estimation.channels import correlation_length, estimate_windows
+from ..estimation.impossible_noise import objections
+from ..estimation.sampling import windows_of
 from ..physics.noise_model import NoiseModel
 from ..runs.errors import RestorationError
-from ..runs.report import noise_in_words
+from ..runs.report import disagreement_in_words, noise_sentence, objection_in_words
 from ..runs.source import real_type
 from .labels import ERROR_STYLE, sentence, text_label
-from .layers import pixels_of
+from .layers import Part, pixels_of
 from .request import Request
 
 DELAY = 300
@@ -33,11 +36,16 @@ ESTIMATING = "Estimating time and memory …"
 
 @final
 @dataclass(frozen=True)
-class SliceNoise:
-    """The noise of the slice that is shown, and what it was estimated from."""
+class ImageNoise:
+    """The noise of the image, doubts about it, and what it was estimated from."""
 
     key: object
     channels: tuple[NoiseModel, ...]
+    doubts: tuple[str, ...] = ()
+
+    def in_words(self) -> str:
+        """Return sentences for people."""
+        return " ".join([noise_sentence(self.channels), *map(sentence, self.doubts)])
 
 
 @final
@@ -45,7 +53,7 @@ class SliceNoise:
 class Plan:
     """Sentences on a run that has not begun; ``problem`` says why it cannot begin."""
 
-    noise: SliceNoise | None = None
+    noise: ImageNoise | None = None
     words: str = ""
     problem: str = ""
 
@@ -66,7 +74,7 @@ class PlanNotes(QWidget):
     def __init__(self, *, tells_noise: bool) -> None:
         super().__init__()
         self._tells_noise = tells_noise
-        self._noise: SliceNoise | None = None
+        self._noise: ImageNoise | None = None
         self._busy = self._again = False
         self.plan_note = text_label("", "plan_note")
         self.noise_note = text_label("", "noise_note")
@@ -114,8 +122,8 @@ class PlanNotes(QWidget):
         self.plan_note.setText(sentence(plan.problem or plan.words))
         self.plan_note.setStyleSheet(ERROR_STYLE if plan.problem else "")
         self.plan_note.setVisible(bool(self.plan_note.text()))
-        noise = noise_in_words(plan.noise.channels) if plan.noise is not None and self._tells_noise else ""
-        self.noise_note.setText(f"Noise: {noise}." if noise else "")
+        noise = plan.noise.in_words() if plan.noise is not None and self._tells_noise else ""
+        self.noise_note.setText(noise)
         self.noise_note.setVisible(bool(noise))
 
     def _finished(self) -> None:
@@ -125,14 +133,14 @@ class PlanNotes(QWidget):
             self.wanted.emit()
 
 
-def make_plan(request: Request, given: Mapping[str, Any], known: SliceNoise | None) -> Plan:
-    """Return sentences on a run; of a lazy layer nothing is read but the middle of the slice that is shown.
+def make_plan(request: Request, given: Mapping[str, Any], known: ImageNoise | None) -> Plan:
+    """Return sentences on a run; of a lazy layer only the middle of the slice that is shown is read.
 
     Parameters
     ----------
     given : mapping
         What takes the place of the inputs, by their name in ``INPUTS``.
-    known : SliceNoise or None
+    known : ImageNoise or None
         The noise as it was estimated the last time.
     """
     noise = _noise(request, known)
@@ -145,21 +153,38 @@ def make_plan(request: Request, given: Mapping[str, Any], known: SliceNoise | No
         return Plan(noise, problem=str(error))
 
 
-def _noise(request: Request, known: SliceNoise | None) -> SliceNoise | None:
-    """Return the noise of the slice that is shown, estimated from its middle; None if it cannot be estimated."""
+def _noise(request: Request, known: ImageNoise | None) -> ImageNoise | None:
+    """Return the noise as a run will estimate it, of what is lazy from the slice that is shown; None if it cannot be.
+
+    Of a large plane only the middle is looked at.
+    """
     given = request.task.given_noise
     try:
-        part = request.shown_slice()
+        part = request.part()
+        if not isinstance(part.pixels, np.ndarray):
+            part = request.shown_slice()
         real_type(part.pixels)
-        key = (id(pixels_of(request.layer)), part.axes, part.offset, given)
+        key = (id(pixels_of(request.layer)), part.axes, part.pixels.shape, part.offset, given)
         if known is not None and known.key == key:
             return known
-        middle = []
-        for letter, length in zip(part.axes, part.pixels.shape, strict=True):
-            start = max(0, (length - NOISE_SIDE) // 2) if letter in "YX" else 0
-            middle.append(slice(start, start + NOISE_SIDE if letter in "YX" else length))
-        pixels = np.asarray(part.pixels[tuple(middle)])
-        return SliceNoise(key, estimate_channels(pixels, part.axes, given))
+        windows = windows_of(_middle(part) if _is_plane(part) else part.pixels, part.axes)
+        channels, disagreements = estimate_windows(windows, given)
     except ValueError:
         # What is wrong with the image or the axes is said by the set-up.
         return None
+    doubts = [objection_in_words(clause) for _, clause in objections(windows, given)]
+    doubts += [disagreement_in_words(each) for each in disagreements]
+    return ImageNoise(key, channels, tuple(doubts))
+
+
+def _is_plane(part: Part) -> bool:
+    lengths = dict(zip(part.axes, part.pixels.shape, strict=True))
+    return all(lengths[letter] == 1 for letter in stack_axes(part.axes, volume=False))
+
+
+def _middle(part: Part) -> Array:
+    middle = []
+    for letter, length in zip(part.axes, part.pixels.shape, strict=True):
+        start = max(0, (length - NOISE_SIDE) // 2) if letter in "YX" else 0
+        middle.append(slice(start, start + NOISE_SIDE if letter in "YX" else length))
+    return np.asarray(part.pixels[tuple(middle)])

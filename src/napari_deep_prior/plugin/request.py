@@ -11,7 +11,7 @@ from ..arrays.pieces import enlarged_shape, piece_axes
 from ..runs.recommend import Wish
 from ..runs.setup import ResultType, RunOptions, Setup, set_up
 from ..tasks import Task
-from .layers import Extent, Part, take
+from .layers import FILE, Extent, Part, take
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -82,5 +82,6 @@ class Request:
             device=self.device,
             dtype=self.dtype,
             diagnostics=self.diagnostics,
+            file_remarks=tuple(self.layer.metadata.get(FILE, {}).get("remarks", ())),
         )
         return set_up(part.pixels, self.task, self.wish, given, options)

@@ -60,7 +60,7 @@ class Run(QObject):
         self._shown = window.isVisible()
         window.destroyed.connect(self._forget_window)
         self._viewer, self._name, self._look = viewer, name, dict(look)
-        self._growing = restoration.growing
+        self._restoration = restoration
         self._layer: Image | None = None
         self._stop = threading.Event()
         self._pace = Pace()
@@ -96,7 +96,9 @@ class Run(QObject):
             return
         began = time.monotonic()
         if self._layer is None:
-            self._layer = self._viewer.add_image(self._growing, name=f"{self._name} (preview)", **self._look)
+            self._layer = self._viewer.add_image(
+                self._restoration.growing, name=f"{self._name} (preview)", **self._look
+            )
         elif update.redraw and self._layer in self._viewer.layers:
             self._layer.refresh(extent=False)
         self._advance(update)
@@ -111,13 +113,13 @@ class Run(QObject):
     def _succeed(self, outcome: Outcome) -> None:
         if self._closed():
             return
-        metadata = {RECORD: outcome.record.to_json()}
+        metadata = {**self._look.get("metadata", {}), RECORD: outcome.record.to_json()}
         if self._layer is not None and self._layer in self._viewer.layers:
             self._layer.refresh(extent=False)
             self._layer.name = self._name
             self._layer.metadata = {**self._layer.metadata, **metadata}
         else:
-            self._layer = self._viewer.add_image(outcome.image, name=self._name, metadata=metadata, **self._look)
+            self._layer = self._viewer.add_image(outcome.image, name=self._name, **{**self._look, "metadata": metadata})
         for name, values in outcome.diagnostics.items():
             self._add_diagnostic(name, values)
         self.succeeded.emit(outcome)

@@ -30,7 +30,8 @@ class RunOptionsForm:
         self.dtype: Any = ComboBox(
             label="Result type",
             choices=[("as the input", "same"), ("float32", "float32")],
-            tooltip="Pixel type of the result: the input's (rounded where it is an integer) or 32-bit float",
+            tooltip="Pixel type of the result: the input's (rounded where it is an integer, unless that would round "
+            "the light away, as of photon counts below about three) or 32-bit float",
         )
         self.diagnostics: Any = CheckBox(
             label="Also add",

@@ -10,12 +10,14 @@ import torch
 
 from ..methods import Method
 from ..methods.guidance import GuideComparison
+from ..methods.residual_check import ResidualCheck
 from ..physics.kernels import Kernel, SampledKernel, kernel_image
 from ..physics.operators import Operator
 from ..tasks.task import Posed, Prepared
 from . import report
 from .devices import describe_device, instruction_set
 from .diagnostics import Checks
+from .preparation import Preparation
 from .recommend import Choice, asked
 from .record import NoiseRecord, Record
 from .setup import Setup
@@ -46,7 +48,6 @@ class Notes:
     operator: Operator | None = None
     chosen_steps: list[int | None] = field(default_factory=list)
     passed_through: list[str] = field(default_factory=list)
-    prepared_remarks: tuple[str, ...] = ()
     remarks: list[str] = field(default_factory=list)
     threads: int = field(default_factory=torch.get_num_threads)
 
@@ -56,11 +57,10 @@ class Notes:
         method, reason = asked(setup.task, setup.wish)
         return cls(method=method, reason=reason)
 
-    def prepared(self, prepared: Prepared) -> None:
-        """Take down what all pieces share, once."""
-        if self.operator is None:
-            self.operator = prepared.operator
-            self.remarks += prepared.remarks
+    def prepared(self, preparation: Preparation) -> None:
+        """Take down what all pieces share."""
+        self.operator = preparation.prepared.operator
+        self.remarks += [*preparation.remarks, *preparation.prepared.remarks]
 
     def began(self, choice: Choice, posed: Posed, prepared: Prepared) -> None:
         """Take down how a piece is restored."""
@@ -76,8 +76,11 @@ class Notes:
         words = report.noise_in_words(prepared.noise, posed.misfit)
         self.noise = NoiseRecord(misfit=posed.misfit, in_words=words, channels=prepared.noise)
 
-    def solved(self, solver: Method | GuideComparison, posed: Posed) -> None:
-        """Take down what a guide was worth, if there was one."""
+    def solved(self, solver: Method | GuideComparison | ResidualCheck, posed: Posed) -> None:
+        """Take down what was put back, and what a guide was worth, if there was one."""
+        if isinstance(solver, ResidualCheck):
+            self.remarks.append(solver.remark)
+            solver = solver.solver
         if isinstance(solver, GuideComparison):
             self.remarks.append(report.guide_in_words(solver, posed.guide_remark))
 
@@ -117,6 +120,7 @@ class Notes:
             passed_through=list(self.passed_through),
             residuals=list(checks.residuals),
             remarks=[*filter(None, remarks)],
+            file_remarks=list(setup.file_remarks),
         )
 
 

@@ -32,6 +32,10 @@ class Output(ABC):
         """Bytes of memory that the result takes once all pieces are written."""
 
     @abstractmethod
+    def become(self, dtype: np.dtype[Any]) -> None:
+        """Take another type of pixels, which can hold what was written so far: pieces that passed through."""
+
+    @abstractmethod
     def write(self, piece: Piece, values: Array) -> None:
         """Write a finished piece: values of the result's type, of the shape of ``piece.write``."""
 
@@ -65,6 +69,12 @@ class ArrayOutput(Output):
     def memory(self) -> int:
         """Bytes of the whole array."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+    def become(self, dtype: np.dtype[Any]) -> None:
+        """Take another type; what :meth:`image` returned before is no longer the result."""
+        if self._array is not None and dtype != self.dtype:
+            self._array = self._array.astype(dtype)
+        self.dtype = dtype
 
     def write(self, piece: Piece, values: Array) -> None:
         """Write a finished piece."""

@@ -11,6 +11,7 @@ from scipy.ndimage import distance_transform_edt
 from ..methods import DeepImagePrior, Method
 from ..methods.guidance import GuideComparison
 from ..methods.method import SeededMethod
+from ..methods.residual_check import ResidualCheck
 from ..problem import Problem
 from ..tasks import Task
 from ..training.held_out import SCATTERED
@@ -63,17 +64,21 @@ class Choice:
         Why it was chosen, in a clause; empty where the person chose.
     instead : str
         Why it is not what was asked for, in a sentence; empty where it is.
+    removes_noise : bool
+        Whether it is for noise alone: anything else that is removed is put back.
     """
 
     method: Method
     guided: Method | None = None
     reason: str = ""
     instead: str = ""
+    removes_noise: bool = False
 
-    def solver(self) -> Method | GuideComparison:
+    def solver(self) -> Method | GuideComparison | ResidualCheck:
         """Return what solves the problem: the method, or the comparison without and with the guide."""
         # What takes a guide has a seed.
-        return GuideComparison(self.method, self.guided) if isinstance(self.guided, SeededMethod) else self.method
+        guided = GuideComparison(self.method, self.guided) if isinstance(self.guided, SeededMethod) else None
+        return ResidualCheck(guided or self.method) if self.removes_noise else guided or self.method
 
     @property
     def name(self) -> str:
@@ -153,7 +158,7 @@ def _choice(task: Task, problem: Problem, method: Method, reason: str, instead: 
     guided = None
     if problem.guide is not None:
         guided = method if method.takes_guide else with_seed_of(settings_for(task, STAND_IN), method)
-    return Choice(method=method, guided=guided, reason=reason, instead=instead)
+    return Choice(method=method, guided=guided, reason=reason, instead=instead, removes_noise=task.removes_noise)
 
 
 def kind_of_holes(problem: Problem) -> str:

@@ -60,6 +60,8 @@ class Record:
         Pieces of the whole array.
     passed_through, residuals, remarks : list of str
         Pieces that were not restored, and why; what the residual of each piece looks like; all else for people.
+    file_remarks : list of str
+        What was converted, guessed or missing when the files were read.
     """
 
     version: str
@@ -86,6 +88,7 @@ class Record:
     passed_through: list[str] = field(default_factory=list)
     residuals: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    file_remarks: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON types; ``schema`` is the number of this version of the record."""

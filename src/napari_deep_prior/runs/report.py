@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..arrays.axes import Array
+from ..estimation.channels import Disagreement
 from ..methods.guidance import CONFIDENCE, GuideComparison, GuideGain
 from ..physics.noise_model import NoiseModel
 
@@ -36,6 +37,32 @@ def noise_in_words(channels: Sequence[NoiseModel], misfit: str = "") -> str:
         return "what a JPEG's rounding took"
     words = list(dict.fromkeys(model.in_words() for model in channels))
     return "; ".join(words) if words else "noise not estimated"
+
+
+def noise_sentence(channels: Sequence[NoiseModel], misfit: str = "") -> str:
+    """Return what a run thinks of the noise, its doubts included: said before the run, in the dock and on the line."""
+    return f"Noise: {noise_in_words(channels, misfit)}."
+
+
+def objection_in_words(clause: str) -> str:
+    """Return a sentence on a noise that was given and that the image speaks against."""
+    return f"the noise that was given is hardly true: {clause}"
+
+
+def disagreement_in_words(found: Disagreement) -> str:
+    """Return a sentence on two planes that cannot have the noise of one camera."""
+    strong, weak = (
+        " and ".join(f"{letter} {index + 1}" for letter, index in place.items()) for place in (found.strong, found.weak)
+    )
+    return (
+        f"the slices disagree about the noise: at {strong} it is {found.ratio:.1f} times as strong as at {weak}, with "
+        "the same brightness; all are restored with the noise of most"
+    )
+
+
+def type_in_words(given: np.dtype[Any], taken: np.dtype[Any]) -> str:
+    """Return a sentence on a result that has another type than the input."""
+    return f"the result is {taken}: {given} would round away the light between two grey levels"
 
 
 def guide_in_words(comparison: GuideComparison, placed: str) -> str:
@@ -131,7 +158,8 @@ def outcome_in_words(record: Record, *, steps: int, total: int, stopped: bool, s
     done = done_in_words(record, steps=steps, total=total, stopped=stopped)
     residuals = record.residuals if record.piece_count == 1 else []
     passed = [f"passed through unchanged: {note}" for note in record.passed_through]
-    notes = "".join(f" {note[:1].upper()}{note[1:]}." for note in (*record.remarks, *passed, *residuals) if note)
+    noted = (*record.file_remarks, *record.remarks, *passed, *residuals)
+    notes = "".join(f" {note[:1].upper()}{note[1:]}." for note in noted if note)
     return f"Done: {done}. {seconds:.0f} s on {record.device}.{notes}"
 
 

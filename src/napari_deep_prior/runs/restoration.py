@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from ..arrays.frame import MissingPixelsError, NothingToRestoreError, to_dtype
 from ..problem import Step
-from ..tasks.task import Measured, Posed, Prepared
+from ..tasks.task import Measured, Posed
 from .devices import give_memory_back
 from .diagnostics import Checks
 from .errors import errors_as_sentences
 from .notes import Notes
-from .recommend import recommend
+from .preparation import Preparation, prepare
 from .record import Record
 from .setup import Setup
 
@@ -28,10 +28,10 @@ class Restoration(Iterator[Step]):
     under way, and those not reached yet are the input's. A piece of several with nothing to restore is passed through,
     and so is one of a lazy array that turns out to have missing pixels; the record says so.
 
-    Made by :func:`restore`.
+    Made by :func:`restore`. ``preparation`` is what all pieces share, where it has been estimated before.
     """
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, preparation: Preparation | None = None) -> None:
         self.setup = setup
         self.task, self.device = setup.task, setup.device
         self.piece_number, self.piece_count = 0, len(setup.pieces)
@@ -39,7 +39,7 @@ class Restoration(Iterator[Step]):
         self._source, self._output = setup.source, setup.output
         self._notes = Notes.of(setup)
         self._checks = Checks(setup.output.shape, kept=setup.diagnostics)
-        self._prepared: Prepared | None = None
+        self._shared = None if preparation is None else self._share(preparation)
         self._latest: tuple[Measured, Posed, Step] | None = None
         self._over = False
         self._steps = self._run()
@@ -76,7 +76,7 @@ class Restoration(Iterator[Step]):
 
     @property
     def growing(self) -> Any:
-        """The array that the result is written into, piece by piece; 0 where no piece was written yet."""
+        """The array that the pieces are written into, 0 where none was yet; the first step makes its type certain."""
         return self._output.image()
 
     def show_latest(self) -> tuple[Any, ...] | None:
@@ -137,26 +137,23 @@ class Restoration(Iterator[Step]):
     def _run(self) -> Generator[Step]:
         for piece in self.setup.pieces:
             self.piece_number = piece.number + 1
-            # What all pieces share comes from the first one also where an earlier run has written that piece already.
+            # What all pieces share is estimated also where an earlier run has written the first of them already.
             done = self._output.done(piece)
-            if done and self._prepared is not None:
+            if done and self._shared is not None:
                 self._skip(piece.number)
                 continue
             try:
-                block, measured = self._source.measured(
-                    piece, device=self.device, missing=self.task.missing, fills="mask" in self.task.takes
-                )
+                block, measured = self.setup.measured(piece)
             except (NothingToRestoreError, MissingPixelsError) as error:
                 self._pass(piece.number, error)
                 continue
-            if self._prepared is None:
-                self._prepared = self._prepare(block, measured)
+            shared = self._shared or self._share(prepare(self.setup, block, measured))
             if done:
                 self._skip(piece.number)
                 continue
-            posed = self.task.problem(measured, self._prepared, self.setup.inputs)
-            choice = recommend(self.task, posed.problem, self.setup.wish)
-            self._notes.began(choice, posed, self._prepared)
+            posed = self.task.problem(measured, shared.prepared, self.setup.inputs)
+            choice = self.setup.choose(posed.problem)
+            self._notes.began(choice, posed, shared.prepared)
             solver = choice.solver()
             del self._unreached[0]
             for step in solver.fit(posed.problem):
@@ -165,12 +162,12 @@ class Restoration(Iterator[Step]):
             self._notes.solved(solver, posed)
             self._commit(finished=True)
 
-    def _prepare(self, block: npt.NDArray[Any], measured: Measured) -> Prepared:
-        """Return what all pieces share: estimated from the first one that can be restored."""
-        noise = self._source.noise(block, self.task.given_noise)
-        prepared = self.task.prepare(measured, noise, self.setup.inputs)
-        self._notes.prepared(prepared)
-        return prepared
+    def _share(self, preparation: Preparation) -> Preparation:
+        """Take what all pieces share, and return it."""
+        self._shared = preparation
+        self._output.become(preparation.dtype)
+        self._notes.prepared(preparation)
+        return preparation
 
     def _pass(self, number: int, error: ValueError) -> None:
         """Pass a piece through that cannot be restored, and take a note of the reason."""
@@ -196,10 +193,10 @@ class Restoration(Iterator[Step]):
     def _commit(self, *, finished: bool) -> None:
         """Write a piece into the result and forget its tensors; only a finished one counts as done in a later run."""
         assert self._latest is not None  # noqa: S101  (for mypy: both callers have looked)
-        assert self._prepared is not None  # noqa: S101
+        assert self._shared is not None  # noqa: S101
         measured, posed, step = self._latest
         write = self._output.write if finished else self._output.preview
         write(measured.piece, self._finished(measured, posed, step))
         self._notes.chosen_steps.append(int(step.chosen))
-        self._checks.add(measured, posed, self._prepared.noise, step)
+        self._checks.add(measured, posed, self._shared.prepared.noise, step)
         self._latest = None

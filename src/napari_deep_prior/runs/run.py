@@ -48,7 +48,9 @@ def restore(
     device : str
         "auto", "cuda", "mps" or "cpu".
     dtype : {"same", "float32"}
-        Type of the result's pixels: the input's (integers are rounded and limited to their range), or float32.
+        Type of the result's pixels. "same": the input's (integers are rounded and limited to their range), unless
+        it would round away what is restored, as of an image with less than about three photons per pixel; then
+        float32, and the record says so. Colours (axis ``S``) always keep their type.
     diagnostics : bool
         Keep the residual and the uncertainty of every finished piece (see :attr:`Restoration.diagnostics`).
 

@@ -9,18 +9,21 @@ from typing import Any, Literal, final, get_args
 import numpy as np
 import torch
 
-from ..arrays.axes import parse_axes, spatial_axes
+from ..arrays.axes import Array, parse_axes, spatial_axes
 from ..arrays.pieces import Piece, enlarged_shape, piece_axes, plan
+from ..estimation.impossible_noise import refuse_impossible
 from ..methods import Method
 from ..physics.operators import Operator
+from ..problem import Problem
 from ..tasks import Task, refuse_inputs
 from ..tasks.inputs import INPUTS, GivenInputs, Inputs, Target, check_inputs
+from ..tasks.task import Measured
 from .devices import resolve_device
 from .efforts import name_of
 from .errors import refuse_without_memory
 from .forecast import Forecast, blank_problem, forecast
 from .output import ArrayOutput, Output
-from .recommend import Wish
+from .recommend import Choice, Wish, recommend
 from .source import ArrayLike, SourceArray, real_type
 
 ResultType = Literal["same", "float32"]
@@ -46,6 +49,8 @@ class RunOptions:
     device: str = "auto"
     dtype: ResultType = "same"
     diagnostics: bool = False
+    file_remarks: tuple[str, ...] = ()
+    """What is to be known of how the files were read, for the record."""
 
     def __post_init__(self) -> None:
         if self.dtype not in get_args(ResultType):
@@ -78,11 +83,21 @@ class Setup:
     output: Output
     device: torch.device
     diagnostics: bool
+    file_remarks: tuple[str, ...] = ()
 
     @property
     def factors(self) -> dict[str, float]:
         """Pixels of the result in one of the input, by axis letter; what is not named is 1."""
         return _by_letter(self.operator, self.source.piece_axes)
+
+    def measured(self, piece: Piece) -> tuple[Array, Measured]:
+        """Return a piece of the array, and as tensors (see :meth:`.SourceArray.measured`)."""
+        task = self.task
+        return self.source.measured(piece, device=self.device, missing=task.missing, fills="mask" in task.takes)
+
+    def choose(self, problem: Problem) -> Choice:
+        """Return how the problem of a piece is solved."""
+        return recommend(self.task, problem, self.wish)
 
     def forecast(self, *, correlation_length: int = 1) -> Forecast:
         """Return what the run will take; of the noise only its correlation counts, if it is known already."""
@@ -156,10 +171,13 @@ def set_up(image: ArrayLike, task: Task, wish: Wish, given: Mapping[str, Any], o
         output=ArrayOutput(enlarged, np.dtype(np.float32) if options.dtype == "float32" else dtype),
         device=device,
         diagnostics=options.diagnostics,
+        file_remarks=options.file_remarks,
     )
     refuse_without_memory(device, setup.forecast().memory)
     refuse_without_memory(torch.device("cpu"), setup.output.memory)
-    setup.source.refuse_missing(missing=task.missing)
+    setup.source.refuse_values(missing=task.missing)
+    if task.given_noise.is_given:
+        refuse_impossible(setup.source.known_windows(), task.given_noise)
     return setup
 
 

@@ -9,10 +9,17 @@ import numpy as np
 import torch
 
 from ..arrays.axes import Array, sample_count, spatial_axes
-from ..arrays.frame import MissingPixels, NothingToRestoreError, canonical, refuse_missing, to_dtype, to_planes
+from ..arrays.frame import (
+    MissingPixels,
+    NothingToRestoreError,
+    canonical,
+    refuse_large,
+    refuse_missing,
+    to_dtype,
+    to_planes,
+)
 from ..arrays.pieces import Piece, piece_axes
-from ..estimation.channels import GivenNoise, estimate_channels, middle_frames
-from ..physics.noise_model import NoiseModel
+from ..estimation.sampling import Window, windows_of
 from ..physics.operators import Operator
 from ..tasks.task import Measured
 
@@ -67,14 +74,16 @@ class SourceArray:
         """Return a piece of the array as it is."""
         return np.asarray(self._array[piece.read])
 
-    def refuse_missing(self, *, missing: MissingPixels) -> None:
-        """Raise before the first piece where an array in memory has missing pixels that may not be filled."""
+    def refuse_values(self, *, missing: MissingPixels) -> None:
+        """Raise before the first piece where an array in memory has too large values or may not have missing ones."""
         array = self._array
         if isinstance(array, np.ndarray) and array.dtype.kind == "f":
             # Plane by plane: what is compared must not take the memory of the array once more.
             planes = array.reshape(-1, *array.shape[-2:])
             count = sum(int((~np.isfinite(plane)).sum()) for plane in planes)
             refuse_missing(count, array.size, missing=missing)
+            high = max(float(np.max(np.abs(plane), where=np.isfinite(plane), initial=0)) for plane in planes)
+            refuse_large(high)
 
     def measured(
         self, piece: Piece, *, device: torch.device, missing: MissingPixels, fills: bool = False
@@ -109,19 +118,21 @@ class SourceArray:
             raise NothingToRestoreError("no pixel is masked or missing: there is nothing to fill")
         return block, Measured(values, weight, frame, piece)
 
-    def noise(self, block: Array, given: GivenNoise) -> tuple[NoiseModel, ...]:
-        """Return the noise of every channel: one camera for all pieces.
+    def windows(self, block: Array) -> list[list[Window]]:
+        """Return windows of every channel, from which is estimated what all pieces share.
 
-        From some frames of a time lapse, whose neighbours show almost the same, else from a piece.
+        Parameters
+        ----------
+        block : ndarray
+            A piece that :meth:`measured` returned: nothing more is read if it is all of the array.
         """
-        stacked = [
-            length for letter, length in zip(self.axes, self.shape, strict=True) if letter not in self.piece_axes
-        ]
-        if "T" not in self.axes or math.prod(stacked) <= 1:
-            return estimate_channels(block, self.piece_axes, given)
-        frames = middle_frames(self._array, self.axes)
-        known = frames if self.mask is None else np.where(middle_frames(self.mask, self.axes), np.nan, frames)
-        return estimate_channels(known, self.axes, given)
+        if block.size == math.prod(self.shape):
+            return windows_of(block, self.piece_axes)
+        return windows_of(self._array, self.axes, self.mask)
+
+    def known_windows(self) -> list[list[Window]]:
+        """Return windows of an array in memory; of a lazy one, of which nothing is read yet, there are none."""
+        return windows_of(self._array, self.axes, self.mask) if isinstance(self._array, np.ndarray) else []
 
     def untouched(self, piece: Piece, operator: Operator, dtype: np.dtype[Any]) -> Array:
         """Return what stands for a piece that is not restored: itself, interpolated where the result is larger."""

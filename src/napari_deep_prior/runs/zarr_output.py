@@ -68,6 +68,19 @@ class ZarrOutput(Output):
         """None to speak of: what is written lies on the disk."""
         return 0
 
+    def become(self, dtype: np.dtype[Any]) -> None:
+        """Refuse another type: the array is there already.
+
+        Raises
+        ------
+        ValueError
+            If it is another one than that of the array.
+        """
+        if dtype != self.dtype:
+            raise ValueError(
+                f"{self.dtype} would round away what is restored, and {dtype} is needed: make the result of that type"
+            )
+
     def write(self, piece: Piece, values: Array) -> None:
         """Write a finished piece, and then its marker."""
         self._array[piece.write] = values

@@ -27,6 +27,7 @@ class SuperResolve(TaskWithGuide):
 
     command = "super-resolve"
     result = "super-resolved"
+    looks_at_image = True
     takes = frozenset({"kernel", "guide"})
 
     factor: Annotated[

@@ -1,8 +1,8 @@
 """What every task has in common: the problem that it poses.
 
 ``measured = noise(operator(image))``: a task says what the operator and the noise are. A run asks it four things, in
-this order: the operator as far as it is known before the image is read, what the first piece shows for all of them,
-and the problem of each piece.
+this order: the operator as far as it is known before the image is read, what the image shows for all pieces, and the
+problem of each piece.
 """
 
 from __future__ import annotations
@@ -120,6 +120,9 @@ class Task(Settings, ABC):
     removes_noise: ClassVar[bool] = False
     """Whether the result differs from the measurement by the noise alone."""
 
+    looks_at_image: ClassVar[bool] = False
+    """Whether :meth:`prepare` looks at a piece, and not only at the noise."""
+
     takes: ClassVar[frozenset[str]] = frozenset()
     """What can be given besides the image: names of ``INPUTS``."""
 
@@ -155,7 +158,7 @@ class Task(Settings, ABC):
         Parameters
         ----------
         first : Measured
-            The first piece that can be restored.
+            A piece that can be restored: the brightest, if the task looks at it.
         noise : tuple of NoiseModel
             Of every channel.
         """
@@ -221,6 +224,7 @@ def problem_of(measured: Measured, prepared: Prepared, misfit: Misfit, guide: Te
         misfit=misfit,
         correlation_length=correlation_length(prepared.noise),
         guide=guide,
+        noiseless=tuple(model.gain == 0 and model.read_noise == 0 for model in prepared.noise),
         piece=measured.piece.number,
     )
 

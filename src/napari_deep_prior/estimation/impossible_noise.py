@@ -1,0 +1,86 @@
+"""What a person says of the noise, compared with the image: some of it cannot be true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..arrays.axes import Array
+from ..physics.noise_model import Floats
+from .channels import GivenNoise
+from .sampling import Window
+
+DARK = 0.01
+"""Quantile of the grey levels that stands for zero light where the offset is not given: the noise is then the least."""
+
+TOO_STRONG = 1.25
+"""Times by which noise may seem stronger than the image varies in all: saturated pixels vary less."""
+
+MOSTLY, CLEARLY = 0.75, 0.01
+"""Share of the pixels below zero light that is more than half of an empty ground, and the share of the range by which
+they must be below it: an offset is not rounded."""
+
+
+class Objection(NamedTuple):
+    """What speaks against the noise that was given: it cannot be, or only hardly; a clause with both numbers."""
+
+    impossible: bool
+    clause: str
+
+
+def objections(windows: Sequence[Sequence[Window]], given: GivenNoise) -> tuple[Objection, ...]:
+    """Return what speaks against a given noise, for every channel that it does not fit.
+
+    What fits at least one channel is not impossible: the others may be empty.
+    """
+    if not given.is_given:
+        return ()
+    shown = [known for each in windows if (known := _known(each)).size and known.min() < known.max()]
+    found = [_objection(known, given) for known in shown]
+    impossible = bool(found) and all(objection is not None and objection.impossible for objection in found)
+    return tuple(Objection(impossible, clause) for clause in dict.fromkeys(each.clause for each in found if each))
+
+
+def refuse_impossible(windows: Sequence[Sequence[Window]], given: GivenNoise) -> tuple[str, ...]:
+    """Return what speaks against a given noise, a clause each.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be.
+    """
+    found = objections(windows, given)
+    for objection in found:
+        if objection.impossible:
+            raise ValueError(f"{objection.clause}: give what is true of the camera, or leave it out to be estimated")
+    return tuple(objection.clause for objection in found)
+
+
+def _known(windows: Sequence[Window]) -> Floats:
+    return np.concatenate([*(window.known for window in windows), np.zeros(0)])
+
+
+def _objection(values: Array, given: GivenNoise) -> Objection | None:
+    """Return what speaks against the noise by the grey levels of a channel."""
+    darkest, brightest, spread = float(values.min()), float(values.max()), float(values.std())
+    if given.offset is not None:
+        clause = f"the offset is {given.offset:g} grey levels, and the brightest pixel has {brightest:g}"
+        if given.offset >= brightest:
+            return Objection(True, clause)
+        below = float(np.mean(values < given.offset - CLEARLY * (brightest - darkest)))
+        if below > MOSTLY:
+            return Objection(False, f"{clause}, but {below:.0%} of the pixels are darker than this offset")
+    zero = float(np.quantile(values, DARK)) if given.offset is None else given.offset
+    with np.errstate(over="ignore"):
+        photons = (given.gain or 0.0) * float(np.maximum(values - zero, 0).mean())
+        noise = float(np.sqrt(photons + np.square(given.sigma or 0.0)))
+    parts = {"gain": given.gain, "offset": given.offset, "sigma": given.sigma}
+    said = " and ".join(f"{name} {value:g}" for name, value in parts.items() if value is not None)
+    clause = f"with {said} the noise has a standard deviation of {noise:.3g} grey levels"
+    if noise > brightest - darkest:
+        return Objection(True, f"{clause}, and all pixels lie between {darkest:g} and {brightest:g}")
+    if noise > TOO_STRONG * spread:
+        return Objection(False, f"{clause}, and the whole image only one of {spread:.3g}")
+    return None

@@ -1,0 +1,158 @@
+"""Whether what was taken for noise is noise: structure differs from it in how it varies over places and scales.
+
+Noise is everywhere: no part of the image has much less of it than was estimated. It is irregular: the variance of small
+blocks scatters as that of random numbers does. And it is averaged away: in an image of half the size, white noise has
+a quarter of its variance, while texture, which is similar at all scales, stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import gamma
+from skimage.measure import block_reduce
+
+from ..physics.noise_model import Floats
+from .noise_blocks import LAGS, laplacian, means, tiles_of
+
+BLOCK = 8
+"""Pixels along a side of a block, in the image and in that of half the size."""
+
+LOW = 0.05
+"""Quantile of the blocks, ordered by their variance, that stands for the quietest ones."""
+
+SCATTER = 2 * ((6**2 + 2 * 4**2 + 2 * 1**2) / 6**2) ** 2
+"""Variance of the mean of squared Laplacians of white noise of variance 1, times the pixels."""
+
+SQUARED_TAPS = 36.0
+"""Variance of the Laplacian of white noise of variance 1."""
+
+FEWEST_BLOCKS = 10
+"""Blocks below which nothing can be said."""
+
+FEWEST_PHOTONS = 30
+"""Photons in a block below which its variance does not scatter as that of normal noise."""
+
+BLACK = 0.1
+"""Share of black pixels from which a block counts as clipped."""
+
+UNEVEN, REGULAR = 0.8, 1.4
+"""Variance of the quietest blocks over that of typical ones, in units of what noise has, outside of which it is
+structure (measured: forty noisy images 0.85 to 1.18, clean photographs and drawings 0 to 0.75, chequerboards 1.9)."""
+
+BELIEVED = 0.7
+"""Share of the estimated variance in the quietest blocks from which on the estimate is taken as it is."""
+
+SMOOTH_SCENE = 0.5
+"""Correlation at lag 2 over that at lag 1 above which it is a smooth scene's (measured: noise up to 0.25)."""
+
+SPARSE = 0.3
+"""Share of the image in blocks that can be judged below which they are its structures, and only the quietest count."""
+
+SCENE = "fine structure of the image passes for noise"
+
+NEGLIGIBLE = 0.02
+"""Share of the estimated variance below which there is no noise."""
+
+
+class Finding(NamedTuple):
+    """How much of an estimated noise is noise.
+
+    Parameters
+    ----------
+    share : float
+        Of the estimated variance, from 0 to 1.
+    reason : str
+        Why it is less than 1, in a clause; empty where it is 1. What is left is white noise then.
+    """
+
+    share: float
+    reason: str = ""
+
+
+def share_of_noise(
+    level: Floats,
+    texture: Floats,
+    *,
+    variance: Callable[[Floats], Floats],
+    gain: float,
+    limits: tuple[float, float],
+    correlation: Floats | None,
+) -> Finding:
+    """Return how much of an estimated noise is noise.
+
+    Parameters
+    ----------
+    level, texture : ndarray, (planes, rows, columns)
+        Planes that show the grey level and planes that show the noise. NaN: not measured.
+    variance : callable
+        The estimated variance at grey levels.
+    gain : float
+        Grey levels per photon in it; 0: no photon noise.
+    limits : tuple of float
+        Grey levels that mean black and saturated.
+    correlation : ndarray, (9, 9), or None
+        Of the noise, at lags of -4 to 4 along (row, column); None if it is not believed.
+    """
+    fine = _ratios(level, texture, variance, gain, limits)
+    if fine.size < FEWEST_BLOCKS:
+        return Finding(1.0)
+    quietest = _in_units_of_noise(fine, LOW)
+    if gain > 0 and fine.size < SPARSE * level.size / BLOCK**2:
+        return Finding(quietest, SCENE) if quietest < BELIEVED else Finding(1.0)
+    evenness = quietest / max(_in_units_of_noise(fine, 0.5), 1e-12)
+    if evenness > REGULAR:
+        return Finding(0.0, "what passes for noise is a regular pattern")
+    if correlation is not None and evenness > UNEVEN:
+        # Random, and as the brightness explains it: all of it is noise, unless a smooth scene adds to it.
+        scene = quietest < BELIEVED and _is_smooth(correlation)
+        return Finding(quietest, SCENE) if scene else Finding(1.0)
+    coarse = _ratios(_halved(level), _halved(texture), lambda values: variance(values) / 4, gain / 4, limits)
+    # Texture is as strong in the smaller image, which is four times as much beside the noise there.
+    left = 0.0 if coarse.size < FEWEST_BLOCKS else max(_in_units_of_noise(coarse, LOW) - quietest, 0.0) / 3
+    share = min(quietest - left, 1.0)
+    if evenness > UNEVEN and share > BELIEVED:
+        return Finding(1.0)
+    return Finding(share if share > NEGLIGIBLE else 0.0, SCENE)
+
+
+def _ratios(
+    level: Floats,
+    texture: Floats,
+    variance: Callable[[Floats], Floats],
+    gain: float,
+    limits: tuple[float, float],
+) -> Floats:
+    """Return the variance of every block that can be judged, over the estimated one."""
+    if min(level.shape[1:]) < BLOCK + 2:
+        return np.empty(0)
+    found, pixels = means(tiles_of(laplacian(texture, 1) ** 2 / SQUARED_TAPS, BLOCK))
+    levels = tiles_of(level[:, 1:-1, 1:-1], BLOCK)
+    mean = means(levels)[0]
+    usable = (pixels > BLOCK**2 / 2) & ~(levels >= limits[1]).any((1, 2))
+    lit = usable & ((levels <= limits[0]).mean((1, 2)) < BLACK)
+    # Where nearly all of the image is black, that is its background, not clipped.
+    usable = lit if np.count_nonzero(lit) > FEWEST_BLOCKS else (pixels > BLOCK**2 / 2)
+    expected = variance(mean)
+    if gain > 0:
+        usable &= expected * pixels > FEWEST_PHOTONS * gain**2
+    return np.asarray(found[usable] / np.maximum(expected[usable], np.finfo(np.float64).tiny))
+
+
+def _in_units_of_noise(ratios: Floats, quantile: float) -> float:
+    """Return a quantile of ratios, as a multiple of what it is for white noise of the estimated strength."""
+    shape = BLOCK**2 / SCATTER
+    return float(np.quantile(ratios, quantile) / gamma.ppf(quantile, shape, scale=1 / shape))
+
+
+def _is_smooth(correlation: Floats) -> bool:
+    """Return whether correlation is a smooth scene's: it hardly falls from lag 1 to lag 2, where that of noise ends."""
+    near, far = ((correlation[LAGS + lag, LAGS] + correlation[LAGS, LAGS + lag]) / 2 for lag in (1, 2))
+    return bool(far > SMOOTH_SCENE * near)
+
+
+def _halved(planes: Floats) -> Floats:
+    rows, columns = (length // 2 * 2 for length in planes.shape[1:])
+    return np.asarray(block_reduce(planes[:, :rows, :columns], (1, 2, 2), np.mean))

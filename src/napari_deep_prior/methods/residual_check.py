@@ -1,0 +1,205 @@
+"""What a method has removed from an image besides noise, and put back.
+
+The difference between a measurement and its restored image, the residual, should be noise alone. Where it is stronger
+than the noise can be, at any of several scales, something of the image is in it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import final
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..problem import Problem, Step
+from .guidance import GuideComparison
+from .method import Method
+
+SPLINE = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
+"""The cubic B-spline by which an image is smoothed from scale to scale (à trous wavelets, Starck & Murtagh 1994)."""
+
+BAND_DEVIATIONS = (0.8908, 0.2007, 0.0856, 0.0413, 0.0205)
+"""Standard deviation of white noise of variance 1 in each band, the finest first."""
+
+SMOOTH_DEVIATIONS = (0.2734, 0.1282, 0.0633, 0.0316, 0.0158)
+"""Standard deviation of white noise of variance 1 after it was smoothed to each scale."""
+
+SIGNIFICANT = 4.2
+"""Standard deviations of the noise of a band from which on there is structure in it."""
+
+TO_DEVIATION = 1.4826
+"""Standard deviation of normal noise over its median absolute value."""
+
+SPOT = 9
+"""Pixels along a side of a square within which a spot stands out from its surroundings."""
+
+SPOT_WINDOW = 2.5
+"""Standard deviation, in pixels, of the window in which the brightness of a spot is compared."""
+
+CLEAR_SPOT, CLEAR_CHANGE = 9.0, 0.5
+"""Squared signal-to-noise ratios of a measured spot from which on its brightness is known, and of a change of it that
+is believed."""
+
+NOTICEABLE = 0.02
+"""Share of what was removed from which on it is worth a word that it was put back."""
+
+
+@final
+class ResidualCheck:
+    """Solves a problem where noise alone is to be removed, and puts back what else the solver has removed.
+
+    Parameters
+    ----------
+    solver : Method or GuideComparison
+        A method, or the comparison without and with a guide.
+
+    Attributes
+    ----------
+    remark : str
+        A clause on what was put back; empty if it was nothing to speak of.
+    """
+
+    def __init__(self, solver: Method | GuideComparison) -> None:
+        self.solver = solver
+        self.remark = ""
+
+    def fit(self, problem: Problem) -> Iterator[Step]:
+        """Yield the solver's steps; the image of the last one is checked. What has no noise is the answer itself."""
+        if problem.noiseless and all(problem.noiseless):
+            self.remark = "no noise was found that can be told from structure: the image is unchanged"
+            yield _unchanged(problem)
+            return
+        last = None
+        for step in self.solver.fit(problem):
+            if last is not None:
+                yield last
+            last = step
+        if last is not None:
+            yield dataclasses.replace(last, image=self._checked(problem, last.image))
+
+    @torch.no_grad()
+    def _checked(self, problem: Problem, image: Tensor) -> Tensor:
+        whole = put_back(problem, refit_spots(problem, image))
+        returned, removed = ((problem.measured - image).square(), (whole - image).square())
+        if float((removed * problem.weight).sum()) > NOTICEABLE * float((returned * problem.weight).sum()):
+            self.remark = "structure was found in what had been removed, and put back"
+        image = keep_total(problem, whole)
+        if any(problem.noiseless):
+            clean = image.new_tensor(problem.noiseless).reshape(1, -1, *(1,) * (image.ndim - 2)) > 0
+            image = torch.where(clean, problem.measured, image)
+        return image
+
+
+@torch.no_grad()
+def put_back(problem: Problem, image: Tensor) -> Tensor:
+    """Return an image (1, C, *S) with what is too strong in the residual to be noise."""
+    misfit = problem.misfit
+    means = misfit.expected(image)
+    deviation = misfit.stabilised_variance(image).sqrt()
+    residual = torch.where(problem.weight > 0, (misfit.stabilise(problem.measured) - means) / deviation, 0.0)
+    structure = structure_in(residual.flatten(0, -3)[:, None], robust=problem.correlation_length > 1)
+    structure = structure.reshape(residual.shape)
+    if not bool(structure.any()):
+        return image
+    return torch.where(structure != 0, misfit.unstabilise(means + structure * deviation), image)
+
+
+@torch.no_grad()
+def refit_spots(problem: Problem, image: Tensor) -> Tensor:
+    """Return an image (1, C, *S) whose spots are as bright as the measured ones.
+
+    Every denoiser makes faint things fainter. A spot that can be seen in the restored image is scaled by the factor
+    that brings it closest to the measurement (covariant least-square refitting, Deledalle et al. 2017,
+    doi 10.1137/16M1080318, of one factor for each place).
+    """
+    misfit = problem.misfit
+    planes = image.flatten(0, -3)[:, None]
+    spots = planes - _background(planes)
+    # The variance of a pixel, in canonical units: that of its transform over its slope.
+    step = 1e-3
+    slope = (misfit.expected(image + step) - misfit.expected(image - step)) / (2 * step)
+    precision = (slope.square() / misfit.stabilised_variance(image)).flatten(0, -3)[:, None]
+    precision = precision * problem.weight.expand_as(image).flatten(0, -3)[:, None]
+    residual = (problem.measured - image).flatten(0, -3)[:, None]
+    signal = _window_sums(spots.square() * precision)
+    factor = _window_sums(spots * residual * precision) / signal.clamp(min=1e-12)
+    factor = factor.clamp(-0.5, 1.0)
+    measured = (signal * (1 + factor).square()).clamp(min=1e-12)
+    factor = factor * (1 - CLEAR_SPOT / measured).clamp(min=0).sqrt()
+    factor = factor * (1 - CLEAR_CHANGE / (signal * factor.square()).clamp(min=1e-12)).clamp(min=0)
+    return image + (factor * spots).reshape(image.shape)
+
+
+@torch.no_grad()
+def keep_total(problem: Problem, image: Tensor) -> Tensor:
+    """Return an image whose mean over the measured pixels is theirs, channel by channel."""
+    spatial = tuple(range(2, image.ndim))
+    weight = problem.weight.expand_as(image)
+    count = weight.sum(dim=spatial, keepdim=True).clamp(min=1)
+    lost = ((problem.measured - image) * weight).sum(dim=spatial, keepdim=True) / count
+    dark = image.amin(dim=spatial, keepdim=True)
+    light = ((image - dark) * weight).sum(dim=spatial, keepdim=True) / count
+    return image + lost * (image - dark) / light.clamp(min=1e-12)
+
+
+def structure_in(residual: Tensor, *, robust: bool = False) -> Tensor:
+    """Return the part of residual planes (N, 1, rows, columns), in units of the noise, that is too strong to be noise.
+
+    Parameters
+    ----------
+    robust : bool
+        Whether the noise is correlated: its strength in each band is then measured, not computed.
+    """
+    structure = torch.zeros_like(residual)
+    smooth, deviation = residual, 1.0
+    for level, unit in enumerate(BAND_DEVIATIONS):
+        if 2 ** (level + 2) >= min(residual.shape[-2:]):
+            break
+        coarser = _smoothed(smooth, 2**level)
+        structure += _significant(smooth - coarser, unit, reach=2**level, robust=robust)
+        smooth, deviation = coarser, SMOOTH_DEVIATIONS[level]
+    return structure + _significant(smooth, deviation, reach=0, robust=robust)
+
+
+def _significant(band: Tensor, deviation: float, *, reach: int, robust: bool) -> Tensor:
+    """Return the part of a band that noise of a standard deviation does not explain."""
+    if robust:
+        deviation = max(deviation, float(band.abs().flatten().median()) * TO_DEVIATION)
+    # Of a spot only its middle stands out: the strongest neighbour speaks for the pixels around it.
+    strength = functional.max_pool2d(band.abs() / deviation, 2 * reach + 1, stride=1, padding=reach)
+    return band * (1 - (SIGNIFICANT / strength.clamp(min=1e-6)).square()).clamp(min=0)
+
+
+def _background(planes: Tensor) -> Tensor:
+    """Return planes (N, 1, rows, columns) without what is brighter than its surroundings: their opening."""
+    reach = SPOT // 2
+    eroded = -functional.max_pool2d(-planes, SPOT, stride=1, padding=reach)
+    return functional.max_pool2d(eroded, SPOT, stride=1, padding=reach)
+
+
+def _window_sums(planes: Tensor) -> Tensor:
+    """Return sums over a Gaussian window that is 1 in its middle."""
+    reach = round(3 * SPOT_WINDOW)
+    distance = torch.arange(-reach, reach + 1, dtype=planes.dtype, device=planes.device)
+    taps = torch.exp(-((distance / SPOT_WINDOW) ** 2) / 2)
+    planes = functional.conv2d(planes, taps.reshape(1, 1, -1, 1), padding=(reach, 0))
+    return functional.conv2d(planes, taps.reshape(1, 1, 1, -1), padding=(0, reach))
+
+
+def _smoothed(planes: Tensor, dilation: int) -> Tensor:
+    """Return planes (N, 1, rows, columns) smoothed by the spline with its taps ``dilation`` pixels apart."""
+    taps = planes.new_tensor(SPLINE)
+    reach = 2 * dilation
+    planes = functional.pad(planes, (reach,) * 4, mode="reflect" if reach < min(planes.shape[-2:]) else "replicate")
+    planes = functional.conv2d(planes, taps.reshape(1, 1, -1, 1), dilation=(dilation, 1))
+    return functional.conv2d(planes, taps.reshape(1, 1, 1, -1), dilation=(1, dilation))
+
+
+def _unchanged(problem: Problem) -> Step:
+    zero = torch.zeros((), device=problem.measured.device)
+    return Step(
+        number=1, total=1, loss=zero, criterion=None, criterion_name="", chosen=torch.tensor(1), image=problem.measured
+    )

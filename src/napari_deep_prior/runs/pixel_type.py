@@ -1,0 +1,81 @@
+"""The type of the pixels of a result: that of the input where it can hold the result, else float32.
+
+Whole numbers are too coarse for photon counts: what is 0.3 photons everywhere would be rounded to 0. Whether they are
+is found out by an average over a few pixels, which stands for the result before there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import uniform_filter
+
+from ..arrays.axes import Array
+from ..arrays.frame import to_dtype
+from ..estimation.sampling import WINDOW, Window
+from ..physics.noise_model import Floats
+
+SINGLE = np.dtype(np.float32)
+
+AVERAGED = 9
+"""Pixels along a side that are averaged: about as many as a restoration takes together."""
+
+MOST_LIGHT, MOST_ERROR = 0.02, 0.1
+"""Share of the light that rounding may add or take, and rounding error as a share of the standard deviation."""
+
+DARK = 0.01
+"""Quantile of the grey levels from which on light is counted: an offset of the camera is none."""
+
+FAINT = 0.02
+"""Share of the brightest window's light below which a window has none to lose."""
+
+
+def type_that_holds(windows: Sequence[Sequence[Window]], dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return a type, or float32 where the type would round away what a restoration finds.
+
+    Parameters
+    ----------
+    windows : sequence of sequence of Window
+        Of every channel.
+    """
+    coarse = any(_loses(_planes(each), dtype) for each in windows)
+    # Far from zero float32 can be the coarser one.
+    return SINGLE if coarse and not any(_loses(_planes(each), SINGLE) for each in windows) else dtype
+
+
+def _planes(windows: Sequence[Window]) -> list[Floats]:
+    """Return the planes of windows, of large ones parts, as far as they show something."""
+    planes = [plane for window in windows for plane in window.values.reshape(-1, *window.values.shape[-2:])[:1]]
+    parts = [part for plane in planes for part in _parts(plane)]
+    return [part for part in parts if np.isfinite(part).any() and np.nanmin(part) < np.nanmax(part)]
+
+
+def _parts(plane: Floats) -> list[Floats]:
+    """Return a small plane, or of a large one four by four parts."""
+    if max(plane.shape) <= WINDOW:
+        return [plane]
+    rows, columns = (np.linspace(0, max(0, length - WINDOW), 4).astype(int) for length in plane.shape)
+    return [plane[row : row + WINDOW, column : column + WINDOW] for row in rows for column in columns]
+
+
+def _loses(planes: Sequence[Floats], dtype: np.dtype[Any]) -> bool:
+    """Return whether a type loses light or detail of planes of a channel."""
+    if not planes:
+        return False
+    zero = min(float(np.nanquantile(plane, DARK)) for plane in planes)
+    light = [float(np.nanmean(plane)) - zero for plane in planes]
+    return any(
+        _is_lost(plane, own, dtype) for plane, own in zip(planes, light, strict=True) if own >= FAINT * max(light)
+    )
+
+
+def _is_lost(plane: Floats, light: float, dtype: np.dtype[Any]) -> bool:
+    known = np.isfinite(plane)
+    share = uniform_filter(known.astype(np.float64), AVERAGED)
+    means: Array = uniform_filter(np.where(known, plane, 0.0), AVERAGED)[known] / share[known]
+    error = to_dtype(means, dtype).astype(np.float64) - means
+    return bool(
+        abs(error.mean()) > MOST_LIGHT * light or np.sqrt(np.mean(error**2)) > MOST_ERROR * float(plane[known].std())
+    )

@@ -1,0 +1,139 @@
+"""What all pieces of a run share: estimated once, from all of the array, before the first of them is restored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+
+from ..arrays.axes import Array
+from ..arrays.frame import MissingPixelsError, NothingToRestoreError
+from ..arrays.pieces import Piece
+from ..estimation.channels import estimate_windows
+from ..estimation.impossible_noise import refuse_impossible
+from ..estimation.sampling import Window, lit_windows
+from ..tasks.task import Measured, Prepared
+from . import report
+from .errors import refuse_without_memory
+from .forecast import Forecast, forecast
+from .pixel_type import type_that_holds
+from .setup import Setup
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """What all pieces share.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        Operator and noise.
+    dtype : dtype
+        Of the result: what was asked for, or float32 where that would round away what is restored.
+    remarks : tuple of str
+        What is worth telling about them before the first step, a sentence each.
+    """
+
+    prepared: Prepared
+    dtype: np.dtype[Any]
+    remarks: tuple[str, ...]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What is known of a run before its first step.
+
+    Parameters
+    ----------
+    preparation : Preparation or None
+        None if no piece can be restored.
+    plan : Forecast
+        Of a run in which all pieces are like the first one that can be restored.
+    noise : str
+        A sentence on the noise; empty if nothing is known of it.
+    """
+
+    preparation: Preparation | None
+    plan: Forecast
+    noise: str
+
+
+def prepare(setup: Setup, block: Array, measured: Measured) -> Preparation:
+    """Return what all pieces share.
+
+    Parameters
+    ----------
+    block, measured : ndarray, Measured
+        The first piece that can be restored. Of the others only some windows are read.
+
+    Raises
+    ------
+    ValueError
+        If the noise that was given cannot be that of the image.
+    OutOfMemoryError
+        If the result needs a larger type than the input's, and there is no room for it.
+    """
+    windows, given = setup.source.windows(block), setup.task.given_noise
+    doubts = refuse_impossible(windows, given)
+    noise, disagreements = estimate_windows(windows, given)
+    shown = _brightest(setup, windows, measured) if setup.task.looks_at_image else measured
+    dtype = _type_of_result(setup, windows)
+    remarks = [report.objection_in_words(doubt) for doubt in doubts]
+    remarks += [report.disagreement_in_words(each) for each in disagreements]
+    if dtype != setup.output.dtype:
+        refuse_without_memory(torch.device("cpu"), math.prod(setup.output.shape) * dtype.itemsize)
+        remarks.append(report.type_in_words(setup.output.dtype, dtype))
+    return Preparation(prepared=setup.task.prepare(shown, noise, setup.inputs), dtype=dtype, remarks=tuple(remarks))
+
+
+def look_ahead(setup: Setup) -> Outlook:
+    """Return what is known of a run before its first step: only the image shows which method can restore it.
+
+    Raises
+    ------
+    ValueError
+        If the image has a single piece, with nothing to restore; or as :func:`prepare` does.
+    """
+    for piece in setup.pieces:
+        try:
+            block, measured = setup.measured(piece)
+        except (NothingToRestoreError, MissingPixelsError) as error:
+            if len(setup.pieces) == 1 or (piece.number == 0 and isinstance(error, MissingPixelsError)):
+                raise
+            continue
+        preparation = prepare(setup, block, measured)
+        posed = setup.task.problem(measured, preparation.prepared, setup.inputs)
+        plan = forecast(setup.task, setup.wish, posed.problem, pieces=len(setup.pieces))
+        noise = report.noise_sentence(preparation.prepared.noise, posed.misfit)
+        return Outlook(preparation=preparation, plan=plan, noise=noise)
+    return Outlook(preparation=None, plan=setup.forecast(), noise="")
+
+
+def _type_of_result(setup: Setup, windows: Sequence[Sequence[Window]]) -> np.dtype[Any]:
+    """Return the type of the result; colours keep theirs, since they are made to be looked at."""
+    dtype = setup.output.dtype
+    return dtype if "S" in setup.source.axes else type_that_holds(windows, dtype)
+
+
+def _brightest(setup: Setup, windows: Sequence[Sequence[Window]], first: Measured) -> Measured:
+    """Return the piece with the most light, which shows the most; the first one if that cannot be restored."""
+    lit = lit_windows(windows[0])
+    piece = next((piece for piece in setup.pieces if lit and _is_at(piece, setup.source.axes, lit[0].place)), None)
+    if piece is None or piece.number == first.piece.number:
+        return first
+    try:
+        return setup.measured(piece)[1]
+    except (NothingToRestoreError, MissingPixelsError):
+        return first
+
+
+def _is_at(piece: Piece, axes: str, place: Mapping[str, int]) -> bool:
+    """Return whether a piece holds a place of the stack; a piece that has all of an axis holds all of its places."""
+    read = dict(zip(axes, piece.read, strict=True))
+    return all(isinstance(read[letter], slice) or read[letter] == at for letter, at in place.items())

@@ -1,0 +1,102 @@
+"""Structure is not taken for noise, and noise not for structure."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import skimage.data
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from napari_deep_prior.estimation.noise import estimate_noise
+
+Picture = NDArray[np.generic]
+
+
+def chequerboard(side: int) -> Picture:
+    row, column = np.indices((128, 128))
+    return (((row // side + column // side) % 2) * 200 + 20).astype(np.uint8)
+
+
+def single_pixels(low: int, high: int) -> Picture:
+    random = np.random.default_rng(0)
+    image = np.full((128, 128), 10, np.uint16)
+    image.flat[random.choice(image.size, 60, replace=False)] = random.integers(low, high + 1, 60)
+    return image
+
+
+def blobs(size: int = 192) -> NDArray[np.float64]:
+    random = np.random.default_rng(1)
+    places = (random.random((size, size)) > 0.998).astype(float)
+    image = sum(width**2 * gaussian_filter(places, width) for width in (1.2, 3.0, 6.0))
+    return np.asarray(image / np.max(image))
+
+
+CLEAN = {
+    "chequerboard of single pixels": chequerboard(1),
+    "chequerboard of 2 pixels": chequerboard(2),
+    "chequerboard of 4 pixels": chequerboard(4),
+    "single pixels of one brightness": single_pixels(200, 200),
+    "single pixels": single_pixels(200, 4000),
+    "two grey levels": np.where(skimage.data.page()[:128, :128] > 128, 255, 0).astype(np.uint8),
+    "print": skimage.data.page()[:160, :160],
+    "gravel": skimage.data.gravel()[:192, :192],
+    "grass": skimage.data.grass()[:192, :192],
+    "fluorescence": (100 + 1000 * blobs()).astype(np.float32),
+    "fluorescence, 8 bits": np.rint(10 + 200 * blobs()).astype(np.uint8),
+}
+
+
+@pytest.mark.parametrize("image", CLEAN.values(), ids=CLEAN.keys())
+def test_a_clean_picture_has_hardly_any_noise(image: Picture) -> None:
+    found = estimate_noise(image)
+    deviation = np.sqrt(found.variance(image).mean())
+    assert deviation < 0.004 * np.ptp(image)
+
+
+@pytest.mark.parametrize("peak", [1, 5, 18, 100, 1000])
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+def test_photon_noise_is_found_at_every_exposure(peak: float, offset: float) -> None:
+    light = peak * (0.1 + blobs())
+    image = offset + np.random.default_rng(2).poisson(light)
+    found = estimate_noise(image)
+    typical = np.quantile(light, [0.5, 0.95])
+    ratio = found.variance(offset + typical) / typical
+    assert ratio.min() > 0.6
+    assert ratio.max() < 1.7
+
+
+@pytest.mark.parametrize(("name", "sigma"), [("camera", 10), ("camera", 40), ("gravel", 20), ("gravel", 40)])
+def test_noise_on_a_photograph_is_found_and_its_texture_is_not(name: str, sigma: float) -> None:
+    picture = getattr(skimage.data, name)()[128:384, 128:384].astype(float)
+    found = estimate_noise(picture + np.random.default_rng(3).normal(0, sigma, picture.shape))
+    assert np.sqrt(found.variance(picture.mean())) == pytest.approx(sigma, rel=0.3)
+
+
+def test_photon_noise_on_a_smooth_scene_is_not_taken_for_correlated_noise() -> None:
+    light = 100 * blobs(256)
+    found = estimate_noise(np.random.default_rng(4).poisson(light))
+    assert found.gain == pytest.approx(1, rel=0.35)
+    assert not found.correlated
+
+
+def test_correlated_noise_stays_noise() -> None:
+    random = np.random.default_rng(5)
+    noise = gaussian_filter(random.normal(0, 1, (256, 256)), 0.7)
+    found = estimate_noise(100 + 50 * blobs(256) + 10 * noise / noise.std())
+    assert found.correlated
+    assert np.sqrt(found.variance(110.0)) == pytest.approx(10, rel=0.2)
+
+
+def test_a_camera_does_not_lie_above_the_darkest_parts() -> None:
+    # A line through variances that grow faster than the light would have its zero inside of the picture.
+    light = 50 + 150 * blobs()
+    image = light + np.random.default_rng(6).normal(0, 1, light.shape) * (light / 50) ** 2
+    found = estimate_noise(image)
+    assert found.offset <= np.quantile(light, 0.05)
+
+
+def test_the_verdict_does_not_depend_on_the_unit_of_the_grey_levels() -> None:
+    image = chequerboard(4).astype(float) + np.random.default_rng(7).normal(0, 5, (128, 128))
+    once, scaled = estimate_noise(image), estimate_noise(image * 1e-20)
+    assert scaled.read_noise == pytest.approx(1e-20 * once.read_noise)

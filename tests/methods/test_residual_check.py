@@ -1,0 +1,128 @@
+"""What is removed from an image is noise, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from napari_deep_prior import Denoise, restore
+from napari_deep_prior.methods import METHODS, NLRidge
+from napari_deep_prior.methods.residual_check import ResidualCheck, keep_total, put_back, structure_in
+from napari_deep_prior.physics.misfit import GaussianMisfit
+from napari_deep_prior.physics.operators import Identity
+from napari_deep_prior.problem import Problem
+from napari_deep_prior.runs.efforts import TABLE
+
+
+def white(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def problem(measured: Tensor, sigma: float = 0.05) -> Problem:
+    return Problem(
+        measured=measured, weight=torch.ones_like(measured), operator=Identity(), misfit=GaussianMisfit(sigma)
+    )
+
+
+def light(size: int, peak: float) -> NDArray[np.float64]:
+    """Spots and blobs on darkness."""
+    random = np.random.default_rng(size)
+    places = (random.random((size, size)) > 0.99).astype(float)
+    image = gaussian_filter(places, 1.2) + gaussian_filter(places, 3.0)
+    return np.asarray(peak * image / image.max())
+
+
+def test_in_noise_alone_there_is_no_structure() -> None:
+    noise = white(2, 1, 256, 256)
+    assert float(structure_in(noise).square().mean()) < 1e-3
+
+
+@pytest.mark.parametrize("width", [0, 1, 3, 8])
+def test_a_spot_that_was_removed_comes_back(width: float) -> None:
+    spot = torch.zeros(1, 1, 96, 96)
+    spot[0, 0, 48, 48] = 1
+    if width:
+        spot = torch.from_numpy(gaussian_filter(spot.numpy(), (0, 0, width, width)))
+    # As bright as fourteen standard deviations of the noise in the spot's own area.
+    spot *= 14 / float(spot.square().sum().sqrt())
+    found = structure_in(spot + white(1, 1, 96, 96))
+    assert float((found * spot).sum()) > 0.5 * float(spot.square().sum())
+
+
+def test_structure_is_put_back_and_the_rest_stays_as_the_method_left_it() -> None:
+    measured = 0.5 + 0.05 * white(1, 1, 96, 96)
+    measured[..., 40, 40] += 0.45
+    restored = torch.full_like(measured, 0.5)
+    mended = put_back(problem(measured), restored)
+    assert float(mended[0, 0, 40, 40]) > 0.85
+    assert float((mended == restored).float().mean()) > 0.98
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), factor=st.floats(0.7, 1.3), shift=st.floats(-0.1, 0.1))
+def test_no_light_is_lost_and_none_is_added(seed: int, factor: float, shift: float) -> None:
+    measured = white(1, 2, 24, 31, seed=seed).abs()
+    restored = measured.flip(-1) * factor + shift
+    kept = keep_total(problem(measured), restored)
+    torch.testing.assert_close(kept.mean(dim=(2, 3)), measured.mean(dim=(2, 3)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", TABLE["denoise"])
+def test_an_image_without_noise_is_the_answer_itself(method: str) -> None:
+    row, column = np.indices((64, 64))
+    image = (((row // 4 + column // 4) % 2) * 200 + 20).astype(np.uint8)
+    run = restore(image, Denoise(), method)
+    np.testing.assert_array_equal(run.finish(), image)
+    assert any("the image is unchanged" in remark for remark in run.record.remarks)
+
+
+def test_of_two_channels_the_one_without_noise_stays_as_it_is() -> None:
+    row, column = np.indices((64, 64))
+    clean = ((row // 4 + column // 4) % 2) * 200.0 + 20
+    noisy = 100 + 50 * gaussian_filter(clean, 4) / 200 + np.random.default_rng(0).normal(0, 10, clean.shape)
+    restored = restore(np.stack([clean, noisy]), Denoise(), "nl-ridge", axes="CYX", dtype="float32").finish()
+    np.testing.assert_allclose(restored[0], clean, atol=1e-3)
+    assert np.std(restored[1] - noisy) > 5
+
+
+@pytest.mark.parametrize("effort", ["fast", "balanced"])
+def test_a_clean_photograph_is_hardly_changed_by_the_deep_image_prior(effort: str) -> None:
+    # A network that has made a few steps shows nearly nothing of the image: the check returns what it lacks.
+    image = np.random.default_rng(0).normal(0, 0.5, (64, 64)) + 200 * gaussian_filter(
+        np.random.default_rng(1).normal(0, 1, (64, 64)), 1.0
+    )
+    settings_ = dataclasses.replace(TABLE["denoise"]["deep-image-prior"][effort], steps=3)
+    run = restore(image, Denoise(sigma=0.5), settings_, dtype="float32")
+    error = np.mean((run.finish() - image) ** 2)
+    assert 10 * np.log10(np.ptp(image) ** 2 / error) > 45
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    exponent=st.floats(-1, 4),
+    offset=st.sampled_from([0.0, 100.0]),
+    size=st.integers(32, 64),
+    clipped=st.booleans(),
+)
+def test_total_light_is_kept_at_every_exposure(exponent: float, offset: float, size: int, clipped: bool) -> None:
+    random = np.random.default_rng(0)
+    image = offset + random.poisson(light(size, 10**exponent)) + (0.0 if clipped else random.normal(0, 0.3))
+    if np.ptp(image) == 0:
+        return
+    restored = restore(image, Denoise(), NLRidge(), dtype="float32").finish()
+    measured = image.sum() - offset * image.size
+    assert restored.sum(dtype=float) - offset * image.size == pytest.approx(measured, rel=0.02, abs=0.5)
+
+
+def test_every_solver_of_a_denoising_task_is_checked() -> None:
+    assert set(TABLE["denoise"]) <= set(METHODS)
+    steps = list(ResidualCheck(NLRidge()).fit(problem(0.5 + 0.05 * white(1, 1, 32, 32))))
+    assert [step.number for step in steps] == [1, 2, 3, 4, 5]
