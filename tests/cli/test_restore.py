@@ -309,7 +309,7 @@ def test_ctrl_c_before_the_first_step_says_that_nothing_was_written(
 def test_ctrl_c_in_a_stack_leaves_the_slices_that_were_not_reached_as_they_are(
     folder: Path, noisy: np.ndarray, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stack = np.stack([noisy[:9, :8], noisy[9:18, :8], noisy[18:27, :8]])
+    stack = np.stack([noisy[:20, :20], noisy[20:40, :20], noisy[20:40, 20:40]])
     save(stack)
     stopping_at(6, monkeypatch)
     assert denoise("odd.tif", "out.tif", "--axes", "TYX", *FEW) == INTERRUPTED

@@ -79,6 +79,10 @@ def comparison(gain: GuideGain | None, *, helped: bool = True) -> GuideCompariso
             "the guide helped by at least 3.3 dB: it removed 53% or more of the error above the noise",
         ),
         (
+            comparison(GuideGain(saved=0.004, saved_deviation=0.005, left=-0.02, left_deviation=0.07)),
+            "the guide helped by 0.4% of the noise's variance (0.0% to 1.4%): what is left is too small to tell",
+        ),
+        (
             comparison(
                 GuideGain(saved=0.1, saved_deviation=0.01, left=0.9, left_deviation=0.03, above_noise=False),
             ),

@@ -21,6 +21,9 @@ prior on 256² and 512² pixels)."""
 PER_WEIGHT = 4
 """Values of each weight: itself, its gradient and two moments of the optimizer."""
 
+MOST_SCALES = 10
+"""Each scale has pixels twice as wide as the one before: of the tenth they are as wide as most images."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Network(Settings, ABC):

@@ -36,6 +36,9 @@ RESTORED_EARLIER = "an earlier run has restored it"
 LONG = 2.0
 """Seconds from which the time that a stage has taken is worth a word."""
 
+HARDLY = 0.05
+"""Share of the error up to which its being the least that a guide can have removed says nothing: 0.2 dB."""
+
 STRUCTURE = 0.08
 """Correlation of neighbouring residuals, beyond that of the noise, from which one can see structure in them."""
 
@@ -92,6 +95,11 @@ def _gain_in_words(gain: GuideGain) -> str:
     """Return a clause on what a guide that helped was worth; the limits are two standard errors away."""
     lowest, found, highest = (gain.share(deviations) for deviations in (-CONFIDENCE, 0.0, CONFIDENCE))
     of_what = "the error above the noise" if gain.above_noise else "the error of held-out pixels, noise included"
+    if highest > NEARLY_ALL and lowest < HARDLY:
+        limits = f"{max(0.0, gain.saved - CONFIDENCE * gain.saved_deviation):.1%} to "
+        limits += f"{gain.saved + CONFIDENCE * gain.saved_deviation:.1%}"
+        what = f"{gain.saved:.1%} of the noise's variance ({limits})"
+        return f"the guide helped by {what}: what is left is too small to tell"
     if highest > NEARLY_ALL:
         return f"the guide helped by at least {_decibels(lowest):.1f} dB: it removed {lowest:.0%} or more of {of_what}"
     limits = f"{_decibels(lowest):.1f} to {_decibels(highest):.1f}"

@@ -229,7 +229,7 @@ def problem_of(measured: Measured, prepared: Prepared, misfit: Misfit, guide: Te
         misfit=misfit,
         correlation_length=correlation_length(prepared.noise),
         guide=guide,
-        noiseless=tuple(model.gain == 0 and model.read_noise == 0 for model in prepared.noise),
+        noiseless=tuple(model.noiseless for model in prepared.noise),
         piece=measured.piece.number,
     )
 
