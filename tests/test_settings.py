@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -109,6 +110,23 @@ def test_a_wrong_value_is_refused_with_what_is_needed(values: dict[str, object],
         Outer(**values)
 
 
+@pytest.mark.parametrize("kind", [*METHODS.values(), *NETWORKS.values(), *TASKS.values()])
+def test_every_setting_says_what_it_may_be(kind: type[Settings]) -> None:
+    for entry in fields(kind):
+        with pytest.raises(ValueError, match=f"^{entry.name} is .*it must be ") as caught:
+            kind(**{entry.name: object()})
+        said = str(caught.value).partition("it must be ")[2]
+        assert not re.search(r"\b(float|int|bool|tuple|str|NoneType)\b", said)
+        for limit in (entry.about.low, entry.about.high):
+            assert math.isinf(limit) or f"{limit:g}" in said
+        assert said.endswith(", or left out") == entry.optional
+
+
+def test_a_list_has_a_longest_length() -> None:
+    with pytest.raises(ValueError, match="channels has 40 numbers; it can have at most 10"):
+        NETWORKS["unet"](channels=(1,) * 40)
+
+
 @pytest.mark.parametrize("widths", [(0,), (10,), (1.5,), [1, 2], 3, "12"])
 def test_a_wrong_list_of_numbers_is_refused(widths: object) -> None:
     with pytest.raises(ValueError, match="widths is"):
@@ -186,6 +204,12 @@ def test_numbers_of_numpy_are_numbers_and_survive_json() -> None:
 @dataclass(frozen=True, kw_only=True)
 class Loose(Settings):
     limit: Annotated[float | None, Setting("Limit", "empty: none", low=0)] = None
+
+
+@hypothesis.given(st.one_of(st.just(math.nan), st.just(math.inf), st.integers(2**1024), st.text(), st.booleans()))
+def test_what_is_no_finite_number_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="it must"):
+        Loose(limit=value)
 
 
 def test_an_optional_setting_may_be_none() -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ class Setting:
         Name of an input of the task, such as "guide": without it the setting has no effect and is not shown.
     groups : mapping of str to type
         Classes by name, of which one can be chosen, for a setting that is itself a group of settings.
+    longest : int
+        The most numbers of a tuple.
     """
 
     label: str
@@ -49,6 +52,7 @@ class Setting:
     advanced: bool = True
     only_with: str = ""
     groups: Mapping[str, type[Settings]] = field(default_factory=dict)
+    longest: int = 100
 
 
 @dataclass(frozen=True)
@@ -179,6 +183,17 @@ def parse_numbers(text: str) -> tuple[int, ...]:
         raise ValueError(f"{text!r} is not a list of whole numbers: write, for example, 16, 32, 64") from None
 
 
+def allowed_in_words(entry: Field) -> str:
+    """Return what a setting may be, such as "a number between 0 and 1, or left out"."""
+    if entry.groups:
+        return " or ".join(kind.__name__ for kind in entry.groups.values())
+    kinds = {tuple: "a list of whole numbers", int: "a whole number", float: "a number", bool: "True or False"}
+    low, high = entry.about.low, entry.about.high
+    limits = f" of at least {low:g}" if low > -math.inf else ""
+    limits = f" between {low:g} and {high:g}" if limits and high < math.inf else limits
+    return kinds.get(entry.kind, "text") + limits + (", or left out" if entry.optional else "")
+
+
 def _field(defined: dataclasses.Field[Any], hint: Any) -> Field:
     annotation, about = typing.get_args(hint)
     name = defined.name
@@ -200,7 +215,9 @@ def _check(entry: Field, value: Any) -> None:
     if entry.choices and value not in entry.choices:
         raise ValueError(f"{entry.name} is {value!r}; it must be one of {', '.join(map(repr, entry.choices))}")
     if not _is_of_kind(entry, value):
-        raise ValueError(f"{entry.name} is {value!r}; it must be {_kind_in_words(entry)}")
+        raise ValueError(f"{entry.name} is {value!r}; it must be {allowed_in_words(entry)}")
+    if isinstance(value, tuple) and len(value) > entry.about.longest:
+        raise ValueError(f"{entry.name} has {len(value)} numbers; it can have at most {entry.about.longest}")
     if entry.kind in (int, float, tuple):
         low, high = entry.about.low, entry.about.high
         for number in value if isinstance(value, tuple) else (value,):
@@ -215,19 +232,14 @@ def _is_of_kind(entry: Field, value: Any) -> bool:
     if entry.kind is int:
         return _is_whole(value)
     if entry.kind is float:
-        return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+        number = _is_whole(value) or isinstance(value, float)
+        return number and -sys.float_info.max <= value <= sys.float_info.max
     return isinstance(value, tuple(entry.groups.values()) or entry.kind)
 
 
 def _is_whole(value: Any) -> bool:
     # Python's bool is an int.
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _kind_in_words(entry: Field) -> str:
-    words = {tuple: "a tuple of whole numbers", int: "a whole number", float: "a number", str: "text"}
-    classes = " or ".join(kind.__name__ for kind in entry.groups.values())
-    return classes or words.get(entry.kind, entry.kind.__name__)
 
 
 def _python_number(value: Any) -> Any:

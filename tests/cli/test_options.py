@@ -213,8 +213,9 @@ def test_presets_are_gone_and_the_sentence_says_what_to_use(refused: Refused, ol
         (["remove-artifacts", *FILES, "--set", "guide_dropout=0.1"], "there is no setting 'guide_dropout'"),
         (["denoise", *FILES, "--set", "steps"], "'steps' is not NAME=VALUE"),
         (["denoise", *FILES, "--set", "register=maybe"], "'maybe' is none of yes, true, on, no, false, off"),
-        (["denoise", *FILES, "--steps", "many"], "'many' is not a whole number"),
-        (["denoise", *FILES, "--rate", "slow"], "'slow' is not a number"),
+        (["denoise", *FILES, "--steps", "many"], "'many' is not a whole number between 1 and 1e+06"),
+        (["denoise", *FILES, "--rate", "slow"], "'slow' is not a number between 1e-06 and 1"),
+        (["denoise", *FILES, "--gain", "high"], "'high' is not a number of at least 1e-09, or left out"),
         (["denoise", *FILES, "--dtype", "int8"], "invalid choice: 'int8'"),
         (["denoise", *FILES, "--stop", "now"], "'now' is none of held-out, variance, none"),
         (["denoise", *FILES, "--channels", "8;8"], "write, for example, 16, 32, 64"),
@@ -224,7 +225,11 @@ def test_a_wrong_command_line_is_explained(capsys: Capture, arguments: list[str]
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == FAILED
-    assert sentence in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.startswith("deep-prior: ")
+    assert said.count("\n") == 1
+    assert "usage:" not in said
 
 
 # Help

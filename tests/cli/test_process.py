@@ -64,6 +64,22 @@ sys.exit(main(sys.argv[1:]))
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the address space can be limited on Linux only")
+@pytest.mark.parametrize("mebibytes", [100, 400])
+def test_too_small_an_address_space_for_the_libraries_gets_a_sentence(run_python: Run, mebibytes: int) -> None:
+    code = f"""
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, ({mebibytes} * 2**20,) * 2)
+from napari_deep_prior.__main__ import main
+sys.exit(main())
+"""
+    done = run_python("-c", code, "denoise", "in.tif", "out.tif")
+    assert done.returncode == FAILED
+    assert done.stderr.startswith("deep-prior: ")
+    assert "ulimit -v" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process there")
 def test_ctrl_c_writes_the_best_so_far_and_exits_with_130(folder: Path) -> None:
     files, endless = ["denoise", "in.ome.tif", "out.tif"], [*QUICK, "--stop", "none", "--steps"]
@@ -96,15 +112,21 @@ def test_ctrl_c_writes_the_best_so_far_and_exits_with_130(folder: Path) -> None:
     np.testing.assert_array_equal(written.pixels, images.read("again.tif").pixels)
 
 
-def test_ctrl_c_while_pytorch_is_loaded_is_no_traceback(run_python: Run) -> None:
-    code = """
-import sys
+# Libraries pass Ctrl-C on while they are loaded, or make another error of it.
+@pytest.mark.parametrize(
+    "passed_on", ["raise KeyboardInterrupt", "os.kill(os.getpid(), signal.SIGINT); raise ImportError"]
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process there")
+def test_ctrl_c_while_pytorch_is_loaded_is_no_traceback(run_python: Run, passed_on: str) -> None:
+    code = f"""
+import os, signal, sys
 
 class Interrupting:
     def find_spec(self, name, path=None, target=None):
         if name == "torch":
-            raise KeyboardInterrupt
+            {passed_on}
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.meta_path.insert(0, Interrupting())
 from napari_deep_prior.__main__ import main
 sys.exit(main())

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from ..arrays import metrics
 from ..arrays.axes import Array, channel_position
 from ..files import images
+from ..files.kinds import Shown
 from ..runs import report
 from ..runs.errors import RestorationError
 from ..runs.restoration import Restoration
@@ -94,6 +95,7 @@ def say(text: str) -> None:
 
 def drive(run: Restoration) -> Ending:
     """Iterate a run under a progress bar, to its end, to Ctrl-C or to a failure."""
+    tqdm.monitor_interval = 0  # no thread that only watches the bar
     bar = tqdm(total=None, unit="step", file=sys.stderr, dynamic_ncols=True)
     piece = steps = total = 0
     try:
@@ -140,7 +142,6 @@ def deliver(
         state = f"stopped after the result was written to {options.output!r}"
         done = report.done_in_words(record, steps=ending.steps, total=ending.total, stopped=not ending.finished)
         say(f"{options.output}: {done}")
-        _write_diagnostics(run, file, options)
         for remark in record.remarks:
             if remark not in told:
                 say(remark)
@@ -148,6 +149,7 @@ def deliver(
             say(f"passed through unchanged: {note}")
         if comparison is not None:
             print(comparison.with_result(image))
+        _write_diagnostics(run, file, options)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(state) from None
 
@@ -159,19 +161,21 @@ def _write(
     options: argparse.Namespace,
     *,
     record: dict[str, object] | None = None,
+    shows: Shown = "result",
 ) -> None:
-    written = dataclasses.replace(file, pixels=pixels, record=record or {})
+    written = dataclasses.replace(file, pixels=pixels, record=record or {}, shows=shows)
     images.write(path, written, overwrite=options.overwrite)
 
 
 def _write_diagnostics(run: Restoration, file: images.ImageFile, options: argparse.Namespace) -> None:
     """Write what the result can be checked by, where it was asked for."""
-    for name, path in (("residual", options.residual), ("uncertainty", options.uncertainty)):
-        if path is None:
-            continue
-        if name not in run.diagnostics:
-            raise ValueError(f"there is no {name} to write to {path!r}: it needs two or more --members")
-        _write(path, run.diagnostics[name], file, options)
-        say(f"{path}: {name}")
     for verdict in filter(None, run.record.residuals):
         say(verdict)
+    asked: list[tuple[Shown, str | None]] = [("residual", options.residual), ("uncertainty", options.uncertainty)]
+    for name, path in asked:
+        if path is not None and name in run.diagnostics:
+            _write(path, run.diagnostics[name], file, options, shows=name)
+            say(f"{path}: {name}")
+    for name, path in asked:
+        if path is not None and name not in run.diagnostics:
+            raise ValueError(f"no {name} was written to {path!r}: no slice was restored in a way that has one")

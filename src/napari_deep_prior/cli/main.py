@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from io import TextIOWrapper
+from typing import NoReturn, final
 
-from ..runs.errors import RestorationError
+from ..runs.errors import RestorationError, failure_in_words
 from ..runs.notes import VERSION
 from ..tasks import TASKS
 from . import restore
 from .deliver import say
 from .options import layout
+from .streams import calm_streams
 
 DONE, FAILED, INTERRUPTED = 0, 2, 130
 """Exit codes: all went well; a sentence on the error stream says what did not; Ctrl-C (128 + SIGINT)."""
@@ -21,27 +22,38 @@ DONE, FAILED, INTERRUPTED = 0, 2, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser(given).parse_args(given)
-    if isinstance(sys.stdout, TextIOWrapper):
-        # A pipe on Windows may not know an arrow; a question mark is better than no answer.
-        sys.stdout.reconfigure(errors="replace")
+    with calm_streams():
+        return _run(_parser(given).parse_args(given))
+
+
+def _run(options: argparse.Namespace) -> int:
     command: Callable[[argparse.Namespace], bool] = options.run
     try:
         return DONE if command(options) else INTERRUPTED
     except (ValueError, OSError, RestorationError) as error:
         say(f"deep-prior: {error}")
-        return FAILED
     except MemoryError as error:
         say(f"deep-prior: not enough memory for an image of this size: crop it, or close other programs. {error}")
-        return FAILED
+    except (RuntimeError, ImportError, SystemError) as error:
+        say(f"deep-prior: {failure_in_words(error)}")
     except KeyboardInterrupt as stop:
         say(f"deep-prior: {stop.args[0] if stop.args else 'stopped; nothing was written'}")
         return INTERRUPTED
+    return FAILED
+
+
+@final
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command line in one sentence, without the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say it and exit."""
+        self.exit(FAILED, f"deep-prior: {message} (see {self.prog} --help)\n")
 
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     """Return the parser; only the command that was given has its options, which take long to build."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="deep-prior",
         description="Restore microscopy images with no training data: everything is estimated from the one image.",
         epilog="Example: deep-prior denoise noisy.tif clean.ome.tif --effort fast. "

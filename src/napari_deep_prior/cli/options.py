@@ -12,7 +12,7 @@ from typing import Any, final
 
 from ..methods import Method
 from ..runs.efforts import DEFAULT_EFFORT, methods_of
-from ..settings import Field, Settings, choose_group, fields, parse_numbers
+from ..settings import Field, Settings, allowed_in_words, choose_group, fields, parse_numbers
 from ..tasks import Task
 from .inputs import Group
 
@@ -182,7 +182,7 @@ def _value(field: Field, text: str) -> Any:
     try:
         return field.kind(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not a {'whole ' if field.kind is int else ''}number") from None
+        raise ValueError(f"{text!r} is not {allowed_in_words(field)}") from None
 
 
 def _assignment(known: Mapping[str, Field], text: str) -> tuple[str, Any]:

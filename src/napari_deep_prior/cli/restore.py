@@ -7,7 +7,6 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, final, get_args
 
 import numpy as np
@@ -26,11 +25,15 @@ from .chosen import changed_task, wish_of
 from .deliver import Comparison, deliver, drive, say
 from .inputs import FileReader, Group, add_inputs, read_inputs
 from .options import add_groups, add_settings, advanced_help
+from .paths import CHECKS, refuse_paths
 
 PRESETS_ARE_GONE = (
     "--preset is gone: --method says how ({methods}; before: the name of the preset) and --effort how much time is "
     "spent ({efforts}; 'paper' is now 'published')"
 )
+
+_ARGUMENTS = {"input": "IN", "output": "OUT"}
+"""What the help calls the arguments that are no options."""
 
 
 @final
@@ -106,10 +109,11 @@ def _refuse(options: argparse.Namespace) -> None:
     if options.preset is not None:
         methods = ", ".join([AUTO, *methods_of(TASKS[options.command]())])
         raise ValueError(PRESETS_ARE_GONE.format(methods=methods, efforts=", ".join(EFFORTS)))
-    for path in filter(None, (options.output, options.residual, options.uncertainty)):
-        images.refuse_output(path, overwrite=options.overwrite)
-    if Path(options.output).resolve() == Path(options.input).resolve():
-        raise ValueError(f"input and output are the same file {options.input!r}: the original would be lost")
+    for name, value in vars(options).items():
+        if value == "" or (isinstance(value, list) and "" in value):
+            label = _ARGUMENTS.get(name, f"--{name.rpartition('.')[2]}")
+            raise ValueError(f"{label} is empty: give a value, or leave it out")
+    refuse_paths(options)
 
 
 def _read(options: argparse.Namespace, files: FileReader) -> images.ImageFile:
@@ -119,7 +123,7 @@ def _read(options: argparse.Namespace, files: FileReader) -> images.ImageFile:
     file = files.image(options.input, axes=options.axes, turned=turned)
     if options.volume and "Z" not in file.axes:
         raise ValueError(f"--volume needs depth, and the axes {file.axes} have no Z: name them with --axes")
-    if not options.spacing:
+    if options.spacing is None:
         return file
     spacing = _spacing(options.spacing, file.axes)
     return dataclasses.replace(
@@ -138,7 +142,7 @@ def _set_up(file: images.ImageFile, options: argparse.Namespace, files: FileRead
         volume=options.volume,
         device=options.device,
         dtype=options.dtype,
-        diagnostics=bool(options.residual or options.uncertainty),
+        diagnostics=any(getattr(options, name) is not None for name in CHECKS),
         file_remarks=tuple(files.remarks),
     )
     return set_up(file.pixels, task, wish, given, run_options)
@@ -147,7 +151,7 @@ def _set_up(file: images.ImageFile, options: argparse.Namespace, files: FileRead
 def _refuse_results(setup: Setup, options: argparse.Namespace) -> None:
     """Raise a ValueError if a file cannot hold what will be written to it."""
     images.refuse_image(options.output, axes=setup.source.axes, shape=setup.output.shape, dtype=setup.output.dtype)
-    if options.residual and setup.factors:
+    if options.residual is not None and setup.factors:
         raise ValueError("an enlarged image has no residual to write, its pixels are others: leave out --residual")
 
 
@@ -161,7 +165,7 @@ def _say_outlook(outlook: Outlook) -> tuple[str, ...]:
 
 def _refuse_uncertainty(plan: Forecast, options: argparse.Namespace) -> None:
     """Raise a ValueError if the uncertainty is to be written and there will be none."""
-    if not options.uncertainty:
+    if options.uncertainty is None:
         return
     if plan.choice.guided is not None:
         raise ValueError("with a guide there is no uncertainty to write: leave out --uncertainty")
@@ -239,4 +243,4 @@ def _add_result(parser: argparse.ArgumentParser) -> None:
     add("--reference", metavar="FILE", help="an image of the truth: print PSNR and SSIM before and after")
     add("--residual", metavar="FILE", help="write what was taken away, in standard deviations of the noise (.tif)")
     add("--uncertainty", metavar="FILE", help="write the deviation between the --members of an ensemble (.tif)")
-    add("--overwrite", action="store_true", help="replace OUT if it exists")
+    add("--overwrite", action="store_true", help="replace OUT, and the other files that are written, if they exist")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, final
 
 from ..arrays.axes import Array
+from .kinds import Shown
 
 RECORD = "deep-prior"
 """Key of the record of the restoration, in a file and in the metadata of a layer."""
@@ -40,6 +41,8 @@ class ImageFile:
         ICC profile that says which colours the values mean; empty if there is none.
     record : dict
         Record of the restoration that made the image; empty if there was none.
+    shows : str
+        What a file is written as, by which later runs know what they may replace.
     remarks : tuple of str
         Sentences for people on how the file was read: what was converted, guessed, left out or is missing.
     """
@@ -54,4 +57,5 @@ class ImageFile:
     place: Mapping[str, Any] = field(default_factory=dict)
     profile: bytes = b""
     record: Mapping[str, Any] = field(default_factory=dict)
+    shows: Shown = "result"
     remarks: tuple[str, ...] = ()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from ..arrays.axes import named_axes, parse_axes
 from .image_file import RECORD, ImageFile
 from .pictures import read_picture, write_png
 from .reading import reading, words_as_remarks
+from .replacing import refuse_place, replace_file
 from .tiff_reader import read_tiff
 from .tiff_writer import OME_TYPES, ome_order, write_tiff
 
@@ -83,17 +82,7 @@ def refuse_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
     file = Path(path)
     if file.suffix.lower() not in (*TIFF_ENDINGS, ".png"):
         raise ValueError(f"cannot write {file.name!r}: the name must end in .tif, .tiff, .ome.tif or .png")
-    if file.is_dir():
-        raise ValueError(f"cannot write {str(file)!r}: it is a folder")
-    if file.exists() and not overwrite:
-        raise ValueError(f"{str(file)!r} exists already: choose another name, or allow it with --overwrite")
-    if not file.parent.is_dir():
-        raise ValueError(f"cannot write {str(file)!r}: there is no folder {str(file.parent)!r}")
-    try:
-        with tempfile.TemporaryFile(dir=file.parent):
-            pass
-    except OSError as error:
-        raise ValueError(f"cannot write into the folder {str(file.parent)!r}: {error.strerror}") from error
+    refuse_place(file, overwrite=overwrite)
 
 
 def refuse_image(path: str | os.PathLike[str], *, axes: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
@@ -123,21 +112,6 @@ def write(path: str | os.PathLike[str], image: ImageFile, *, overwrite: bool = F
     refuse_image(path, axes=image.axes, shape=image.pixels.shape, dtype=image.pixels.dtype)
     file = Path(path)
     if file.suffix.lower() == ".png":
-        _write_beside(file, lambda name: write_png(name, image))
+        replace_file(file, lambda name: write_png(name, image))
     else:
-        _write_beside(file, lambda name: write_tiff(name, image))
-
-
-def _write_beside(file: Path, write_to: Callable[[str], None]) -> None:
-    """Write beside the file first, so that a crash or Ctrl-C leaves the old file or the new one, never a part of it."""
-    handle, name = tempfile.mkstemp(suffix=file.suffix, prefix=f".{file.stem}-", dir=file.parent)
-    os.close(handle)
-    try:
-        write_to(name)
-        # mkstemp makes files private; a result gets the permissions of any new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(file)
-    finally:
-        Path(name).unlink(missing_ok=True)
+        replace_file(file, lambda name: write_tiff(name, image))

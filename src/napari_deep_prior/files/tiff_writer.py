@@ -11,6 +11,7 @@ import numpy as np
 import tifffile
 
 from .image_file import RECORD, ImageFile
+from .kinds import SHOWS_KEY
 from .sizes import MICRONS, OME_TIMES, OME_UNITS
 from .tiff_metadata import SPACING
 from .tiff_reader import AXES_KEY, PLACE_KEY
@@ -86,7 +87,7 @@ def write_tiff(name: str, image: ImageFile) -> None:
 
 def _metadata(image: ImageFile, axes: str, lengths: dict[str, int]) -> dict[str, Any]:
     """Return what tifffile is to write besides the pixels."""
-    texts = {AXES_KEY: axes}
+    texts: dict[str, str] = {AXES_KEY: axes, SHOWS_KEY: image.shows}
     if image.record:
         texts[RECORD] = json.dumps(image.record)
     if image.place:

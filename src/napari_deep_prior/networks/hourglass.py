@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from ..settings import Setting
 from .layers import Padding, Upsampling, pad_reflection, upsample
-from .network import Network
+from .network import MOST_SCALES, Network
 
 LEAK = 0.2
 """Slope of the activation below zero (Ulyanov et al. 2018)."""
@@ -46,11 +46,14 @@ class Hourglass(Network):
             "feature channels of each scale, finest first; as many scales as numbers",
             low=1,
             high=1024,
+            longest=MOST_SCALES,
         ),
     ] = (16, 32, 32, 32, 32)
     skip: Annotated[
         tuple[int, ...],
-        Setting("Skip channels", "channels of the skip connection of each scale; 0 = none", low=0, high=1024),
+        Setting(
+            "Skip channels", "channels of the skip connection of each scale; 0 = none", 0, 1024, longest=MOST_SCALES
+        ),
     ] = (4, 4, 4, 4, 4)
     upsampling: Annotated[
         Upsampling,

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from ..settings import Setting
 from .layers import RESIDUAL_SCALE, Convolution
-from .network import ResidualNetwork
+from .network import MOST_SCALES, ResidualNetwork
 
 LEAK = 0.1
 """Slope of the activation below zero."""
@@ -36,7 +36,13 @@ class UNet(ResidualNetwork):
 
     channels: Annotated[
         tuple[int, ...],
-        Setting("Channels", "feature channels of each scale, finest first; as many scales as numbers", 1, 1024),
+        Setting(
+            "Channels",
+            "feature channels of each scale, finest first; as many scales as numbers",
+            low=1,
+            high=1024,
+            longest=MOST_SCALES,
+        ),
     ] = (32, 64, 64, 64)
 
     def __post_init__(self) -> None:

@@ -30,10 +30,19 @@ def errors_as_sentences(device: torch.device) -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise OutOfMemoryError(_no_memory(device, _asked_for(error), free_memory(device))) from error
     except RuntimeError as error:
-        # On the CPU neither the allocator nor oneDNN, whose primitives need memory, has an error type of its own.
-        if any(words in str(error) for words in OUT_OF_MEMORY_WORDS):
+        if _is_out_of_memory(error):
             raise OutOfMemoryError(_no_memory(device, _asked_for(error), free_memory(device))) from error
         raise RestorationError(f"the run on {device} failed: {_first_sentence(error)}") from error
+
+
+def failure_in_words(error: RuntimeError | ImportError | SystemError) -> str:
+    """Return a sentence on what a library raised before a run began, or after it."""
+    reason = _first_sentence(error)
+    if isinstance(error, ImportError):
+        return f"a library could not be loaded ({reason}): give the program more memory, or install it anew"
+    if _is_out_of_memory(error):
+        return f"not enough memory ({reason}): crop the image, or close other programs"
+    return f"the image could not be restored: {reason}"
 
 
 def refuse_without_memory(device: torch.device, needed: int) -> None:
@@ -48,6 +57,11 @@ def _no_memory(device: torch.device, needed: str, free: int) -> str:
         f"not enough memory on {device}: {needed}, {_gigabytes(free)} are free. Crop the image, choose fewer or "
         "smaller 'channels' or a smaller factor, restore a stack slice by slice, or close other programs"
     )
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    # On the CPU neither the allocator nor oneDNN, whose primitives need memory, has an error type of its own.
+    return any(words in str(error) for words in OUT_OF_MEMORY_WORDS)
 
 
 def _asked_for(error: BaseException) -> str:

@@ -1,0 +1,96 @@
+"""One look at all files of a command before the first byte is read: nothing is lost that was not given up."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..files.images import TIFF_ENDINGS, refuse_output
+from ..files.kinds import kind_of
+from ..tasks import TASKS
+from .inputs import given_text
+
+CHECKS = ("residual", "uncertainty")
+"""Outputs beside the result, by the names of their options."""
+
+_FORMATS = dict.fromkeys(TIFF_ENDINGS, "TIFF") | {".png": "PNG"}
+
+
+def refuse_paths(options: argparse.Namespace) -> None:
+    """Check all files of a command.
+
+    Raises
+    ------
+    ValueError
+        If an output cannot be written, would replace something else than an older output of its kind, or is the same
+        file as an input or another output, by whatever name.
+    """
+    outputs = list(_outputs(options))
+    for name, path in outputs:
+        ending = Path(path).suffix.lower()
+        if name in CHECKS and ending not in TIFF_ENDINGS:
+            raise ValueError(
+                f"--{name} is {path!r}; its values are fractions, which need a TIFF: give it a name that ends in .tif"
+            )
+        refuse_output(path, overwrite=options.overwrite)
+    files = [*_inputs(options), *outputs]
+    seen: dict[tuple[object, ...], tuple[str, str]] = {}
+    for name, path in files:
+        key = _identity(path)
+        if key in seen and (name, path) in outputs:
+            raise ValueError(_same_file(*seen[key], name, path))
+        seen.setdefault(key, (name, path))
+    for name, path in outputs:
+        _refuse_other_kind(name, path)
+
+
+def _outputs(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """Yield name and path of every file that is to be written."""
+    for name in ("output", *CHECKS):
+        path = getattr(options, name)
+        if path is not None:
+            yield name, path
+
+
+def _inputs(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """Yield name and path of every file that is to be read; a kernel in words is taken for one, which does no harm."""
+    yield "input", options.input
+    if options.reference is not None:
+        yield "reference", options.reference
+    for name in TASKS[options.command].takes:
+        given = given_text(name, options)
+        for path in [given] if isinstance(given, str) else given or []:
+            yield name, path
+
+
+def _identity(path: str) -> tuple[object, ...]:
+    """Return what is the same for all names of a file: of one that is still to be written, its folder and its name.
+
+    Names that differ in case or in the coding of an accent count as one, as they are on many file systems.
+    """
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        followed = Path(os.path.realpath(path))
+        folder = _identity(str(followed.parent)) if followed.parent != followed else ()
+        return (*folder, unicodedata.normalize("NFC", followed.name).casefold())
+    return (found.st_dev, found.st_ino)
+
+
+def _same_file(first: str, first_path: str, second: str, second_path: str) -> str:
+    paths = " = ".join(map(repr, dict.fromkeys((first_path, second_path))))
+    lost = f"the {second} would replace the other" if first in ("output", *CHECKS) else "the original would be lost"
+    return f"{first} and {second} are the same file {paths}: {lost}; choose another name"
+
+
+def _refuse_other_kind(name: str, path: str) -> None:
+    """Raise a ValueError if an output would replace a file that is recognised as something else."""
+    kind = kind_of(Path(path)) if Path(path).exists() else ""
+    replaced = name if name in CHECKS else _FORMATS[Path(path).suffix.lower()]
+    if kind not in ("", replaced):
+        own = f"an older {name}" if name in CHECKS else f"a {replaced} image"
+        other = f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+        raise ValueError(f"{path!r} is {other}; the {name} only replaces {own}: choose another name")
