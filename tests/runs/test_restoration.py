@@ -13,7 +13,7 @@ from napari_deep_prior.methods import DeepImagePrior
 from napari_deep_prior.runs.run import restore
 from napari_deep_prior.tasks import Denoise
 
-from .toys import dimmed, dimming
+from .toys import Look, dimmed, dimming
 
 Make = Callable[..., DeepImagePrior]
 
@@ -24,13 +24,13 @@ def image(rng: np.random.Generator) -> np.ndarray:
 
 
 def test_the_last_step_is_the_answer(image: np.ndarray) -> None:
-    run = restore(image, Denoise(), dimming())
+    run = restore(image, Look(), dimming())
     assert [step.number for step in run] == [1, 2]
     np.testing.assert_allclose(run.image, dimmed(image, 2), rtol=1e-3)
 
 
 def test_stopping_early_returns_the_image_so_far(image: np.ndarray) -> None:
-    for step in (run := restore(image, Denoise(), dimming())):
+    for step in (run := restore(image, Look(), dimming())):
         if step.number == 1:
             break
     np.testing.assert_allclose(run.image, dimmed(image, 1), rtol=1e-3)
@@ -39,13 +39,13 @@ def test_stopping_early_returns_the_image_so_far(image: np.ndarray) -> None:
 
 
 def test_a_stopped_run_can_go_on(image: np.ndarray) -> None:
-    run = restore(image, Denoise(), dimming())
+    run = restore(image, Look(), dimming())
     next(run)
     np.testing.assert_allclose(run.finish(), dimmed(image, 2), rtol=1e-3)
 
 
 def test_a_closed_run_is_over(image: np.ndarray) -> None:
-    with restore(image, Denoise(), dimming()) as run:
+    with restore(image, Look(), dimming()) as run:
         next(run)
     assert list(run) == []
     assert run.show_latest() is None
@@ -53,7 +53,7 @@ def test_a_closed_run_is_over(image: np.ndarray) -> None:
 
 
 def test_closing_twice_does_no_harm(image: np.ndarray) -> None:
-    run = restore(image, Denoise(), dimming())
+    run = restore(image, Look(), dimming())
     next(run)
     run.close()
     record = run.record
@@ -62,14 +62,14 @@ def test_closing_twice_does_no_harm(image: np.ndarray) -> None:
 
 
 def test_ctrl_c_keeps_the_image_so_far(image: np.ndarray) -> None:
-    run = restore(image, Denoise(), dimming(KeyboardInterrupt()))
+    run = restore(image, Look(), dimming(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         run.finish()
     np.testing.assert_allclose(run.image, dimmed(image, 2), rtol=1e-3)
 
 
 def test_before_the_first_step_the_image_is_the_input(image: np.ndarray) -> None:
-    run = restore(image, Denoise(), dimming())
+    run = restore(image, Look(), dimming())
     np.testing.assert_array_equal(run.image, image)
     assert run.show_latest() is None
     run.close()
@@ -78,7 +78,7 @@ def test_before_the_first_step_the_image_is_the_input(image: np.ndarray) -> None
 
 def test_the_image_is_a_copy_while_the_run_is_under_way_and_then_the_result_itself(image: np.ndarray) -> None:
     before = image.copy()
-    run = restore(image, Denoise(), dimming())
+    run = restore(image, Look(), dimming())
     next(run)
     run.image[:] = -1
     np.testing.assert_allclose(run.image, dimmed(image, 1), rtol=1e-3)
@@ -90,7 +90,7 @@ def test_the_image_is_a_copy_while_the_run_is_under_way_and_then_the_result_itse
 
 def test_the_result_grows_piece_by_piece_and_takes_the_piece_under_way_when_asked(rng: np.random.Generator) -> None:
     stack = rng.integers(1, 1000, (2, 9, 11)).astype(np.float32)
-    run = restore(stack, Denoise(), dimming(), axes="TYX")
+    run = restore(stack, Look(), dimming(), axes="TYX")
     growing = run.growing
     assert not growing.any()
     next(run)
@@ -110,7 +110,7 @@ def test_the_result_grows_piece_by_piece_and_takes_the_piece_under_way_when_aske
 def test_a_result_takes_no_memory_before_it_is_written() -> None:
     stack = np.broadcast_to(np.uint8(1), (64, 2048, 4096))
     before = psutil.Process().memory_info().rss
-    run = restore(stack, Denoise(), dimming(), axes="TYX", device="cpu")
+    run = restore(stack, Look(), dimming(), axes="TYX", device="cpu")
     assert run.growing.shape == stack.shape
     assert psutil.Process().memory_info().rss - before < 0.5 * stack.size
 
@@ -119,21 +119,21 @@ def test_missing_pixels_are_refused_at_once_and_filled_on_request(image: np.ndar
     image[4, 5:8] = np.nan
     image[0, 0] = np.inf
     with pytest.raises(MissingPixelsError, match="4 of 99 pixels"):
-        restore(image, Denoise(), dimming())
+        restore(image, Look(), dimming())
     image = restore(image, Denoise(missing="fill"), dimming()).finish()
     assert np.isfinite(image).all()
 
 
 def test_a_constant_image_is_refused() -> None:
     with pytest.raises(ValueError, match="constant"):
-        restore(np.full((9, 9), 3, np.uint8), Denoise(), dimming()).finish()
+        restore(np.full((9, 9), 3, np.uint8), Look(), dimming()).finish()
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "uint32", "float16", "float32", "float64"])
 def test_the_result_has_the_type_of_the_input_or_single_precision(image: np.ndarray, dtype: str) -> None:
     image = (image / 5).astype(dtype)
-    same = restore(image, Denoise(), dimming()).finish()
-    single = restore(image, Denoise(), dimming(), dtype="float32").finish()
+    same = restore(image, Look(), dimming()).finish()
+    single = restore(image, Look(), dimming(), dtype="float32").finish()
     assert same.dtype == image.dtype
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, dimmed(image.astype(np.float64), 2), rtol=1e-3, atol=0.1)
@@ -152,16 +152,8 @@ def test_an_affine_change_of_the_input_changes_the_output_in_the_same_way(
     np.testing.assert_allclose(changed, 1e-3 * plain + shift, atol=1e-3 * 1e-3 * float(np.ptp(image)))
 
 
-def test_intensities_beyond_single_precision_are_restored(image: np.ndarray) -> None:
-    image = image.astype(np.float64) * 1e50
-    run = restore(image, Denoise(), dimming(), device="cpu")
-    next(run)
-    assert np.isfinite(run.growing[run.show_latest()]).all()
-    np.testing.assert_allclose(run.finish(), dimmed(image, 2), rtol=1e-3)
-
-
 def test_the_noise_is_estimated_once_and_recorded(noisy: np.ndarray) -> None:
-    run = restore(noisy, Denoise(), dimming(), device="cpu")
+    run = restore(noisy, Look(), dimming(), device="cpu")
     assert run.record.noise is None
     run.finish()
     noise = run.record.noise

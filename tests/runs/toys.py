@@ -1,4 +1,4 @@
-"""A method that dims the image, and an array that notes what is read of it."""
+"""A task in which anything may be removed, a method that dims the image, and an array that notes what is read of it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,19 @@ import torch
 from napari_deep_prior.arrays.axes import Array
 from napari_deep_prior.methods import Method
 from napari_deep_prior.problem import Problem, Step
+from napari_deep_prior.tasks.task import DirectTask
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look(DirectTask):
+    """A task in which anything may be removed: the result is what the method makes of the image."""
+
+    command = "look"
+    result = "looked at"
+
+    @property
+    def keeps_known(self) -> bool:
+        return False
 
 
 def dimming(error: BaseException | None = None) -> Method:

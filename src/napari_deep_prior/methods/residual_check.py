@@ -73,10 +73,18 @@ class ResidualCheck:
             yield _unchanged(problem)
             return
         last = None
-        for step in self.solver.fit(problem):
+        try:
+            for step in self.solver.fit(problem):
+                if last is not None:
+                    yield last
+                last = step
+        except GeneratorExit:
+            raise
+        except BaseException:
+            # What there is before a failure must not be lost; asked for more, the failure follows.
             if last is not None:
                 yield last
-            last = step
+            raise
         if last is not None:
             yield dataclasses.replace(last, image=self._checked(problem, last.image))
 
