@@ -116,19 +116,24 @@ def test_a_good_guide_is_found_to_help(alone: Erring) -> None:
 
 @pytest.mark.parametrize("alone", METHODS)
 def test_a_guide_that_shows_nothing_is_not_praised_for_what_a_second_fit_does(alone: Erring) -> None:
-    believed = 0
+    praised = used = 0
     for seed in range(0, 60, 2):
         problem = posed(seed)
         comparison = GuideComparison(alone, GuidedErring(seed=seed))
-        image, _ = compared(comparison, problem)
-        believed += comparison.helped
-        if not comparison.helped:
+        image, gain = compared(comparison, problem)
+        praised += gain.share(-2) > 0
+        used += comparison.helped
+        *_, without = alone.fit(dataclasses.replace(problem, guide=None))
+        if comparison.helped:
+            # A mixture with any other fit is better than the method alone.
+            assert float((image - TRUTH).square().mean()) < float((without.image - TRUTH).square().mean())
+        else:
             # To the bit what it is without a guide.
-            *_, without = alone.fit(dataclasses.replace(problem, guide=None))
             assert torch.equal(image, without.image)
             assert guide_in_words(comparison, "").endswith("the result is without it")
-    # Two standard errors, to one side: 2 %.
-    assert believed <= 3
+    # Two standard errors, to one side: 2 %; half a standard error: 31 %.
+    assert praised <= 3
+    assert used <= 15
 
 
 @pytest.mark.parametrize("alone", METHODS)
@@ -151,4 +156,4 @@ def test_where_the_noise_is_not_known_it_is_no_part_of_the_verdict() -> None:
 
 def test_too_few_held_out_pixels_decide_nothing() -> None:
     empty = torch.zeros(1)
-    assert not GuideGain.of(empty, empty, empty).is_certain
+    assert not GuideGain.of(empty, empty, empty).exceeds(0.0)

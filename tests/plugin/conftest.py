@@ -14,12 +14,15 @@ from qtpy.QtCore import QEvent, Qt, QThreadPool
 
 from napari_deep_prior import DeepImagePrior, Hourglass
 from napari_deep_prior.arrays.phantom import Camera, cells
-from napari_deep_prior.plugin import docks, plan
+from napari_deep_prior.plugin import docks, plan, worker
 from napari_deep_prior.plugin.run import ACTIVE
 
 NETWORK = Hourglass(channels=(8, 8), skip=(2, 2))
 QUICK = DeepImagePrior(steps=12, code_channels=4, network=NETWORK)
 LONG = DeepImagePrior(steps=100_000, stop="none", code_channels=4, network=NETWORK)
+
+MOMENT = 0.05
+"""Seconds between two updates of a run: tests wait for some of them."""
 
 NEVER = 3_600_000
 """Milliseconds: plans take processor time, and are the matter of few tests."""
@@ -38,6 +41,11 @@ def _session() -> None:
 @pytest.fixture(autouse=True)
 def _no_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "DELAY", NEVER)
+
+
+@pytest.fixture(autouse=True)
+def _frequent_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "INTERVAL", MOMENT)
 
 
 @pytest.fixture(scope="module")
@@ -118,13 +126,14 @@ def press_run(qtbot: Any, click: Callable[..., None]) -> Callable[..., Any]:
 
 @pytest.fixture
 def begin_run(qtbot: Any, click: Callable[..., None]) -> Callable[..., Any]:
-    """Click Run, wait for some updates, and return the run."""
+    """Click Run, wait for some updates on its steps, and return the run."""
 
     def begin_run(dock: Any, updates: int = 1) -> Any:
         click(dock.outcome.run_button)
         run = dock.run
         assert run is not None, dock.outcome.status.text()
-        with qtbot.waitSignals([run.updated] * updates, timeout=30_000):
+        made = [lambda update: update.number > 0] * updates
+        with qtbot.waitSignals([run.updated] * updates, timeout=30_000, check_params_cbs=made):
             pass
         return run
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import napari
 import pytest
-from napari.utils import progress
 
 from napari_deep_prior.methods import Method
 from napari_deep_prior.plugin import run as run_module
@@ -37,12 +36,36 @@ def open_dock(viewer, open_task, noisy):
     return open_dock
 
 
-def test_closing_the_dock_stops_the_run_and_keeps_its_result(viewer, open_dock, begin_run, qtbot):
+def test_a_run_belongs_to_the_viewer_and_a_reopened_dock_shows_it(viewer, open_task, begin_run, click, qtbot, noisy):
+    viewer.add_image(noisy, name="cells")
+    run = begin_run(open_task("Denoise", LONG))
+    viewer.window.remove_dock_widget("all")
+    other = open_task("Inpaint", None)
+    assert other.run is None
+    dock = open_task("Denoise", None)
+    assert dock.run is run
+    assert not dock.outcome.run_button.isEnabled()
+    # What the run is still writing is no input, in any dock.
+    assert [layer.name for layer in viewer.layers] == ["cells", "cells denoised (preview)"]
+    for each in (dock, other):
+        assert [layer.name for layer in each.image_input.image.choices] == ["cells"]
+        assert each.image_input.layer.name == "cells"
+        assert [layer.name for layer in each.inputs["guide"].layers.choices] == ["cells"]
+    with qtbot.waitSignal(run.finished, timeout=30_000):
+        click(dock.outcome.stop_button)
+    assert dock.outcome.run_button.isEnabled()
+    assert "stopped at step" in dock.outcome.status.text().lower()
+    for each in (dock, other):
+        assert [layer.name for layer in each.image_input.image.choices] == ["cells", "cells denoised"]
+
+
+def test_the_result_of_a_run_whose_dock_was_closed_and_deleted_still_arrives(viewer, open_dock, begin_run, qtbot):
     dock = open_dock()
     run = begin_run(dock)
+    viewer.window.remove_dock_widget("all")
+    dock.deleteLater()
     with qtbot.waitSignal(run.finished, timeout=30_000):
-        viewer.window.remove_dock_widget("all")
-        dock.deleteLater()
+        run.stop()
     assert viewer.layers[-1].name == "cells denoised"
 
 
@@ -86,8 +109,24 @@ def test_a_runtime_error_ends_the_run_in_words_and_leaves_the_viewer_usable(
     assert "illegal memory access" in dock.outcome.status.text()
     assert "more lines" not in dock.outcome.status.text()
     assert viewer.layers[-1].name.endswith("(unfinished)")
-    assert not progress._all_instances
     monkeypatch.undo()
     viewer.layers.pop()
     dock.method_form.show_settings(QUICK)
     assert press_run(dock).name.endswith("denoised")
+
+
+def test_docks_of_two_viewers_know_only_their_own_layers(viewer, open_dock, open_task, press_run, noisy):
+    dock = open_dock()
+    second = napari.Viewer(show=False)
+    try:
+        second.add_image(noisy, name="other")
+        _, other = second.window.add_plugin_dock_widget("napari-deep-prior", "Denoise")
+        other.method_form.show_settings(QUICK)
+        for each in (dock, other):
+            each.image_input.layers_changed()
+        assert [layer.name for layer in dock.image_input.image.choices] == ["cells"]
+        assert [layer.name for layer in other.image_input.image.choices] == ["other"]
+        assert press_run(other).name == "other denoised"
+        assert [layer.name for layer in viewer.layers] == ["cells"]
+    finally:
+        second.close()

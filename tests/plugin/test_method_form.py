@@ -76,7 +76,7 @@ def test_a_recipe_of_auto_is_auto_again_only_where_it_would_choose_the_same_meth
 
 def test_a_recipe_of_a_method_that_the_task_has_not_is_refused(qtbot):
     form = MethodForm(RemoveArtifacts())
-    with pytest.raises(ValueError, match="cannot be done by 'Self-distilled U-Net'"):
+    with pytest.raises(ValueError, match="'Remove artefacts' has no method 'Self-distilled U-Net'"):
         form.show_recipe(recipe(Denoise(), settings_for(Denoise(), "self-distillation")))
 
 
@@ -89,9 +89,11 @@ def test_efforts_are_offered_only_where_they_differ(viewer, open_task):
     dock.method_form.method.value = AUTO
     assert effort.isVisibleTo(dock)
     # A change is said where it is folded away.
-    assert dock.folded.text() == "Advanced settings"
+    assert dock.folded.text() == "▸ Advanced settings"
     dock.method_form.form.widgets["seed"].value = 3
-    assert dock.folded.text() == "Advanced settings (changed)"
+    assert dock.folded.text() == "▸ Advanced settings (changed)"
+    dock.folded.expand(animate=False)
+    assert dock.folded.text() == "▾ Advanced settings (changed)"
 
 
 def test_every_task_has_a_dock_with_the_widgets_of_its_inputs():

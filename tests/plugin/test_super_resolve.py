@@ -150,13 +150,13 @@ def test_a_preview_is_shown_in_its_place_and_stop_keeps_the_best_so_far(
     assert preview.data.shape == (40, 46)
     np.testing.assert_allclose(corners(preview), corners(image), atol=1e-9)
     assert np.isfinite(preview.data).all()
-    assert "best so far" in dock.outcome.status.text()
+    assert "of at most 2000" in dock.outcome.status.text()
     with qtbot.waitSignals([run.succeeded, run.finished], timeout=30_000, order="strict"):
         click(dock.outcome.stop_button)
     assert len(viewer.layers) == 2
     assert preview.name == "cells super-resolved"
     assert preview.data.dtype == picture.dtype
-    assert "stopped at step" in dock.outcome.status.text()
+    assert "Stopped at step" in dock.outcome.status.text()
     first = np.rint(restore(picture, SuperResolve(), LONG).image)
     assert not np.array_equal(preview.data, first)
 

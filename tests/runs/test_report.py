@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+import napari_deep_prior
 from napari_deep_prior.methods import METHODS, NLRidge
 from napari_deep_prior.methods.guidance import GuideComparison, GuideGain
 from napari_deep_prior.methods.method import SeededMethod
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.runs import report
-from napari_deep_prior.tasks import Denoise, Guided, Inpaint, RemoveArtifacts, SuperResolve, Task
+from napari_deep_prior.tasks import TASKS, Denoise, Guided, Inpaint, RemoveArtifacts, SuperResolve, Task
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,10 @@ def comparison(gain: GuideGain | None, *, helped: bool = True) -> GuideCompariso
             "the guide helped by at least 3.3 dB: it removed 53% or more of the error above the noise",
         ),
         (
+            comparison(GuideGain(saved=0.004, saved_deviation=0.005, left=-0.02, left_deviation=0.07)),
+            "the guide helped by 0.4% of the noise's variance (0.0% to 1.4%): what is left is too small to tell",
+        ),
+        (
             comparison(
                 GuideGain(saved=0.1, saved_deviation=0.01, left=0.9, left_deviation=0.03, above_noise=False),
             ),
@@ -121,9 +127,10 @@ def test_a_residual_that_shows_nothing_gets_no_sentence(values: np.ndarray) -> N
 @pytest.mark.parametrize(
     ("chosen", "steps", "stopped", "words"),
     [
-        ([9], 9, False, "all 9 steps made"),
-        ([5], 9, False, "all 9 steps made; the image is that of step 5, which is the best one"),
-        ([3], 4, True, "stopped at step 4 of at most 9; the image is that of step 3, which is the best one"),
+        ([9], 9, False, "finished"),
+        ([5], 9, False, "finished; the result is the image of step 5, the best one"),
+        ([3], 4, True, "stopped at step 4 of at most 9; the result is the image of step 3, the best one"),
+        ([1], 4, True, "stopped at step 4 of at most 9; the first estimate is still the best one, and the result"),
         ([4], 4, False, "stopped by itself at step 4 of at most 9"),
     ],
 )
@@ -133,5 +140,35 @@ def test_how_a_run_of_one_piece_ended(chosen: list[int], steps: int, stopped: bo
 
 
 def test_how_a_run_of_a_stack_ended() -> None:
-    record: Any = SimpleNamespace(piece_count=5, chosen_steps=[3, None])
+    record: Any = SimpleNamespace(piece_count=5, chosen_steps=[3, None], passed_through=["slice 2: it is constant"])
     assert report.done_in_words(record, steps=3, total=3, stopped=True) == "1 of 5 slices restored"
+    record.passed_through = [f"slice 2: {report.RESTORED_EARLIER}"]
+    assert report.done_in_words(record, steps=3, total=3, stopped=True) == "2 of 5 slices restored"
+    assert report.name_of_part("cells denoised", 2, 5) == "cells denoised (2 of 5 slices)"
+    assert report.missing_in_words(3, cut_off=True) == "The 3 slices that were not reached are left out."
+    assert report.missing_in_words(1, cut_off=False) == "The slice that was not reached is empty (NaN)."
+
+
+@pytest.mark.parametrize(
+    ("place", "chosen", "left", "words"),
+    [
+        ((1, 1), 4, None, "Step 4 of at most 9"),
+        ((1, 1), 4, 130.0, "Step 4 of at most 9, at most 2 min left"),
+        ((3, 8), 1, 4.0, "Slice 3 of 8: step 4 of at most 9, best so far: the first estimate, at most 4 s left"),
+        ((3, 8), 2, None, "Slice 3 of 8: step 4 of at most 9, best so far: step 2"),
+    ],
+)
+def test_how_far_a_run_is(place: tuple[int, int], chosen: int, left: float | None, words: str) -> None:
+    said = report.progress_in_words(piece=place[0], pieces=place[1], step=4, total=9, chosen=chosen, seconds_left=left)
+    assert said == words
+
+
+def test_a_stage_says_how_long_it_has_taken_when_that_is_long() -> None:
+    assert report.stage_in_words("Looking", piece=1, pieces=1, seconds=0.4) == "Looking …"
+    assert report.stage_in_words("looking", piece=2, pieces=3, seconds=71) == "Slice 2 of 3: looking … (1 min so far)"
+
+
+def test_tasks_are_called_as_the_menus_call_them() -> None:
+    manifest = Path(napari_deep_prior.__file__).with_name("napari.yaml").read_text(encoding="utf-8")
+    assert set(report.TASK_NAMES) == set(TASKS)
+    assert all(f"display_name: {name}\n" in manifest for name in report.TASK_NAMES.values())

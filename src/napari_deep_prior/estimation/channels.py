@@ -146,7 +146,7 @@ def _estimate(part: Array, letters: str, given: GivenNoise) -> NoiseModel:
     rest = [letter for letter in letters if letter not in "YX"]
     values = np.where(np.isfinite(planes), planes, np.nan).astype(np.float64)
     if min(values.shape[-2:]) < SMALLEST_PLANE or np.isnan(values).all():
-        model = NoiseModel(reliable=False, reasons=("the image is too small to estimate its noise",))
+        model = NoiseModel(reliable=False, reasons=("the image is too small to estimate its noise",), unknown=True)
     else:
         repeats = rest.index("T") if "T" in rest and values.shape[rest.index("T")] > 1 else None
         model = estimate_noise(values, repeats_axis=repeats, offset=given.offset)

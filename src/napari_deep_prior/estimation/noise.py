@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import final
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..physics.noise_model import Floats, NoiseModel
-from .noise_blocks import BLOCK, LAGS, Blocks, autocorrelation, measure
+from .noise_blocks import BLOCK, INDEPENDENT, LAGS, UNCORRELATED, Blocks, autocorrelation, measure
 from .noise_check import share_of_noise
 from .noise_fit import Line, fit_line
 
@@ -80,36 +83,58 @@ def estimate_noise(
         return NoiseModel(reliable=False, reasons=("the image is constant",))
     black = -_pile_up(-values)
     white = _pile_up(values) if saturation is None else saturation
-    saturation = float(white) if np.isfinite(white) else None
+    planes = _Planes(level, texture, (black, white), float(np.mean(values >= white)))
     correlation = autocorrelation(level, texture, white)
-    blocks = measure(level, texture, (black, white), correlation)
+    model, is_noise = _model(planes, correlation, offset)
+    if not is_noise and max(model.correlation) > INDEPENDENT:
+        # What looked like the correlation of noise may be a smooth scene, on which the noise is white.
+        model, is_noise = _model(planes, UNCORRELATED, offset)
+    if not is_noise:
+        model = replace(model, correlation=(0.0, 0.0))
+    return replace(model, saturation=float(white) if np.isfinite(white) else None)
+
+
+@final
+@dataclass(frozen=True)
+class _Planes:
+    """Planes that show the level and planes that show the noise, their black and white, and the share of white."""
+
+    level: Floats
+    texture: Floats
+    limits: tuple[float, float]
+    saturated: float
+
+
+def _model(planes: _Planes, correlation: Floats, offset: float | None) -> tuple[NoiseModel, bool]:
+    """Return the noise if it has this correlation, and whether all of it can be noise."""
+    level, texture, limits = planes.level, planes.texture, planes.limits
+    blocks = measure(level, texture, limits, correlation)
     if blocks.level.size == 0:
         reason = "nowhere are neighbouring pixels measured, different and unsaturated"
-        return NoiseModel(saturation=saturation, reliable=False, reasons=(reason,))
-    line, used = fit_line(blocks, white)
+        return NoiseModel(reliable=False, reasons=(reason,)), False
+    line, used = fit_line(blocks, limits[1])
     neighbours = (float(correlation[LAGS + 1, LAGS]), float(correlation[LAGS, LAGS + 1]))
-    reasons = _doubts(line, used, max(neighbours), float(np.mean(values >= white)))
+    reasons = _doubts(line, used, max(neighbours), planes.saturated)
     gain, zero, at_zero = (0.0, 0.0, line.flat) if reasons else _detector(line, used, offset)
     finding = share_of_noise(
         level,
         texture,
         variance=lambda values: np.maximum(at_zero + gain * (values - zero), 0.0),
         gain=gain,
-        limits=(black, white),
+        limits=limits,
         correlation=None if reasons else correlation,
     )
     if finding.reason:
-        neighbours = (0.0, 0.0)
         reasons.append(finding.reason)
-    return NoiseModel(
+    model = NoiseModel(
         gain=gain * finding.share,
         offset=float(zero),
         read_noise=float(np.sqrt(at_zero * finding.share)),
         correlation=neighbours,
-        saturation=saturation,
         reliable=not reasons,
         reasons=tuple(reasons),
     )
+    return model, not finding.reason
 
 
 def _planes(image: NDArray[np.generic], axis: int | None) -> tuple[Floats, Floats]:

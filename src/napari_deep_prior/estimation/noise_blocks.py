@@ -31,6 +31,10 @@ BLACK, FEWEST_LIT = 0.1, 40
 """Share of black pixels, clipped or filled in, from which a block is left out (one column of 8 is more), and the
 number of other blocks below which it is used all the same."""
 
+UNCORRELATED = np.zeros((2 * LAGS + 1, 2 * LAGS + 1))
+UNCORRELATED[LAGS, LAGS] = 1.0
+"""Correlation of white noise, as :func:`autocorrelation` returns it."""
+
 LAPLACIAN_TAPS = np.array([1.0, -4.0, 6.0, -4.0, 1.0])
 """Autocorrelation of the Laplacian (1, -2, 1) at lags of -2 to 2 dilations."""
 

@@ -19,6 +19,7 @@ from ..physics.misfit import weighted_mean
 from ..physics.quantised_misfit import QuantisedMisfit
 from ..problem import Problem, Step
 from ..settings import Setting
+from ..stages import checkpoint, stage
 from .method import Method
 
 FIRST, LAST = 3.0, 1.0
@@ -145,12 +146,14 @@ def _before_rounding(misfit: QuantisedMisfit, measured: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+@stage("Compressing with shifted blocks")
 def _shifted_compression(misfit: QuantisedMisfit, image: Tensor) -> Tensor:
     """Return the mean of the images that come from compressing an image (1, C, H, W) with shifted blocks."""
     rows, columns = misfit.period
     offsets = list(itertools.product(range(0, rows, rows // POSITIONS), range(0, columns, columns // POSITIONS)))[1:]
     total = torch.zeros_like(image)
     for offset in offsets:
+        checkpoint()
         total += misfit.recompressed(image, offset=offset)
     return total / len(offsets)
 

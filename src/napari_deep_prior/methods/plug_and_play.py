@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, final
 
 import numpy as np
@@ -18,6 +19,7 @@ from ..patches.patch_denoising import map_planes, mixing_share, too_small
 from ..physics.misfit import weighted_mean
 from ..problem import Problem, Step
 from ..settings import Setting
+from ..stages import run_stage
 from ..training.held_out import HELD_OUT_ERROR, BestImage, hold_out_like_missing
 from .back_projection import back_project
 from .method import SeededMethod
@@ -159,6 +161,6 @@ def _smooth_filling(problem: Problem, known: Tensor) -> Tensor:
 def _fill_biharmonic(plane: np.ndarray, missing: np.ndarray) -> np.ndarray:
     if not missing.any() or missing.all():
         return plane
-    filled = inpaint_biharmonic(plane, missing)
+    filled = run_stage("Filling smoothly", partial(inpaint_biharmonic, plane, missing))
     # In the middle of large holes the equations leave the range of what is known.
     return np.asarray(np.clip(filled, plane[~missing].min(), plane[~missing].max()))

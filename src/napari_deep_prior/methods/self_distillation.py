@@ -18,6 +18,7 @@ from ..patches import patch_denoising
 from ..patches.patch_denoising import Estimate, denoise_without_held_out, mix, refine, stabilised
 from ..problem import Problem, Step
 from ..settings import Setting
+from ..stages import stage
 from ..training import trainer
 from ..training.augmentation import crop_shape, draw_crops
 from ..training.held_out import HELD_OUT_ERROR, BestImage, hold_out
@@ -114,8 +115,9 @@ class SelfDistillation(SeededMethod):
                 estimate = _mean([denoiser.quick_estimate() for denoiser in denoisers])
                 best.offer(number, mix(problem, estimate, Estimate(patches, patches), held_out))
             yield step
-        estimates = [denoiser.estimate() for denoiser in denoisers]
-        image = refine(problem, _mean(estimates), patches, held_out)
+        with stage("Final estimate"):
+            estimates = [denoiser.estimate() for denoiser in denoisers]
+            image = refine(problem, _mean(estimates), patches, held_out)
         deviation = None
         if self.members > 1:
             deviation = torch.stack([problem.misfit.unstabilise(each.full) for each in estimates]).std(dim=0)

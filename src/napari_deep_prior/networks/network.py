@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..settings import Settings
+from ..stages import checkpoint, is_watched
 
 IN_FLIGHT = 2.05
 """Peak of a training step in units of what autograd saves: gradients in flight, layers whose output is not saved, the
@@ -50,7 +51,11 @@ class Network(Settings, ABC):
         # Layers fill their memory from the random numbers of the process; on "meta" there is none to fill.
         with torch.device("meta"):
             module = self._module(inputs, outputs, shape)
-        return module if device.type == "meta" else module.to_empty(device=device)
+        if device.type == "meta":
+            return module
+        for layer in module.modules():
+            layer.register_forward_hook(_layer_done)
+        return module.to_empty(device=device)
 
     @abstractmethod
     def start_at(self, module: nn.Module, values: Tensor) -> None:
@@ -86,6 +91,19 @@ class ResidualNetwork(Network, ABC):
     @abstractmethod
     def widest(self) -> int:
         """Feature channels of the two finest layers or scales together: they need most of a prediction's memory."""
+
+
+def _layer_done(_layer: nn.Module, _inputs: object, output: object) -> None:
+    """Make each layer a checkpoint, on the way back, too: a pass over a large image takes many seconds."""
+    if not is_watched():
+        return
+    checkpoint()
+    if isinstance(output, Tensor) and output.requires_grad:
+        output.register_hook(_gradient_done)
+
+
+def _gradient_done(_gradient: Tensor) -> None:
+    checkpoint()
 
 
 def initialise(module: nn.Module, generator: torch.Generator, *, gain: float = 1.0) -> None:

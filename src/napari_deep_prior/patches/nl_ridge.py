@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..stages import checkpoint, stage
+
 PATCH = 7
 """Pixels along a side of a patch."""
 
@@ -39,6 +41,9 @@ SECONDS_SEARCHING, SECONDS_COMBINING = 1.4e-8, 1.1e-7
 For 512² pixels: 5 passes with 55 patches from 6 pixels around took 12 s; for 256² pixels 35 passes with 40 patches from
 10 pixels around took 23 s.
 """
+
+STAGE = "Comparing patches"
+"""What a run says while similar patches are found and combined."""
 
 SMALLEST_SIDE = PATCH + 1
 """Fewest pixels along a side of an image."""
@@ -80,6 +85,7 @@ def denoise_with_pilot(
 
 
 @torch.no_grad()
+@stage(STAGE)
 def denoise_groups(
     noisy: Tensor, pilot: Tensor, variance: Tensor, corners: Tensor, *, pilot_is_noisy: bool = False
 ) -> Tensor:
@@ -102,6 +108,7 @@ def denoise_groups(
     weights = torch.zeros_like(total)
     combine = _combinations_of_noisy if pilot_is_noisy else _combinations_of_clean
     for group in corners.split(CHUNK):
+        checkpoint()
         pixels = group[:, :, None] + within
         patches = noisy.ravel()[pixels] - shift
         noise = variance.ravel()[pixels].sum(dim=2).mean(dim=1)[:, None, None]
@@ -114,6 +121,7 @@ def denoise_groups(
 
 
 @torch.no_grad()
+@stage(STAGE)
 def find_similar_patches(image: Tensor, *, group_size: int, search_radius: int) -> Tensor:
     """Find the most similar patches around a patch every ``STRIDE`` pixels.
 
@@ -137,6 +145,7 @@ def find_similar_patches(image: Tensor, *, group_size: int, search_radius: int) 
     framed = functional.pad(image, (radius,) * 4)
     distances = torch.empty(len(shifts), len(at_rows), len(at_columns), device=image.device)
     for number, (down, right) in enumerate(shifts):
+        checkpoint()
         shifted = framed[radius + down : radius + down + rows, radius + right : radius + right + columns]
         sums = _patch_sums((image - shifted).square(), at_rows, at_columns)
         inside_rows = (at_rows + down >= 0) & (at_rows + down <= last_row)
@@ -145,7 +154,7 @@ def find_similar_patches(image: Tensor, *, group_size: int, search_radius: int) 
     # A patch belongs to its own group, also where the image is flat.
     distances[shifts.index((0, 0))] = -1
     inside = int(distances.isfinite().flatten(1).sum(dim=0).min())
-    nearest = distances.flatten(1).topk(min(group_size, inside), dim=0, largest=False).indices.T
+    nearest = torch.cat([_nearest(part, min(group_size, inside)) for part in distances.flatten(1).split(CHUNK, dim=1)])
     offsets = torch.tensor(shifts, device=image.device)
     corner_rows = at_rows.repeat_interleave(len(at_columns))[:, None] + offsets[nearest][..., 0]
     corner_columns = at_columns.repeat(len(at_rows))[:, None] + offsets[nearest][..., 1]
@@ -202,6 +211,12 @@ def _combinations_of_noisy(patches: Tensor, noise: Tensor) -> Tensor:
     kept = (1 - noise[:, 0] / values.clamp(min=1e-6)).clamp(min=0)
     combinations: Tensor = (vectors * kept[:, None]) @ vectors.mT
     return combinations
+
+
+def _nearest(distances: Tensor, count: int) -> Tensor:
+    """Return the candidates (groups, count) of smallest distance, of distances (candidates, groups)."""
+    checkpoint()
+    return distances.topk(count, dim=0, largest=False).indices.T
 
 
 def _positions(last: int, device: torch.device) -> Tensor:

@@ -41,6 +41,8 @@ class NoiseModel:
         False if the noise could not be estimated; it is then treated as Gaussian.
     reasons : tuple of str
         Why it is not reliable, one clause each.
+    unknown : bool
+        Whether the image was too small to find any noise, or none.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class NoiseModel:
     saturation: float | None = None
     reliable: bool = True
     reasons: tuple[str, ...] = ()
+    unknown: bool = False
 
     def __post_init__(self) -> None:
         for name, value in (("gain", self.gain), ("read_noise", self.read_noise)):
@@ -65,6 +68,11 @@ class NoiseModel:
     def kind(self) -> Literal["Poisson-Gaussian", "Gaussian"]:
         """Family of the noise."""
         return "Poisson-Gaussian" if self.gain > 0 else "Gaussian"
+
+    @property
+    def noiseless(self) -> bool:
+        """Whether it was looked for, and there is none."""
+        return self.gain == 0 and self.read_noise == 0 and not self.unknown
 
     @property
     def correlated(self) -> bool:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import PushButton
 from napari.layers import Image
 from napari.utils.theme import get_theme
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from ..arrays.frame import MissingPixelsError
 from ..files.images import RECORD
 from ..runs.devices import describe_device, resolve_device, why_no_gpu
 from ..runs.errors import RestorationError
 from ..runs.record import Recipe
-from ..runs.report import name_of_result
-from ..runs.restoration import Restoration
+from ..runs.report import TASK_NAMES, name_of_result
 from ..tasks import SuperResolve, Task
 from ..tasks.inputs import INPUTS, is_given
+from .dock_frame import DockFrame
 from .form import Form
 from .image_input import ImageInput
 from .inputs import MaskInput, input_widgets
@@ -31,6 +32,7 @@ from .outcome import OutcomePanel
 from .plan import PlanNotes
 from .request import Request
 from .run import Run
+from .run_control import RunControl
 from .run_options import RunOptionsForm
 from .tall_area import TallArea
 from .voxels import VoxelTools
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     import napari.viewer
 
 ADVANCED = "Advanced settings"
-ADVANCED_CHANGED = "Advanced settings (changed)"
 
 
 class Dock(QWidget):
@@ -48,7 +49,6 @@ class Dock(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer, task: Task) -> None:
         super().__init__()
         self._viewer, self.task = viewer, task
-        self.run: Run | None = None
         self.image_input = ImageInput(viewer)
         self.inputs = input_widgets(viewer, task.takes)
         self.task_form = Form(task, task.takes)
@@ -59,13 +59,16 @@ class Dock(QWidget):
         )
         self.notes = PlanNotes(tells_noise=task.removes_noise)
         self.device_note = text_label(why_no_gpu() or f"GPU: {describe_device(resolve_device())}", "device_note")
-        self.outcome = OutcomePanel(get_theme(viewer.theme).text.as_hex())
+        self.outcome = OutcomePanel(self._text_colour())
+        self.control = RunControl(viewer, self.outcome)
         self.voxel_tools = (
             VoxelTools(self.image_input, self.task_form, self.outcome) if isinstance(task, SuperResolve) else None
         )
         self._arrange()
         self._connect()
         self.image_input.choose_visible()
+        self._inputs_changed()
+        self.control.follow_one_under_way(task.command)
 
     # -- assembling ---------------------------------------------------------------------------------------------
 
@@ -80,6 +83,7 @@ class Dock(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(TallArea(content))
+        DockFrame(self, self.start)
 
     def _everyday(self) -> QFormLayout:
         """Return the rows that are always shown."""
@@ -106,7 +110,10 @@ class Dock(QWidget):
         self.task_form.lay_out(rows, advanced=True)
         self.method_form.lay_out_advanced(rows)
         self.options.lay_out(rows)
-        self.folded = QCollapsible(ADVANCED)
+        # The arrow is part of the text, whose colour follows the theme.
+        self.folded = QCollapsible(expandedIcon=QIcon(), collapsedIcon=QIcon())
+        self.folded.toggled.connect(self._name_folded)
+        self._name_folded()
         self.folded.addWidget(content)
         return self.folded
 
@@ -123,15 +130,15 @@ class Dock(QWidget):
         self.options.changed.connect(self.notes.update_soon)
         self.reuse.changed.connect(self._reuse)
         self.outcome.run_button.clicked.connect(self.start)
-        self.outcome.stop_button.clicked.connect(self.stop)
         self.outcome.fill_button.clicked.connect(self._fill_and_start)
         for widget in self.inputs.values():
-            widget.changed.connect(self.notes.update_soon)
+            widget.changed.connect(self._inputs_changed)
             if isinstance(widget, MaskInput):
                 widget.new_button.clicked.connect(self._begin_mask)
         events = self._viewer.layers.events
-        for event in (events.inserted, events.removed, events.reordered):
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.connect(self._layers_changed)
+        self._viewer.events.theme.connect(self._theme_changed)
 
     # -- what a person does -------------------------------------------------------------------------------------
 
@@ -142,17 +149,17 @@ class Dock(QWidget):
             return
         try:
             self._start()
-        except MissingPixelsError as error:
-            self.outcome.tell(str(error), error=True)
-            self.outcome.fill_button.show()
         except (ValueError, RestorationError) as error:
-            self.outcome.tell(str(error), error=True)
+            self.control.show_failure(error)
 
     def stop(self) -> None:
         """End the run; its best image so far becomes the result."""
-        if self.run is not None:
-            self.run.stop()
-            self.outcome.show_stop()
+        self.control.stop()
+
+    @property
+    def run(self) -> Run | None:
+        """The run that is under way."""
+        return self.control.run
 
     # -- inside -------------------------------------------------------------------------------------------------
 
@@ -204,17 +211,10 @@ class Dock(QWidget):
             raise ValueError("there is no image layer: open an image first, for example with File ▸ Open Sample")
         request = self._request(layer)
         part = request.part()
-        setup = request.set_up(part, self._given(lambda name: self.inputs[name].read(part, request)))
-        name, look = name_of_result(layer.name, setup.task), appearance(part, setup.factors)
-        self.run = Run(self._viewer, self._window(), Restoration(setup), name, look)
-        self.run.updated.connect(self.outcome.show_update)
-        self.run.succeeded.connect(self.outcome.show_outcome)
-        self.run.failed.connect(self._show_failure)
-        self.run.finished.connect(self._finished)
-        # A closed dock stops its run, whose result still arrives as a layer.
-        self.destroyed.connect(self.run.stop)
-        self.outcome.show_start(describe_device(setup.device))
-        self.run.start()
+        given = self._given(lambda name: self.inputs[name].read(part, request))
+        name, look = name_of_result(layer.name, request.task), appearance(part, request.factors(part))
+        run = Run(self._viewer, self._window(), self.task.command, name, look)
+        self.control.start(run, partial(request.set_up, part, given), request.device)
 
     def _window(self) -> QWidget:
         """Return the viewer's window, in which this dock stands or from which it was moved out."""
@@ -223,12 +223,17 @@ class Dock(QWidget):
             widget = parent
         return widget
 
-    def _show_failure(self, error: BaseException) -> None:
-        self.outcome.tell(str(error), error=True)
+    def _text_colour(self) -> str:
+        return str(get_theme(self._viewer.theme).text.as_hex())
 
-    def _finished(self) -> None:
-        self.run = None
-        self.outcome.show_end()
+    def _theme_changed(self) -> None:
+        self.outcome.curve.show_in(self._text_colour())
+
+    def _inputs_changed(self) -> None:
+        given = frozenset(name for name, widget in self.inputs.items() if widget.is_chosen)
+        self.task_form.set_given(given)
+        self.method_form.set_given(given)
+        self.notes.update_soon()
 
     def _fill_and_start(self) -> None:
         self.task_form.show(dataclasses.replace(self.task_form.read(), missing="fill"))
@@ -251,15 +256,19 @@ class Dock(QWidget):
 
     def _layer_chosen(self) -> None:
         layer = self.image_input.layer
-        self.reuse.enabled = layer is not None and RECORD in layer.metadata
+        self.reuse.visible = layer is not None and RECORD in layer.metadata
 
     def _place_changed(self) -> None:
         self.method_form.set_volume(self.image_input.chosen_extent == "volume")
         self.notes.update_soon()
 
     def _method_changed(self) -> None:
-        self.folded.setText(ADVANCED_CHANGED if self.method_form.is_changed else ADVANCED)
+        self._name_folded()
         self.notes.update_soon()
+
+    def _name_folded(self) -> None:
+        changed = " (changed)" if self.method_form.is_changed else ""
+        self.folded.setText(f"{'▾' if self.folded.isExpanded() else '▸'} {ADVANCED}{changed}")
 
     def _reuse(self) -> None:
         layer = self.image_input.layer
@@ -277,7 +286,7 @@ class Dock(QWidget):
         """Show the settings by which a layer was made, and return them."""
         recipe = Recipe.from_json(layer.metadata[RECORD])
         if type(recipe.task) is not type(self.task):
-            raise ValueError(f"{layer.name!r} was made by {recipe.task.command!r}: open the dock of that task")
+            raise ValueError(f"{layer.name!r} was made by {TASK_NAMES[recipe.task.command]!r}: open that dock")
         if recipe.volume:
             self.image_input.choose_extent("volume")
         elif self.image_input.chosen_extent == "volume":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, final
 
-from magicgui.widgets import CheckBox, ComboBox, LineEdit, SpinBox, create_widget
+from magicgui.widgets import CheckBox, ComboBox, LineEdit, SpinBox
 from magicgui.widgets.bases import ValueWidget
 from psygnal import Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFormLayout, QLabel, QWidget
 
 from ..settings import Field, Settings, fields, parse_numbers
 
@@ -34,6 +35,7 @@ class Form:
     def __init__(self, settings: Settings, inputs: Iterable[str] = ()) -> None:
         self._settings: Any = settings
         self._layouts: list[QFormLayout] = []
+        self._visible, self._given = True, frozenset(inputs)
         self._shown: dict[str, tuple[Any, Any]] = {}
         self.widgets: dict[str, ValueWidget[Any]] = {}
         self.groups: dict[str, Group] = {}
@@ -59,12 +61,19 @@ class Form:
                 add_row(layout, self.widgets[field.name])
 
     def set_visible(self, visible: bool) -> None:
-        """Show or hide all rows."""
+        """Show or hide all rows; of those that have an effect only with some input, the ones that have it."""
+        self._visible = visible
+        needed = {field.name: field.about.only_with for field in fields(type(self._settings))}
         for layout in self._layouts:
-            for widget in self.widgets.values():
-                show_row(layout, widget, visible=visible)
+            for name, widget in self.widgets.items():
+                show_row(layout, widget, visible=visible and (not needed[name] or needed[name] in self._given))
         for group in self.groups.values():
             group.set_visible(visible)
+
+    def set_given(self, inputs: Iterable[str]) -> None:
+        """Take in which inputs are chosen now."""
+        self._given = frozenset(inputs)
+        self.set_visible(self._visible)
 
     def show(self, settings: Settings) -> None:
         """Show other settings of the same class."""
@@ -189,15 +198,41 @@ class Group:
         self.changed.emit()
 
 
-def layer_choice(kind: type, *, label: str, tooltip: str, optional: bool = False) -> Any:
-    """Return a list of the viewer's layers of a kind, of which one is chosen; or none, if that is allowed."""
-    choice: Any = create_widget(annotation=kind, label=label, options={"nullable": True} if optional else {})
-    choice.tooltip = tooltip
-    return choice
+@final
+class WheelGuard(QObject):
+    """Leaves the mouse wheel to the scroll area around a widget until somebody clicks into the widget."""
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Ignore a wheel event without focus: Qt hands it to the parent."""
+        turned = event is not None and event.type() == QEvent.Type.Wheel
+        if event is not None and turned and isinstance(watched, QWidget) and not watched.hasFocus():
+            event.ignore()
+            return True
+        return super().eventFilter(watched, event)
+
+
+def layer_choice(layers: Callable[[], list[Any]], *, label: str, tooltip: str, optional: bool = False) -> Any:
+    """Return a list of layers, of which one is chosen; or none, if that is allowed.
+
+    Parameters
+    ----------
+    layers : callable
+        Returns those that are offered now. They are not looked for by their kind: magicgui would search the viewer that
+        is in front, which can be another one than the dock's.
+    """
+    return ComboBox(
+        label=label,
+        choices=lambda _: [(layer.name, layer) for layer in layers()],
+        tooltip=tooltip,
+        nullable=optional,
+    )
 
 
 def add_row(layout: QFormLayout, widget: ValueWidget[Any]) -> None:
     """Add a widget with its label to a form; the label has its tooltip too."""
+    if isinstance(widget.native, QComboBox | QAbstractSpinBox):
+        widget.native.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        widget.native.installEventFilter(WheelGuard(widget.native))
     if isinstance(widget, CheckBox):
         # Its label stands in front of it already.
         widget.native.setText("")

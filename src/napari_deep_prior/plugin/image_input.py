@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFormLayout
 
 from ..arrays.axes import stack_axes
 from .form import add_row, layer_choice, show_row
-from .layers import Extent, axes_of
+from .layers import Extent, axes_of, images_of
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -35,7 +35,7 @@ class ImageInput:
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         self._viewer = viewer
         self._rows: QFormLayout | None = None
-        self.image = layer_choice(Image, label="Image", tooltip="The layer that is restored")
+        self.image = layer_choice(lambda: images_of(viewer), label="Image", tooltip="The layer that is restored")
         self.axes = LineEdit(
             label="Axes",
             tooltip="One letter per axis, from the layer's axis labels; correct them where they are wrong: Y and X, "
@@ -87,7 +87,7 @@ class ImageInput:
     def choose_visible(self) -> None:
         """Begin with the image that the person looks at: the active layer, else the topmost one that is shown."""
         self.image.reset_choices()
-        shown = [layer for layer in self._viewer.layers if isinstance(layer, Image) and layer.visible]
+        shown = [layer for layer in images_of(self._viewer) if layer.visible]
         if shown:
             active = self._viewer.layers.selection.active
             self.image.value = active if active in shown else shown[-1]

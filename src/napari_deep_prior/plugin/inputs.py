@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QFormLayout, QPushButton
 from ..arrays.axes import Array
 from ..tasks.inputs import INPUTS, Kind
 from .form import add_row, layer_choice
-from .layers import PLACE, Part, guide_of, mask_of, pixels_of, tables_of
+from .layers import PLACE, Part, guide_of, images_of, mask_of, pixels_of, tables_of
 from .request import Request
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ class InputWidget(ABC):
     @abstractmethod
     def lay_out(self, rows: QFormLayout) -> None:
         """Add the widgets to a form."""
+
+    @property
+    @abstractmethod
+    def is_chosen(self) -> bool:
+        """Whether anything is chosen."""
 
     @abstractmethod
     def layers_changed(self) -> None:
@@ -67,7 +72,7 @@ class MaskInput(InputWidget):
     def __init__(self, viewer: napari.viewer.Viewer, label: str) -> None:
         super().__init__(viewer, label)
         self.labels = layer_choice(
-            Labels,
+            lambda: [layer for layer in viewer.layers if isinstance(layer, Labels)],
             label=label,
             tooltip="Labels layer: what is painted is filled. It may have another scale or fewer axes",
         )
@@ -83,6 +88,11 @@ class MaskInput(InputWidget):
         add_row(rows, self.labels)
         add_row(rows, self.label)
         rows.addRow("", self.new_button)
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether anything is chosen."""
+        return self.labels.value is not None
 
     def layers_changed(self) -> None:
         """Offer the layers that there are now."""
@@ -129,7 +139,7 @@ class ImagesInput(InputWidget):
         super().__init__(viewer, label)
         self.layers: Any = Select(
             label=label,
-            choices=lambda _: [(layer.name, layer) for layer in viewer.layers if isinstance(layer, Image)],
+            choices=lambda _: [(layer.name, layer) for layer in images_of(viewer)],
             tooltip="Image layers of the same place that show edges, such as bright field; Ctrl-click for several or "
             "none. They may have another scale, position or fewer axes",
         )
@@ -141,11 +151,16 @@ class ImagesInput(InputWidget):
         """Add the widget to a form."""
         add_row(rows, self.layers)
 
+    @property
+    def is_chosen(self) -> bool:
+        """Whether anything is chosen."""
+        return bool(self.layers.value)
+
     def layers_changed(self) -> None:
         """Offer the layers that there are now; what was chosen stays chosen."""
         chosen = self.layers.value
         self.layers.reset_choices()
-        self.layers.value = [layer for layer in chosen if layer in self._viewer.layers]
+        self.layers.value = [layer for layer in chosen if layer in images_of(self._viewer)]
 
     def read(self, part: Part, request: Request) -> list[Array]:
         """Return the images on the pixels of the result."""
@@ -168,7 +183,7 @@ class KernelInput(InputWidget):
     def __init__(self, viewer: napari.viewer.Viewer, label: str) -> None:
         super().__init__(viewer, label)
         self.layer = layer_choice(
-            Image,
+            lambda: images_of(viewer),
             label=label,
             tooltip="An image of the blur, such as a bead, in pixels of the result; replaces 'Blur'",
             optional=True,
@@ -178,6 +193,11 @@ class KernelInput(InputWidget):
     def lay_out(self, rows: QFormLayout) -> None:
         """Add the widget to a form."""
         add_row(rows, self.layer)
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether anything is chosen."""
+        return self.layer.value is not None
 
     def layers_changed(self) -> None:
         """Offer the layers that there are now."""
@@ -198,6 +218,11 @@ class TablesInput(InputWidget):
 
     def lay_out(self, rows: QFormLayout) -> None:
         """Add nothing: the layer knows its file."""
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether anything is chosen."""
+        return False
 
     def layers_changed(self) -> None:
         """Do nothing: no layer is chosen here."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
 import numpy as np
+from napari.layers import Image
 from napari.utils.transforms import Affine
 
 from ..arrays.axes import Array, parse_axes, stack_axes
@@ -18,13 +19,17 @@ from ..physics.jpeg import JpegTables
 from ..runs.source import ArrayLike
 
 if TYPE_CHECKING:
-    from napari.layers import Image, Labels
+    from napari.layers import Labels
+    from napari.viewer import Viewer
 
 Extent = Literal["slice", "stack", "volume"]
 """What of a layer is restored: the slice that is shown, all slices one by one, or Z, Y and X together."""
 
 LABELS = {"time": "T", "t": "T", "z": "Z", "depth": "Z", "y": "Y", "x": "X", "c": "C", "channel": "C", "channels": "C"}
 """Axis labels that people use, in lower case, and the letter of each."""
+
+PREVIEW = "deep-prior preview"
+"""Key in the metadata of a layer that a run is still writing into."""
 
 FILE = "deep-prior-file"
 """Key, in the metadata of a layer, of what was said of its file and of what the file said besides."""
@@ -57,6 +62,11 @@ class Part:
     pixels: ArrayLike
     axes: str
     offset: tuple[int, ...]
+
+
+def images_of(viewer: Viewer) -> list[Image]:
+    """Return the image layers of a viewer that can be an input: previews of runs under way cannot."""
+    return [layer for layer in viewer.layers if isinstance(layer, Image) and PREVIEW not in layer.metadata]
 
 
 def pixels_of(layer: Image) -> Any:

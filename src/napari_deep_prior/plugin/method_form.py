@@ -12,6 +12,7 @@ from ..methods import Method
 from ..runs.efforts import AUTO, DEFAULT_EFFORT, EFFORTS, methods_of, name_of
 from ..runs.recommend import Wish, asked, with_seed_of
 from ..runs.record import Recipe
+from ..runs.report import TASK_NAMES
 from ..tasks import Task
 from .form import Form, add_row, show_row
 
@@ -56,15 +57,18 @@ class MethodForm:
             form.changed.connect(self._emit)
 
     def lay_out_choice(self, rows: QFormLayout) -> None:
-        """Add the rows of method and effort, and the settings of every day."""
+        """Add the rows of method and effort."""
         self._rows = rows
         add_row(rows, self.method)
         add_row(rows, self.effort)
-        self._lay_out(rows, advanced=False)
+        self._show_rows()
 
     def lay_out_advanced(self, rows: QFormLayout) -> None:
-        """Add the rows of the advanced settings."""
-        self._lay_out(rows, advanced=True)
+        """Add the rows of all settings: method and effort are enough for every day."""
+        for form in self._forms.values():
+            form.lay_out(rows, advanced=False)
+            form.lay_out(rows, advanced=True)
+        self._show_rows()
 
     @property
     def is_changed(self) -> bool:
@@ -89,6 +93,11 @@ class MethodForm:
             settings=None if settings == self._standard() else settings,
             volume=self._volume,
         )
+
+    def set_given(self, inputs: frozenset[str]) -> None:
+        """Take in which inputs are chosen: some settings have an effect only with one."""
+        for form in self._forms.values():
+            form.set_given(inputs)
 
     def set_volume(self, volume: bool) -> None:
         """Take in whether Z, Y and X are restored together: auto may choose another method for that."""
@@ -115,18 +124,13 @@ class MethodForm:
         ran = name_of(recipe.method)
         if ran not in self._forms:
             raise ValueError(
-                f"{self._task.command!r} cannot be done by {recipe.method.in_words()!r}, by which it was made"
+                f"{TASK_NAMES[self._task.command]!r} has no method {recipe.method.in_words()!r}, by which it was made"
             )
         self._choose(recipe.asked_method if recipe.asked_method in self._efforts else ran, recipe.effort)
         if type(self._standard()) is not type(recipe.method):
             # Auto, or what stood in for another method, chose by that image; this one may show something else.
             self._choose(ran, recipe.effort)
         self._show(recipe.method)
-
-    def _lay_out(self, rows: QFormLayout, *, advanced: bool) -> None:
-        for form in self._forms.values():
-            form.lay_out(rows, advanced=advanced)
-        self._show_rows()
 
     def _standard(self) -> Method:
         """Return the settings of the method and the effort as they are chosen."""

@@ -9,9 +9,16 @@ from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from ..runs.record import Record
-from ..runs.report import outcome_in_words, progress_in_words
+from ..runs.report import (
+    LONG,
+    missing_in_words,
+    outcome_in_words,
+    progress_in_words,
+    sentence,
+    stage_in_words,
+)
 from .curve import Curve
-from .labels import ERROR_STYLE, sentence, text_label
+from .labels import ERROR_STYLE, text_label
 from .worker import Outcome, Update
 
 BLUR_HEIGHT = 64
@@ -33,6 +40,9 @@ class OutcomePanel(QWidget):
         self.bar.setMaximumHeight(8)
         self.status = text_label("", "status")
         self.fill_button = QPushButton("Fill the missing pixels and run")
+        self.go_on_button = QPushButton("Go on with the other slices")
+        self.save_button = QPushButton("Save result …")
+        self.save_button.setToolTip("As OME-TIFF, with pixel size, units and the record of what was done")
         self.blur = text_label("", "blur")
         self.curve = Curve(text, self)
         buttons = QHBoxLayout()
@@ -41,9 +51,11 @@ class OutcomePanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(buttons)
-        for part in (self.bar, self.status, self.blur, self.fill_button, self.curve):
+        parts = (self.bar, self.status, self.go_on_button, self.blur, self.fill_button, self.curve, self.save_button)
+        for part in parts:
             column.addWidget(part)
-        self.fill_button.hide()
+        for button in (self.fill_button, self.go_on_button, self.save_button):
+            button.hide()
         self.blur.hide()
 
     def tell(self, text: str, *, error: bool = False) -> None:
@@ -51,47 +63,48 @@ class OutcomePanel(QWidget):
         self.status.setText(sentence(text))
         self.status.setStyleSheet(ERROR_STYLE if error else "")
 
-    def show_start(self, device: str) -> None:
-        """Show that a run has been started."""
+    def show_start(self) -> None:
+        """Show that a run is under way."""
         self.curve.clear_run()
+        self.blur.hide()
         self.run_button.setEnabled(False)
         self.stop_button.setEnabled(True)
-        self.bar.setRange(0, 0)
-        self.tell(f"Starting on {device} …")
+        for button in (self.fill_button, self.go_on_button, self.save_button):
+            button.hide()
+        # Nothing that moves by itself: each of its pictures would have the whole window drawn anew.
+        self.bar.setRange(0, 1)
+        self.bar.setValue(0)
+        self.tell("Starting …")
 
     def show_stop(self) -> None:
         """Show that a run has been asked to end."""
         self.stop_button.setEnabled(False)
-        self.tell("Stopping after this step …")
+        self.tell("Stopping …")
 
     def show_update(self, update: Update) -> None:
         """Show how far a run is."""
         self.curve.add(update)
-        self.bar.setRange(0, update.total)
-        self.bar.setValue(update.number)
+        if update.total:
+            # Of all slices, so that the bar fills once.
+            self.bar.setRange(0, update.total * update.piece_count)
+            self.bar.setValue(update.total * (update.piece_number - 1) + update.number)
         if self.stop_button.isEnabled():
-            self.tell(
-                progress_in_words(
-                    piece=update.piece_number,
-                    step=update.number,
-                    total=update.total,
-                    chosen=update.chosen,
-                    seconds_left=update.seconds_left,
-                )
-            )
+            self.tell(_progress(update))
 
-    def show_outcome(self, outcome: Outcome) -> None:
-        """Show how a run ended."""
+    def show_outcome(self, outcome: Outcome | None) -> None:
+        """Show how a run ended; None: before there was an image."""
+        if outcome is None:
+            self.tell("Stopped before there was an image: nothing was changed.")
+            return
         record = outcome.record
-        self.tell(
-            outcome_in_words(
-                record,
-                steps=outcome.steps,
-                total=outcome.total,
-                stopped=outcome.stopped,
-                seconds=outcome.seconds,
-            )
+        words = outcome_in_words(
+            record, steps=outcome.steps, total=outcome.total, stopped=outcome.stopped, seconds=outcome.seconds
         )
+        if outcome.missing:
+            words = f"{words} {missing_in_words(outcome.missing, cut_off=outcome.image.dtype.kind != 'f')}"
+            self.go_on_button.show()
+        self.tell(words)
+        self.save_button.show()
         chosen = record.chosen_steps[0]
         if record.piece_count == 1 and chosen is not None:
             self.curve.mark(chosen)
@@ -103,6 +116,11 @@ class OutcomePanel(QWidget):
         self.stop_button.setEnabled(False)
         self.bar.setRange(0, 1)
         self.bar.setValue(0)
+
+    def refuse_missing(self, problem: str) -> None:
+        """Show that pixels are missing, with a button that has them filled."""
+        self.tell(f"{problem.partition(':')[0]}: fill them, or replace them first.", error=True)
+        self.fill_button.show()
 
     def _show_blur(self, record: Record) -> None:
         """Show the blur that was undone as a small image; of a volume its middle plane."""
@@ -117,3 +135,13 @@ class OutcomePanel(QWidget):
         image = QImage(grey.tobytes(), columns, rows, columns, QImage.Format.Format_Grayscale8)
         self.blur.setPixmap(QPixmap.fromImage(image).scaledToHeight(BLUR_HEIGHT))
         self.blur.setToolTip(f"The blur that was undone, {rows} × {columns} pixels of the result")
+
+
+def _progress(update: Update) -> str:
+    place = {"piece": update.piece_number, "pieces": update.piece_count}
+    # Between two steps a stage is worth a word only where it takes long.
+    if not update.number or (update.stage and update.stage_seconds >= LONG):
+        return stage_in_words(update.stage or "Preparing", seconds=update.stage_seconds, **place)
+    return progress_in_words(
+        step=update.number, total=update.total, chosen=update.chosen, seconds_left=update.seconds_left, **place
+    )

@@ -17,9 +17,9 @@ from ..estimation.impossible_noise import objections
 from ..estimation.sampling import windows_of
 from ..physics.noise_model import NoiseModel
 from ..runs.errors import RestorationError
-from ..runs.report import disagreement_in_words, noise_sentence, objection_in_words
+from ..runs.report import disagreement_in_words, noise_sentence, objection_in_words, sentence
 from ..runs.source import real_type
-from .labels import ERROR_STYLE, sentence, text_label
+from .labels import ERROR_STYLE, text_label
 from .layers import Part, pixels_of
 from .request import Request
 

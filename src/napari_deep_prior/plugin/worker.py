@@ -1,22 +1,29 @@
-"""Restoration to generator for napari's thread worker: updates at a limited rate, a stop that keeps the best image."""
+"""A run in a worker's thread: it tells the viewer at a limited rate how far it is, and ends when it is told to."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
 import torch
 
 from ..arrays.axes import Array
 from ..problem import Step
 from ..runs.record import Record
 from ..runs.restoration import Restoration
+from ..runs.setup import Setup
+from ..stages import Stopped, run_stage, watched
 
-INTERVAL = 0.25
-"""Seconds between two updates of the viewer; also how soon a worker notices that napari quits."""
+INTERVAL = 0.5
+"""Seconds between two updates of the viewer: every one of them has the whole window drawn anew."""
+
+SHARE = 0.05
+"""Most of the main thread's time that updates may take."""
 
 
 @final
@@ -24,16 +31,21 @@ INTERVAL = 0.25
 class Update:
     """What happened since the last update: for the curve, the progress bar and the preview.
 
-    ``redraw`` says that the growing image has changed; drawing the same one again would only cost time. ``losses`` and
-    ``criteria`` are those of the steps since then, the last of them ``number``; ``seconds_left`` holds if all steps of
-    all pieces are made.
+    ``stage`` is what is done where no steps are made, for ``stage_seconds`` so far. ``redraw`` says that the growing
+    ``image`` has changed; drawing the same one again would only cost time. ``losses`` and ``criteria`` are those of the
+    steps since then, the last of them ``number``; all three are 0 or empty before the first one. ``seconds_left`` holds
+    if all steps of all pieces are made; None until two looks at the steps tell how long they take.
     """
 
+    image: Array
     piece_number: int
+    piece_count: int
+    stage: str
+    stage_seconds: float
     number: int
     total: int
     chosen: int
-    seconds_left: float
+    seconds_left: float | None
     losses: list[float]
     criteria: list[float]
     criterion_name: str
@@ -46,7 +58,8 @@ class Outcome:
     """The end of a run: the image, the record of what was done, and how long it took.
 
     ``image`` is the array that grew while the run was under way. ``stopped`` says that a person ended the run,
-    ``steps`` how many iterations were made on the last piece.
+    ``steps`` how many iterations were made on the last piece, ``missing`` how many pieces were not reached: they are
+    NaN, or cut off, or 0 (see :func:`partial_image`). With ``setup`` the run can go on.
     """
 
     image: Array
@@ -56,74 +69,172 @@ class Outcome:
     steps: int
     total: int
     stopped: bool
+    missing: int
+    setup: Setup
 
 
 @final
-class Pace:
-    """How often the viewer is updated: less often where showing an image takes long."""
+class Clock:
+    """Tells how long the steps of a run still take, from how long they have taken; preparation is none of them."""
 
     def __init__(self) -> None:
-        self.interval = INTERVAL
+        self._piece, self._began, self._ended = 0, 0.0, 0.0
+        self._first: tuple[float, int] | None = None
+        self._durations: list[float] = []
+
+    def left(self, run: Restoration, step: Step, now: float) -> float | None:
+        """Return the seconds that are left, for a look at a step; None at the first look at a piece."""
+        if run.piece_number != self._piece:
+            if self._piece:
+                self._durations.append(now - self._began)
+            self._piece, self._began, self._first = run.piece_number, now, None
+        if self._first is None or step.number <= self._first[1]:
+            self._first = (now, step.number)
+            return None
+        seconds, number = self._first
+        here = (now - seconds) / (step.number - number) * (step.total - step.number)
+        whole = float(np.mean(self._durations)) if self._durations else now - self._began + here
+        return here + whole * (run.piece_count - run.piece_number)
+
+
+@final
+class Driver:
+    """Makes a run, iterates it and tells how far it is.
+
+    Parameters
+    ----------
+    set_up : callable
+        Returns what is run; it may take a while, too.
+    tell : callable
+        Is called with every :class:`Update`, in the thread of the run.
+    """
+
+    def __init__(self, set_up: Callable[[], Setup], tell: Callable[[Update], None]) -> None:
+        self._set_up, self._tell = set_up, tell
+        self._interval = INTERVAL
+        self._stop = threading.Event()
+        self._quits: Callable[[], bool] = self._stop.is_set
+        self._run: Restoration | None = None
+        self._clock = Clock()
+        self._left: float | None = None
+        self._steps: list[Step] = []
+        self._step: Step | None = None
+        self._shown: torch.Tensor | None = None
+        self._piece, self._stage, self._stage_began, self._last = 0, "", 0.0, 0.0
+
+    def stop(self) -> None:
+        """End the run at its next checkpoint, with the best image so far as its result."""
+        self._stop.set()
+
+    def stop_also(self, quits: Callable[[], bool]) -> None:
+        """End the run as well when ``quits`` returns True."""
+        self._quits = quits
 
     def shown(self, seconds: float) -> None:
-        """Take in how long the viewer needed: previews are to take at most a tenth of its time."""
-        self.interval = max(INTERVAL, 10 * seconds)
+        """Take in how long an update has kept the main thread busy: the slower that is, the fewer of them."""
+        self._interval = max(INTERVAL, seconds / SHARE)
+
+    def work(self) -> Outcome | None:
+        """Run to the end or to the stop, and return the outcome; None if it was stopped before there was an image."""
+        began = self._last = time.monotonic()
+        with suppress(Stopped), watched(self._check):
+            self._run = Restoration(run_stage("Preparing", self._set_up))
+        if self._run is None:
+            return None
+        # What is written when the run is closed is no longer watched: it must not be ended in the middle.
+        with self._run as run, suppress(Stopped), watched(self._check):
+            for step in run:
+                self._take(run, step)
+        if self._step is None:
+            if self._stop.is_set():
+                return None
+            raise ValueError("every slice of the image is constant: there is nothing to restore")
+        self._send(run, "", time.monotonic())
+        return self._outcome(run, self._step, time.monotonic() - began)
+
+    def _check(self, stage: str) -> None:
+        """Watch the run (see :data:`~napari_deep_prior.stages.Watcher`)."""
+        if self._stop.is_set() or self._quits():
+            raise Stopped
+        now = time.monotonic()
+        if stage != self._stage:
+            self._stage, self._stage_began = stage, now
+        if stage and self._run is not None and now - self._last >= self._interval:
+            self._send(self._run, stage, now)
+
+    def _take(self, run: Restoration, step: Step) -> None:
+        if run.piece_number != self._piece:
+            self._piece, self._steps = run.piece_number, []
+        first = not self._steps and step.number == 1
+        self._steps.append(step)
+        self._step = step
+        now = time.monotonic()
+        self._check("")
+        if now - self._last >= self._interval or first:
+            self._send(run, "", now)
+
+    def _send(self, run: Restoration, stage: str, now: float) -> None:
+        """Tell what has happened since the last time."""
+        self._last = now
+        steps, self._steps = self._steps, []
+        step = self._step if run.piece_number == self._piece else None
+        redraw = step is not None and step.image is not self._shown
+        if step is not None and redraw and run.show_latest() is not None:
+            self._shown = step.image
+        if step is None or not stage:
+            self._left = None if step is None else self._clock.left(run, step, now)
+        criteria = [each.criterion for each in steps if each.criterion is not None]
+        self._tell(
+            Update(
+                image=run.growing,
+                piece_number=run.piece_number,
+                piece_count=run.piece_count,
+                stage=stage,
+                stage_seconds=now - self._stage_began,
+                number=step.number if step else 0,
+                total=step.total if step else 0,
+                chosen=int(step.chosen) if step else 0,
+                seconds_left=self._left,
+                losses=_floats([each.loss for each in steps]),
+                criteria=_floats(criteria) if len(criteria) == len(steps) else [],
+                criterion_name=step.criterion_name if step else "",
+                redraw=redraw,
+            )
+        )
+
+    def _outcome(self, run: Restoration, step: Step, seconds: float) -> Outcome:
+        stopped = self._stop.is_set()
+        return Outcome(
+            image=partial_image(run) if run.unreached else run.image,
+            record=run.record,
+            diagnostics=run.diagnostics,
+            seconds=seconds,
+            steps=step.number,
+            total=step.total,
+            stopped=stopped,
+            missing=len(run.unreached),
+            setup=run.setup,
+        )
 
 
-def drive(run: Restoration, stop: threading.Event, pace: Pace) -> Generator[Update, None, Outcome]:
-    """Iterate ``run`` until it ends or ``stop`` is set, yielding updates, and return its outcome.
+def partial_image(run: Restoration) -> Array:
+    """Return the result of a run that has ended before its last piece: nothing in it is the input's.
 
-    A stop ends the generator by a return: a worker that quits never delivers its result.
+    Pieces that were not reached are NaN. Integers have no NaN: there the slices that were not reached are cut off, and
+    what is left of the last one along the outermost axis is 0.
     """
-    started = last = time.monotonic()
-    pending: list[Step] = []
-    shown: torch.Tensor | None = None
-    step: Step | None = None
-    piece_number = 0
-    with run:
-        for step in run:
-            if run.piece_number != piece_number:
-                piece_number, pending = run.piece_number, []
-            pending.append(step)
-            now = time.monotonic()
-            if stop.is_set():
-                break
-            if now - last >= pace.interval or step.number == 1:
-                redraw = step.image is not shown
-                if redraw:
-                    run.show_latest()
-                yield _update(run, pending, now - started, redraw=redraw)
-                last, pending, shown = time.monotonic(), [], step.image
-    if step is None:
-        raise ValueError("every slice of the image is constant: there is nothing to restore")
-    return Outcome(
-        image=run.image,
-        record=run.record,
-        diagnostics=run.diagnostics,
-        seconds=time.monotonic() - started,
-        steps=step.number,
-        total=step.total,
-        stopped=stop.is_set(),
-    )
-
-
-def _update(run: Restoration, steps: list[Step], seconds: float, *, redraw: bool) -> Update:
-    last = steps[-1]
-    done = last.total * (run.piece_number - 1) + last.number
-    criteria = [step.criterion for step in steps if step.criterion is not None]
-    return Update(
-        piece_number=run.piece_number,
-        number=last.number,
-        total=last.total,
-        chosen=int(last.chosen),
-        seconds_left=seconds / done * (last.total * run.piece_count - done),
-        losses=_floats([step.loss for step in steps]),
-        criteria=_floats(criteria) if len(criteria) == len(steps) else [],
-        criterion_name=last.criterion_name,
-        redraw=redraw,
-    )
+    image: Array = run.growing
+    unreached = run.unreached
+    pieces = run.setup.pieces
+    if image.dtype.kind == "f":
+        for number in unreached:
+            image[pieces[number].write] = np.nan
+        return image
+    last = pieces[unreached[0] - 1].write
+    axis, reached = next((axis, at) for axis, at in enumerate(last) if isinstance(at, int))
+    return image[(slice(None),) * axis + (slice(0, reached + 1),)]
 
 
 def _floats(values: list[torch.Tensor]) -> list[float]:
     """Return values as floats, with one wait for the device and not one for each."""
-    return [float(value) for value in torch.stack(values).tolist()]
+    return [float(value) for value in torch.stack(values).tolist()] if values else []

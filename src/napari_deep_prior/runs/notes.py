@@ -89,6 +89,10 @@ class Notes:
         self.chosen_steps.append(None)
         self.passed_through.append(f"slice {number + 1}: {reason}")
 
+    def skipped(self, number: int) -> None:
+        """Take down that a piece was left as an earlier run has written it."""
+        self.passed(number, report.RESTORED_EARLIER)
+
     def record(self, setup: Setup, checks: Checks, latest: list[int]) -> Record:
         """Return the record; ``latest`` is the step of the piece that is under way, if there is one."""
         remarks = [self.instead, *dict.fromkeys(self.remarks), report.agreement_in_words(checks.agreements)]

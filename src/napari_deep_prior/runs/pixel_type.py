@@ -28,7 +28,7 @@ MOST_LIGHT, MOST_ERROR = 0.02, 0.1
 DARK = 0.01
 """Quantile of the grey levels from which on light is counted: an offset of the camera is none."""
 
-FAINT = 0.02
+FAINT = 0.001
 """Share of the brightest window's light below which a window has none to lose."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..arrays.pieces import Piece
 from ..estimation.channels import estimate_windows
 from ..estimation.impossible_noise import refuse_impossible
 from ..estimation.sampling import Window, lit_windows
+from ..stages import run_stage
 from ..tasks.task import Measured, Prepared
 from . import report
 from .errors import refuse_without_memory
@@ -79,17 +81,7 @@ def prepare(setup: Setup, block: Array, measured: Measured) -> Preparation:
     OutOfMemoryError
         If the result needs a larger type than the input's, and there is no room for it.
     """
-    windows, given = setup.source.windows(block), setup.task.given_noise
-    doubts = refuse_impossible(windows, given)
-    noise, disagreements = estimate_windows(windows, given)
-    shown = _brightest(setup, windows, measured) if setup.task.looks_at_image else measured
-    dtype = _type_of_result(setup, windows)
-    remarks = [report.objection_in_words(doubt) for doubt in doubts]
-    remarks += [report.disagreement_in_words(each) for each in disagreements]
-    if dtype != setup.output.dtype:
-        refuse_without_memory(torch.device("cpu"), math.prod(setup.output.shape) * dtype.itemsize)
-        remarks.append(report.type_in_words(setup.output.dtype, dtype))
-    return Preparation(prepared=setup.task.prepare(shown, noise, setup.inputs), dtype=dtype, remarks=tuple(remarks))
+    return run_stage("Estimating the noise", partial(_prepare, setup, block, measured))
 
 
 def look_ahead(setup: Setup) -> Outlook:
@@ -113,6 +105,20 @@ def look_ahead(setup: Setup) -> Outlook:
         noise = report.noise_sentence(preparation.prepared.noise, posed.misfit)
         return Outlook(preparation=preparation, plan=plan, noise=noise)
     return Outlook(preparation=None, plan=setup.forecast(), noise="")
+
+
+def _prepare(setup: Setup, block: Array, measured: Measured) -> Preparation:
+    windows, given = setup.source.windows(block), setup.task.given_noise
+    doubts = refuse_impossible(windows, given)
+    noise, disagreements = estimate_windows(windows, given)
+    shown = _brightest(setup, windows, measured) if setup.task.looks_at_image else measured
+    dtype = _type_of_result(setup, windows)
+    remarks = [report.objection_in_words(doubt) for doubt in doubts]
+    remarks += [report.disagreement_in_words(each) for each in disagreements]
+    if dtype != setup.output.dtype:
+        refuse_without_memory(torch.device("cpu"), math.prod(setup.output.shape) * dtype.itemsize)
+        remarks.append(report.type_in_words(setup.output.dtype, dtype))
+    return Preparation(prepared=setup.task.prepare(shown, noise, setup.inputs), dtype=dtype, remarks=tuple(remarks))
 
 
 def _type_of_result(setup: Setup, windows: Sequence[Sequence[Window]]) -> np.dtype[Any]:

@@ -21,6 +21,24 @@ if TYPE_CHECKING:
 NEARLY_ALL = 0.97
 """Share of the error from which on the limit of what a guide can have removed says nothing: 15 dB and more."""
 
+TASK_NAMES = {
+    "denoise": "Denoise",
+    "inpaint": "Inpaint",
+    "super-resolve": "Super-resolve",
+    "guide": "Guided reconstruction",
+    "remove-artifacts": "Remove artefacts",
+}
+"""What tasks are called in sentences and in menus, by their commands."""
+
+RESTORED_EARLIER = "an earlier run has restored it"
+"""Why a slice is passed over."""
+
+LONG = 2.0
+"""Seconds from which the time that a stage has taken is worth a word."""
+
+HARDLY = 0.05
+"""Share of the error up to which its being the least that a guide can have removed says nothing: 0.2 dB."""
+
 STRUCTURE = 0.08
 """Correlation of neighbouring residuals, beyond that of the noise, from which one can see structure in them."""
 
@@ -77,6 +95,11 @@ def _gain_in_words(gain: GuideGain) -> str:
     """Return a clause on what a guide that helped was worth; the limits are two standard errors away."""
     lowest, found, highest = (gain.share(deviations) for deviations in (-CONFIDENCE, 0.0, CONFIDENCE))
     of_what = "the error above the noise" if gain.above_noise else "the error of held-out pixels, noise included"
+    if highest > NEARLY_ALL and lowest < HARDLY:
+        limits = f"{max(0.0, gain.saved - CONFIDENCE * gain.saved_deviation):.1%} to "
+        limits += f"{gain.saved + CONFIDENCE * gain.saved_deviation:.1%}"
+        what = f"{gain.saved:.1%} of the noise's variance ({limits})"
+        return f"the guide helped by {what}: what is left is too small to tell"
     if highest > NEARLY_ALL:
         return f"the guide helped by at least {_decibels(lowest):.1f} dB: it removed {lowest:.0%} or more of {of_what}"
     limits = f"{_decibels(lowest):.1f} to {_decibels(highest):.1f}"
@@ -126,7 +149,8 @@ def plan_in_words(choice: Choice, *, seconds: float, memory: int) -> str:
 def done_in_words(record: Record, *, steps: int, total: int, stopped: bool) -> str:
     """Return a clause on how a run ended."""
     if record.piece_count > 1:
-        restored = sum(step is not None for step in record.chosen_steps)
+        earlier = sum(note.endswith(RESTORED_EARLIER) for note in record.passed_through)
+        restored = earlier + sum(step is not None for step in record.chosen_steps)
         return f"{restored} of {record.piece_count} slices restored"
     chosen = record.chosen_steps[0]
     if stopped:
@@ -134,25 +158,54 @@ def done_in_words(record: Record, *, steps: int, total: int, stopped: bool) -> s
     elif steps < total:
         made = f"stopped by itself at step {steps} of at most {total}"
     else:
-        made = f"all {steps} steps made"
-    return made if chosen == steps else f"{made}; the image is that of step {chosen}, which is the best one"
+        made = "finished"
+    if chosen == steps:
+        return made
+    if chosen == 1:
+        return f"{made}; the first estimate is still the best one, and the result"
+    return f"{made}; the result is the image of step {chosen}, the best one"
 
 
-def progress_in_words(*, piece: int, step: int, total: int, chosen: int, seconds_left: float) -> str:
-    """Return a sentence on how far a run is."""
-    place = f"Slice {piece}: " if piece > 1 else ""
-    left = f"{int(seconds_left) // 60}:{int(seconds_left) % 60:02d}"
-    return f"{place}step {step} of at most {total}, best so far {chosen}, at most {left} left"
+def progress_in_words(
+    *, piece: int, pieces: int, step: int, total: int, chosen: int, seconds_left: float | None
+) -> str:
+    """Return a sentence on how far a run is; no time is named before it is known."""
+    best = f", best so far: {'the first estimate' if chosen == 1 else f'step {chosen}'}" if chosen < step else ""
+    left = "" if seconds_left is None else f", at most {duration(seconds_left)} left"
+    return sentence(f"{_slice(piece, pieces)}step {step} of at most {total}{best}{left}")
+
+
+def stage_in_words(stage: str, *, piece: int, pieces: int, seconds: float) -> str:
+    """Return a sentence on what a run does where it makes no steps."""
+    so_far = f" ({duration(seconds)} so far)" if seconds >= LONG else ""
+    return sentence(f"{_slice(piece, pieces)}{stage} …{so_far}")
+
+
+def _slice(piece: int, pieces: int) -> str:
+    return f"slice {piece} of {pieces}: " if pieces > 1 else ""
 
 
 def outcome_in_words(record: Record, *, steps: int, total: int, stopped: bool, seconds: float) -> str:
     """Return sentences on how a run ended: how it was done, how long it took, and what is to be known of the result."""
     done = done_in_words(record, steps=steps, total=total, stopped=stopped)
     residuals = record.residuals if record.piece_count == 1 else []
-    passed = [f"passed through unchanged: {note}" for note in record.passed_through]
+    passed = [
+        f"passed through unchanged: {note}" for note in record.passed_through if not note.endswith(RESTORED_EARLIER)
+    ]
     noted = (*record.file_remarks, *record.remarks, *passed, *residuals)
-    notes = "".join(f" {note[:1].upper()}{note[1:]}." for note in noted if note)
-    return f"Done: {done}. {seconds:.0f} s on {record.device}.{notes}"
+    notes = "".join(f" {sentence(note)}." for note in noted if note)
+    return f"{sentence(done)}; {duration(seconds)} on {record.device}.{notes}"
+
+
+def missing_in_words(missing: int, *, cut_off: bool) -> str:
+    """Return sentences on slices that a run did not reach."""
+    slices = "The slice that was not reached is" if missing == 1 else f"The {missing} slices that were not reached are"
+    return f"{slices} {'left out' if cut_off else 'empty (NaN)'}."
+
+
+def sentence(text: str) -> str:
+    """Return a text that begins with a capital letter."""
+    return text[:1].upper() + text[1:]
 
 
 def duration(seconds: float) -> str:
@@ -167,6 +220,11 @@ def duration(seconds: float) -> str:
 def size(count: int) -> str:
     """Return an amount of memory as people say it."""
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{max(1, round(count / 2**20))} MiB"
+
+
+def name_of_part(name: str, restored: int, count: int) -> str:
+    """Return the name of a stack of which only some slices were restored."""
+    return f"{name} ({restored} of {count} slices)"
 
 
 def repeatable_in_words(*same: str, threads: int) -> str:

@@ -88,6 +88,11 @@ class Restoration(Iterator[Step]):
         return piece.write
 
     @property
+    def unreached(self) -> list[int]:
+        """Numbers of the pieces of which no step was made."""
+        return [piece.number for piece in self._unreached]
+
+    @property
     def diagnostics(self) -> dict[str, npt.NDArray[Any]]:
         """What the finished pieces can be checked by, if it was asked for; float32, in the axes of the input.
 
@@ -155,8 +160,9 @@ class Restoration(Iterator[Step]):
             choice = self.setup.choose(posed.problem)
             self._notes.began(choice, posed, shared.prepared)
             solver = choice.solver()
-            del self._unreached[0]
             for step in solver.fit(posed.problem):
+                if self._latest is None:
+                    del self._unreached[0]
                 self._latest = (measured, posed, step)
                 yield step
             self._notes.solved(solver, posed)
@@ -181,7 +187,7 @@ class Restoration(Iterator[Step]):
     def _skip(self, number: int) -> None:
         """Leave a piece as an earlier run has written it."""
         del self._unreached[0]
-        self._notes.passed(number, "an earlier run has restored it")
+        self._notes.skipped(number)
 
     def _finished(self, measured: Measured, posed: Posed, step: Step) -> npt.NDArray[Any]:
         """Return what goes into the result for the image of a step."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, Protocol, final
 
 import numpy as np
@@ -21,7 +22,11 @@ from ..arrays.frame import (
 from ..arrays.pieces import Piece, piece_axes
 from ..estimation.sampling import Window, windows_of
 from ..physics.operators import Operator
+from ..stages import run_stage
 from ..tasks.task import Measured
+
+READING = "Reading the image"
+"""What a run says while it does so."""
 
 
 class ArrayLike(Protocol):
@@ -72,7 +77,7 @@ class SourceArray:
 
     def block(self, piece: Piece) -> Array:
         """Return a piece of the array as it is."""
-        return np.asarray(self._array[piece.read])
+        return run_stage(READING, lambda: np.asarray(self._array[piece.read]))
 
     def refuse_values(self, *, missing: MissingPixels) -> None:
         """Raise before the first piece where an array in memory has too large values or may not have missing ones."""
@@ -113,7 +118,9 @@ class SourceArray:
                 raise NothingToRestoreError("every pixel is masked or missing: there is nothing to fill from")
             refuse_missing(unmasked, block.size, missing=missing)
             missing = "fill"
-        values, weight, frame = canonical(block, self.piece_axes, device=device, missing=missing)
+        values, weight, frame = run_stage(
+            READING, partial(canonical, block, self.piece_axes, device=device, missing=missing)
+        )
         if fills and bool((weight > 0).all()):
             raise NothingToRestoreError("no pixel is masked or missing: there is nothing to fill")
         return block, Measured(values, weight, frame, piece)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..arrays.pieces import Piece
 from ..arrays.registration import Registration, registration_shift
 from ..arrays.resampling import shifted
 from ..physics.operators import Operator
+from ..stages import run_stage
 
 SAME = 0.9999
 """Correlation from which two images are the same one."""
@@ -103,7 +105,8 @@ class Guides:
             values = np.broadcast_to(values, (len(values), *target.shape[1:]))
             _refuse_copy(values, target)
             if register:
-                found = registration_shift(target, values, spatial=target.ndim - 1)
+                register_it = partial(registration_shift, target, values, spatial=target.ndim - 1)
+                found = run_stage("Registering the guide", register_it)
                 remarks.append(_in_words(found))
                 values = shifted(values, found.shift) if found.trusted else values
             parts.append(values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, final
 
 from ..arrays.axes import Array
@@ -14,6 +15,7 @@ from ..physics.noise_model import NoiseModel
 from ..physics.operators import Identity
 from ..physics.quantised_misfit import QuantisedMisfit
 from ..settings import Setting
+from ..stages import run_stage
 from .inputs import Inputs
 from .task import Measured, Posed, Prepared, Task, grey_levels, problem_of
 
@@ -83,7 +85,7 @@ class RemoveArtifacts(Task):
             return tables, f"taken for a JPEG of quality {self.quality}"
         if given is not None:
             return given, "the file says how coarsely it was rounded"
-        found = estimate_tables(image)
+        found = run_stage("Looking at the image", partial(estimate_tables, image))
         if found is None:
             return None, "neither a file nor the image shows how it was compressed"
         return found, "how coarsely it was rounded was found in the image"

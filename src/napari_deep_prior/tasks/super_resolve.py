@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal, final
 
 from ..arrays.axes import Array, spatial_axes
@@ -16,6 +17,7 @@ from ..physics.kernels import Area, Bicubic, GaussianKernel, Kernel, Lanczos2
 from ..physics.noise_model import NoiseModel
 from ..physics.operators import Downsample
 from ..settings import Setting
+from ..stages import run_stage
 from .inputs import Inputs
 from .task import Measured, Posed, Prepared, TaskWithGuide
 
@@ -84,7 +86,7 @@ class SuperResolve(TaskWithGuide):
         """Return the noise, the blur where it is to be estimated, and whether enlarging is worth it."""
         operator = self.operator(spatial_axes(first.frame.axes), inputs.kernel)
         plane = _middle_plane(first)
-        found = oversampling(plane)
+        found = run_stage("Looking at the image", partial(oversampling, plane))
         remarks = [found.sentence] if found.oversampled and max(operator.factors[-2:]) > 1 else []
         if len(operator.factors) == 3 and operator.factors[0] > 1:
             remarks.append("planes were interpolated from what the others show: right for cells and nuclei, not layers")
@@ -130,7 +132,8 @@ def _middle_plane(measured: Measured) -> Array:
 def _estimated_kernel(plane: Array, operator: Downsample) -> tuple[Kernel, str]:
     if len(operator.factors) != 2:
         return operator.kernel, "the blur of a volume cannot be estimated; the bicubic kernel is taken"
-    blur = estimate_blur(plane, (operator.factors[0], operator.factors[1]))
+    factors = (operator.factors[0], operator.factors[1])
+    blur = run_stage("Estimating the blur", partial(estimate_blur, plane, factors))
     return blur.kernel, blur.sentence
 
 

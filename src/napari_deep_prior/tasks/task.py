@@ -179,7 +179,12 @@ class TaskWithGuide(Task):
     """A task that other images of the same place can help with."""
 
     register: Annotated[
-        bool, Setting("Register guides", "move each guide to where its edges lie on the image's, up to 20 pixels")
+        bool,
+        Setting(
+            "Register guides",
+            "move each guide to where its edges lie on the image's, up to 20 pixels",
+            only_with="guide",
+        ),
     ] = True
 
     @final
@@ -224,7 +229,7 @@ def problem_of(measured: Measured, prepared: Prepared, misfit: Misfit, guide: Te
         misfit=misfit,
         correlation_length=correlation_length(prepared.noise),
         guide=guide,
-        noiseless=tuple(model.gain == 0 and model.read_noise == 0 for model in prepared.noise),
+        noiseless=tuple(model.noiseless for model in prepared.noise),
         piece=measured.piece.number,
     )
 

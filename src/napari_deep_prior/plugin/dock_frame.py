@@ -1,0 +1,61 @@
+"""How a dock behaves in the window: beside others of its kind it becomes a tab, and Enter does what it is there for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import final
+
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtGui import QKeyEvent
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+
+MARK = "deep-prior-dock"
+"""Property by which docks of this plugin know each other."""
+
+
+@final
+class DockFrame(QObject):
+    """Moves a dock behind the other docks of the plugin when it is first shown: side by side none would have room.
+
+    Parameters
+    ----------
+    content : QWidget
+        What stands in the dock.
+    enter : callable
+        Is called when Enter is pressed anywhere within it.
+    """
+
+    def __init__(self, content: QWidget, enter: Callable[[], None]) -> None:
+        super().__init__(content)
+        self._enter, self._was_shown = enter, False
+        content.setProperty(MARK, True)
+        content.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Wait for the first time that the content is shown, and for keys that none of its widgets has taken."""
+        if event is not None and event.type() == QEvent.Type.Show and not self._was_shown:
+            self._was_shown = True
+            # The window first gives the dock its place.
+            QTimer.singleShot(0, self._become_tab)
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress and event.key() in ENTER:
+            self._enter()
+            return True
+        return super().eventFilter(watched, event)
+
+    def _become_tab(self) -> None:
+        content = self.parent()
+        frame = content.parent() if content is not None else None
+        window = frame.parent() if frame is not None else None
+        if not isinstance(frame, QDockWidget) or not isinstance(window, QMainWindow) or frame.isFloating():
+            return
+        for other in window.findChildren(QDockWidget):
+            if window.tabifiedDockWidgets(frame):
+                return
+            inside = other.widget()
+            if other is frame or inside is None or not inside.property(MARK) or other.isFloating():
+                continue
+            if window.dockWidgetArea(other) == window.dockWidgetArea(frame):
+                window.tabifyDockWidget(other, frame)
+                frame.raise_()

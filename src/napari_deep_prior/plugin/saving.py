@@ -1,0 +1,30 @@
+"""Save a result as OME-TIFF, where the person says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari.layers import Image
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from .files import ENDINGS, write_image
+
+
+def ask_where(parent: QWidget, name: str) -> str:
+    """Return the path at which the person wants to save a layer of that name; empty if nowhere."""
+    plain = "".join("_" if letter in '<>:"/\\|?*' else letter for letter in name)
+    path, _ = QFileDialog.getSaveFileName(parent, "Save result", f"{plain}{ENDINGS[0]}", "OME-TIFF (*.ome.tif)")
+    return path if not path or path.lower().endswith(ENDINGS) else f"{path}{ENDINGS[0]}"
+
+
+def save_layer(path: str, layer: Image) -> str:
+    """Write a layer with pixel size, units and record, and return a sentence on it.
+
+    Raises
+    ------
+    ValueError, OSError
+        If it cannot be written.
+    """
+    data, meta, _ = layer.as_layer_data_tuple()
+    write_image(path, data, meta)
+    return f"Saved as {Path(path).name!r}, with its pixel size and the record of what was done."
