@@ -149,7 +149,7 @@ def write_kernel(random: Random, folder: Path) -> str:
     name = f"kernel.{ending}"
     if ending == "mat":
         savemat(folder / name, {"kernel": values})
-    elif ending == "tif" and values.size:
+    elif ending == "tif" and values.ndim > 1 and values.size:
         tifffile.imwrite(folder / name, values, photometric="minisblack")
     elif ending == "png" and values.ndim == 2 and values.size:
         Image.fromarray(np.abs(values.astype(float) * 255 % 256).astype(np.uint8)).save(folder / name)
