@@ -28,6 +28,7 @@ from PIL import Image
 from napari_deep_prior import restore
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.runs.efforts import TABLE
+from napari_deep_prior.runs.preparation import look_ahead
 from napari_deep_prior.settings import replace_flat
 from napari_deep_prior.tasks import TASKS
 
@@ -129,7 +130,7 @@ def measure(case: str, folder: Path) -> dict[str, int]:
         device="cpu",
         **given,
     )
-    estimate = run.setup.forecast().memory
+    estimate = look_ahead(run.setup).plan.memory
     run.finish()
     return {"estimate": estimate, "peak": _status("VmHWM") - before, "threads": torch.get_num_threads()}
 

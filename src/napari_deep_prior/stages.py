@@ -109,6 +109,7 @@ def _watched_call(function: Callable[[], Result]) -> Result:
     while thread.is_alive():
         checkpoint()
         thread.join(PATIENCE)
+    checkpoint()
     if errors:
         raise errors[0]
     return results[0]

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..physics.noise_model import Floats, NoiseModel
 from .noise_blocks import BLOCK, INDEPENDENT, LAGS, UNCORRELATED, Blocks, autocorrelation, measure
-from .noise_check import share_of_noise
+from .noise_check import is_smooth, share_of_noise
 from .noise_fit import Line, fit_line
 
 SMALLEST_SIDE = BLOCK + 2
@@ -89,7 +89,7 @@ def estimate_noise(
     if not is_noise and max(model.correlation) > INDEPENDENT:
         # What looked like the correlation of noise may be a smooth scene, on which the noise is white.
         model, is_noise = _model(planes, UNCORRELATED, offset)
-    if not is_noise:
+    if not is_noise or is_smooth(correlation):
         model = replace(model, correlation=(0.0, 0.0))
     return replace(model, saturation=float(white) if np.isfinite(white) else None)
 

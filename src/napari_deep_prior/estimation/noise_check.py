@@ -107,7 +107,7 @@ def share_of_noise(
         return Finding(0.0, "what passes for noise is a regular pattern")
     if correlation is not None and evenness > UNEVEN:
         # Random, and as the brightness explains it: all of it is noise, unless a smooth scene adds to it.
-        scene = quietest < BELIEVED and _is_smooth(correlation)
+        scene = quietest < BELIEVED and is_smooth(correlation)
         return Finding(quietest, SCENE) if scene else Finding(1.0)
     coarse = _ratios(_halved(level), _halved(texture), lambda values: variance(values) / 4, gain / 4, limits)
     # Texture is as strong in the smaller image, which is four times as much beside the noise there.
@@ -147,7 +147,7 @@ def _in_units_of_noise(ratios: Floats, quantile: float) -> float:
     return float(np.quantile(ratios, quantile) / gamma.ppf(quantile, shape, scale=1 / shape))
 
 
-def _is_smooth(correlation: Floats) -> bool:
+def is_smooth(correlation: Floats) -> bool:
     """Return whether correlation is a smooth scene's: it hardly falls from lag 1 to lag 2, where that of noise ends."""
     near, far = ((correlation[LAGS + lag, LAGS] + correlation[LAGS, LAGS + lag]) / 2 for lag in (1, 2))
     return bool(far > SMOOTH_SCENE * near)

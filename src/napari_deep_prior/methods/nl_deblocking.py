@@ -34,6 +34,9 @@ AVERAGING = 15
 POSITIONS = 8
 """Positions of the block grid along an axis at which the image is compressed once more."""
 
+IMAGES = 40
+"""Images (float32) that the compression with shifted blocks needs at its peak (measured)."""
+
 WIDTH, LAST_WIDTH = 0.25, 0.35
 """How far, in quantisation steps, a pass and the last one may move a coefficient from the middle of its interval."""
 
@@ -104,7 +107,7 @@ class NLDeblocking(Method):
         """Return about how many bytes the fit will need."""
         rows, columns = problem.measured.shape[-2:]
         patches = nl_ridge.memory(rows, columns, group_size=self.group_size, search_radius=self.search_radius)
-        return patches + 12 * 4 * math.prod(problem.measured.shape)
+        return patches + IMAGES * 4 * math.prod(problem.measured.shape)
 
     def seconds(self, problem: Problem) -> float:
         """Return about how long the passes take on two cores with AVX2."""

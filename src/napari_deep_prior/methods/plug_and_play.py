@@ -32,6 +32,10 @@ FIRST, LAST = 3.0, 0.08
 BIHARMONIC = 600
 """Bytes per pixel that the equations of the smooth filling take where half of the pixels is missing (measured)."""
 
+FILLING_IMAGES, ENLARGING_IMAGES = 10, 38
+"""Images (float32) of the result's size beside the similar patches, to fill and, with back-projection, to enlarge
+(measured)."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +105,8 @@ class PlugAndPlay(SeededMethod):
         rows, columns = shape[-2:]
         patches = nl_ridge.memory(rows, columns, group_size=self.group_size, search_radius=self.search_radius)
         filling = BIHARMONIC * math.prod(problem.measured.shape[-2:])
-        return max(patches, filling) + 10 * 4 * math.prod(shape) * problem.measured.shape[1]
+        images = FILLING_IMAGES if problem.operator.is_identity else ENLARGING_IMAGES
+        return max(patches, filling) + images * 4 * math.prod(shape) * problem.measured.shape[1]
 
     def seconds(self, problem: Problem) -> float:
         """Return about how long the passes take on two cores with AVX2: each is made twice at most."""
