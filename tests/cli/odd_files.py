@@ -54,7 +54,8 @@ def pixels_of(random: Random, shape: tuple[int, ...], *, odd: bool = True) -> np
             "tiny": lambda: values * 10.0 ** -random.integers(5, 308),
             "holes": lambda: np.where(random.random(shape) < 0.2, one_of(random, [np.nan, np.inf, -np.inf]), values),
         }
-        values = changes[one_of(random, changes)]()
+        with np.errstate(all="ignore"):
+            values = changes[one_of(random, changes)]()
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         values = np.clip(np.nan_to_num(values), float(limits.min), float(limits.max) * (1 - 1e-9))
@@ -148,8 +149,8 @@ def write_kernel(random: Random, folder: Path) -> str:
     name = f"kernel.{ending}"
     if ending == "mat":
         savemat(folder / name, {"kernel": values})
-    elif ending == "tif" and values.size:
-        tifffile.imwrite(folder / name, values)
+    elif ending == "tif" and values.ndim > 1 and values.size:
+        tifffile.imwrite(folder / name, values, photometric="minisblack")
     elif ending == "png" and values.ndim == 2 and values.size:
         Image.fromarray(np.abs(values.astype(float) * 255 % 256).astype(np.uint8)).save(folder / name)
     else:

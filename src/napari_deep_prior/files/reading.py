@@ -20,13 +20,13 @@ from scipy.io.matlab import MatReadError
 
 UNREADABLE = (
     ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, ImportError, LookupError, MemoryError,
-    OSError, RuntimeError, SyntaxError, TypeError, ValueError,
+    NameError, OSError, RuntimeError, SyntaxError, TypeError, ValueError,
     struct.error, zlib.error, lzma.LZMAError, TokenError, tifffile.TiffFileError, Image.DecompressionBombError,
     MatReadError,
 )  # fmt: skip
 """What the libraries raise for files that are damaged or of another kind: a damaged header can lead them anywhere."""
 
-MEANINGLESS = (AssertionError, AttributeError, LookupError, TokenError, TypeError, ZeroDivisionError)
+MEANINGLESS = (AssertionError, AttributeError, LookupError, NameError, TokenError, TypeError, ZeroDivisionError)
 """Errors of the libraries whose text says something about their code, and nothing about the file."""
 
 HARMLESS = (DeprecationWarning, ResourceWarning, SyntaxWarning, Image.DecompressionBombWarning)
