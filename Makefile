@@ -1,6 +1,6 @@
 # `make demo`  denoise the sample in the real viewer; pictures and image in demo/
 # `make test`  style, types, imports, manifest, tests
-# `make bench` our presets beside other denoisers (long), `make bench-quick` in a few minutes
+# `make bench` this package beside other denoisers (long), `make bench-quick` in a few minutes
 # Each does its own set-up, in .venv; nothing outside of this folder is changed but missing apt packages (as root).
 
 PYTHON ?= python3

@@ -1,4 +1,4 @@
-"""Enlarge an image from Python, with the blur that its pixels came about by."""
+"""Enlarge an image from Python, with a given blur and with one that is estimated from the image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Restore microscopy images with no training data: everything is learned from the one image at hand.
+"""Restore microscopy images without training data: everything is learned from the image itself.
 
 Importing this package loads neither PyTorch nor napari; a name is loaded when it is first used.
 """
