@@ -18,7 +18,6 @@ from napari_deep_prior.methods import (
     SelfDistillation,
 )
 from napari_deep_prior.methods.guidance import GuideComparison
-from napari_deep_prior.methods.residual_check import ResidualCheck
 from napari_deep_prior.physics.kernels import Bicubic
 from napari_deep_prior.physics.misfit import GaussianMisfit
 from napari_deep_prior.physics.operators import Downsample, Identity
@@ -238,19 +237,13 @@ def test_a_guide_is_used_by_the_method_or_by_the_deep_image_prior(method: Method
     problem = blank(12, 12, guide=torch.zeros(1, 1, 12, 12))
     choice = recommend(Guided(), problem, Wish(method=name_of(method), effort="", settings=method))
     assert (choice.method, choice.guided) == (method, guided)
-    solver = choice.solver()
-    assert isinstance(solver, ResidualCheck)
-    assert isinstance(solver.solver, GuideComparison)
+    assert isinstance(choice.solver(), GuideComparison)
 
 
-def test_without_a_guide_the_method_itself_is_the_solver_checked_where_noise_is_removed() -> None:
+def test_without_a_guide_the_method_itself_is_the_solver() -> None:
     choice = recommend(Denoise(), blank(12, 12), Wish(effort="fast"))
     assert choice.guided is None
-    solver = choice.solver()
-    assert isinstance(solver, ResidualCheck)
-    assert solver.solver is choice.method
-    filling = recommend(Inpaint(), blank(12, 12), Wish(effort="fast"))
-    assert filling.solver() is filling.method
+    assert choice.solver() is choice.method
 
 
 # Settings of the paper for what is missing

@@ -289,7 +289,7 @@ def test_a_kernel_for_a_volume_has_three_axes() -> None:
 
 
 @pytest.mark.parametrize("factor", [1.5, 2, 3])
-@pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (1e-3, 1e4), (1e50, -1e52)])
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (1e-3, 1e4), (1e30, -1e32)])
 def test_intensities_are_kept(small: np.ndarray, factor: float, scale: float, shift: float) -> None:
     image = small[:18, :22] * scale + shift
     run = run_on(image, SuperResolve(factor=factor))

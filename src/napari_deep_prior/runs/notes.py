@@ -10,7 +10,7 @@ import torch
 
 from ..methods import Method
 from ..methods.guidance import GuideComparison
-from ..methods.residual_check import ResidualCheck
+from ..methods.unchanged import Unchanged
 from ..physics.kernels import Kernel, SampledKernel, kernel_image
 from ..physics.operators import Operator
 from ..tasks.task import Posed, Prepared
@@ -76,13 +76,15 @@ class Notes:
         words = report.noise_in_words(prepared.noise, posed.misfit)
         self.noise = NoiseRecord(misfit=posed.misfit, in_words=words, channels=prepared.noise)
 
-    def solved(self, solver: Method | GuideComparison | ResidualCheck, posed: Posed) -> None:
-        """Take down what was put back, and what a guide was worth, if there was one."""
-        if isinstance(solver, ResidualCheck):
-            self.remarks.append(solver.remark)
-            solver = solver.solver
+    def solved(self, solver: Method | GuideComparison | Unchanged, posed: Posed) -> None:
+        """Take down what a guide was worth, if there was one."""
         if isinstance(solver, GuideComparison):
             self.remarks.append(report.guide_in_words(solver, posed.guide_remark))
+
+    def committed(self, chosen_step: int, remark: str) -> None:
+        """Take down of which step the image of a piece is, and what was put back into it."""
+        self.chosen_steps.append(chosen_step)
+        self.remarks.append(remark)
 
     def passed(self, number: int, reason: object) -> None:
         """Take down why a piece, counted from 0, was not restored."""

@@ -8,10 +8,11 @@ from typing import final
 
 from scipy.ndimage import distance_transform_edt
 
+from ..estimation.residual_check import is_noiseless
 from ..methods import DeepImagePrior, Method
 from ..methods.guidance import GuideComparison
 from ..methods.method import SeededMethod
-from ..methods.residual_check import ResidualCheck
+from ..methods.unchanged import Unchanged
 from ..problem import Problem
 from ..tasks import Task
 from ..training.held_out import SCATTERED
@@ -64,21 +65,22 @@ class Choice:
         Why it was chosen, in a clause; empty where the person chose.
     instead : str
         Why it is not what was asked for, in a sentence; empty where it is.
-    removes_noise : bool
-        Whether it is for noise alone: anything else that is removed is put back.
+    unchanged : bool
+        Whether there is nothing to solve: noise is to be removed, and there is none.
     """
 
     method: Method
     guided: Method | None = None
     reason: str = ""
     instead: str = ""
-    removes_noise: bool = False
+    unchanged: bool = False
 
-    def solver(self) -> Method | GuideComparison | ResidualCheck:
+    def solver(self) -> Method | GuideComparison | Unchanged:
         """Return what solves the problem: the method, or the comparison without and with the guide."""
+        if self.unchanged:
+            return Unchanged()
         # What takes a guide has a seed.
-        guided = GuideComparison(self.method, self.guided) if isinstance(self.guided, SeededMethod) else None
-        return ResidualCheck(guided or self.method) if self.removes_noise else guided or self.method
+        return GuideComparison(self.method, self.guided) if isinstance(self.guided, SeededMethod) else self.method
 
     @property
     def name(self) -> str:
@@ -158,7 +160,8 @@ def _choice(task: Task, problem: Problem, method: Method, reason: str, instead: 
     guided = None
     if problem.guide is not None:
         guided = method if method.takes_guide else with_seed_of(settings_for(task, STAND_IN), method)
-    return Choice(method=method, guided=guided, reason=reason, instead=instead, removes_noise=task.removes_noise)
+    unchanged = task.removes_noise and is_noiseless(problem)
+    return Choice(method=method, guided=guided, reason=reason, instead=instead, unchanged=unchanged)
 
 
 def kind_of_holes(problem: Problem) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from typing import Any, Self, final
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from ..arrays.frame import MissingPixelsError, NothingToRestoreError, to_dtype
 from ..problem import Step
@@ -67,7 +69,9 @@ class Restoration(Iterator[Step]):
         """
         image = self._output.image() if self._over else self._output.snapshot()
         if self._latest is not None:
-            image[self._latest[0].piece.write] = self._finished(*self._latest)
+            measured, posed, step = self._latest
+            found = self.task.checked(posed.problem, step.image)[0]
+            image[measured.piece.write] = self._finished(measured, posed, found)
         for piece in self._unreached:
             image[piece.write] = self._source.untouched(piece, self.setup.operator, self._output.dtype)
         if self._over:
@@ -83,9 +87,10 @@ class Restoration(Iterator[Step]):
         """Write the answer so far of the piece under way into :attr:`growing`; return where, None before a step."""
         if self._latest is None:
             return None
-        piece = self._latest[0].piece
-        self._output.preview(piece, self._finished(*self._latest))
-        return piece.write
+        measured, posed, step = self._latest
+        # As it is: to look at what was removed would take longer than a preview may.
+        self._output.preview(measured.piece, self._finished(measured, posed, step.image))
+        return measured.piece.write
 
     @property
     def unreached(self) -> list[int]:
@@ -189,9 +194,9 @@ class Restoration(Iterator[Step]):
         del self._unreached[0]
         self._notes.skipped(number)
 
-    def _finished(self, measured: Measured, posed: Posed, step: Step) -> npt.NDArray[Any]:
-        """Return what goes into the result for the image of a step."""
-        values = to_dtype(posed.frame.to_image(step.image), self._output.dtype)
+    def _finished(self, measured: Measured, posed: Posed, image: Tensor) -> npt.NDArray[Any]:
+        """Return what goes into the result for an image."""
+        values = to_dtype(posed.frame.to_image(image), self._output.dtype)
         if self.task.keeps_known:
             values = self._source.with_known(measured.piece, values)
         return values[measured.piece.inner]
@@ -202,7 +207,8 @@ class Restoration(Iterator[Step]):
         assert self._shared is not None  # noqa: S101
         measured, posed, step = self._latest
         write = self._output.write if finished else self._output.preview
-        write(measured.piece, self._finished(measured, posed, step))
-        self._notes.chosen_steps.append(int(step.chosen))
-        self._checks.add(measured, posed, self._shared.prepared.noise, step)
+        image, remark = self.task.checked(posed.problem, step.image)
+        write(measured.piece, self._finished(measured, posed, image))
+        self._notes.committed(int(step.chosen), remark)
+        self._checks.add(measured, posed, self._shared.prepared.noise, replace(step, image=image))
         self._latest = None

@@ -17,6 +17,7 @@ from ..arrays.axes import Array
 from ..arrays.frame import Frame, MissingPixels
 from ..arrays.pieces import Piece
 from ..estimation.channels import GivenNoise, correlation_length
+from ..estimation.residual_check import checked
 from ..physics.kernels import Kernel
 from ..physics.misfit import Misfit
 from ..physics.misfit_choice import MisfitName, choose_misfit
@@ -166,6 +167,14 @@ class Task(Settings, ABC):
     @abstractmethod
     def problem(self, measured: Measured, prepared: Prepared, inputs: Inputs) -> Posed:
         """Return the problem of a piece."""
+
+    @final
+    def checked(self, problem: Problem, image: Tensor) -> tuple[Tensor, str]:
+        """Return the image (1, C, *S) that a method has found, and a clause on what had to be changed; mostly empty.
+
+        Where noise alone is to be removed, anything else that a method has removed is put back.
+        """
+        return checked(problem, image) if self.removes_noise else (image, "")
 
     @property
     @final

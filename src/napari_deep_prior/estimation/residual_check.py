@@ -6,17 +6,11 @@ than the noise can be, at any of several scales, something of the image is in it
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
-from typing import final
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..problem import Problem, Step
-from .guidance import GuideComparison
-from .method import Method
+from ..problem import Problem
 
 SPLINE = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 """The cubic B-spline by which an image is smoothed from scale to scale (à trous wavelets, Starck & Murtagh 1994)."""
@@ -47,58 +41,28 @@ NOTICEABLE = 0.02
 """Share of what was removed from which on it is worth a word that it was put back."""
 
 
-@final
-class ResidualCheck:
-    """Solves a problem where noise alone is to be removed, and puts back what else the solver has removed.
+@torch.no_grad()
+def checked(problem: Problem, image: Tensor) -> tuple[Tensor, str]:
+    """Return an image (1, C, *S) from which noise alone was removed, and a clause on what had to be changed.
 
-    Parameters
-    ----------
-    solver : Method or GuideComparison
-        A method, or the comparison without and with a guide.
-
-    Attributes
-    ----------
-    remark : str
-        A clause on what was put back; empty if it was nothing to speak of.
+    The clause is empty where that is nothing to speak of. Channels without noise become as they were measured.
     """
+    if is_noiseless(problem):
+        return problem.measured, "no noise was found that can be told from structure: the image is unchanged"
+    whole = put_back(problem, refit_spots(problem, image))
+    returned = ((whole - image).square() * problem.weight).sum()
+    removed = ((problem.measured - image).square() * problem.weight).sum()
+    remark = "structure was found in what had been removed, and put back" if returned > NOTICEABLE * removed else ""
+    whole = keep_total(problem, whole)
+    if any(problem.noiseless):
+        clean = image.new_tensor(problem.noiseless).reshape(1, -1, *(1,) * (image.ndim - 2)) > 0
+        whole = torch.where(clean, problem.measured, whole)
+    return whole, remark
 
-    def __init__(self, solver: Method | GuideComparison) -> None:
-        self.solver = solver
-        self.remark = ""
 
-    def fit(self, problem: Problem) -> Iterator[Step]:
-        """Yield the solver's steps; the image of the last one is checked. What has no noise is the answer itself."""
-        if problem.noiseless and all(problem.noiseless):
-            self.remark = "no noise was found that can be told from structure: the image is unchanged"
-            yield _unchanged(problem)
-            return
-        last = None
-        try:
-            for step in self.solver.fit(problem):
-                if last is not None:
-                    yield last
-                last = step
-        except GeneratorExit:
-            raise
-        except BaseException:
-            # What there is before a failure must not be lost; asked for more, the failure follows.
-            if last is not None:
-                yield last
-            raise
-        if last is not None:
-            yield dataclasses.replace(last, image=self._checked(problem, last.image))
-
-    @torch.no_grad()
-    def _checked(self, problem: Problem, image: Tensor) -> Tensor:
-        whole = put_back(problem, refit_spots(problem, image))
-        returned, removed = ((problem.measured - image).square(), (whole - image).square())
-        if float((removed * problem.weight).sum()) > NOTICEABLE * float((returned * problem.weight).sum()):
-            self.remark = "structure was found in what had been removed, and put back"
-        image = keep_total(problem, whole)
-        if any(problem.noiseless):
-            clean = image.new_tensor(problem.noiseless).reshape(1, -1, *(1,) * (image.ndim - 2)) > 0
-            image = torch.where(clean, problem.measured, image)
-        return image
+def is_noiseless(problem: Problem) -> bool:
+    """Return whether noise was looked for, and no channel of the measurement has any."""
+    return bool(problem.noiseless) and all(problem.noiseless)
 
 
 @torch.no_grad()
@@ -204,10 +168,3 @@ def _smoothed(planes: Tensor, dilation: int) -> Tensor:
     planes = functional.pad(planes, (reach,) * 4, mode="reflect" if reach < min(planes.shape[-2:]) else "replicate")
     planes = functional.conv2d(planes, taps.reshape(1, 1, -1, 1), dilation=(dilation, 1))
     return functional.conv2d(planes, taps.reshape(1, 1, 1, -1), dilation=(1, dilation))
-
-
-def _unchanged(problem: Problem) -> Step:
-    zero = torch.zeros((), device=problem.measured.device)
-    return Step(
-        number=1, total=1, loss=zero, criterion=None, criterion_name="", chosen=torch.tensor(1), image=problem.measured
-    )
