@@ -33,7 +33,7 @@ def test_a_person_chooses_a_guide_and_is_told_what_it_was_worth(viewer, open_tas
     assert result.data.shape == (SIDE, SIDE)
     assert result.data.dtype == np.uint16
     np.testing.assert_array_equal(result.scale, [0.5, 0.5])
-    assert "the guide" in result.metadata[RECORD]["remarks"][-1]
+    assert "the guide" in result.metadata[RECORD]["remarks"][0]
 
 
 def test_guides_stay_chosen_when_layers_come_and_go(viewer, open_task, pair):

@@ -157,10 +157,10 @@ def test_the_papers_flash_has_no_noise_beside_the_guide_and_is_believed() -> Non
     )
     run = restore(NOISY[:32, :32], Guided(), paper, guide=GUIDE[:32, :32], device="cpu")
     assert run.finish().shape == (32, 32)
-    assert re.fullmatch("guide .*; whether the guide helped was not compared", run.record.remarks[-1])
+    assert re.fullmatch("guide .*; whether the guide helped was not compared", run.record.remarks[0])
     unmoved = restore(NOISY[:32, :32], Guided(register=False), paper, guide=GUIDE[:32, :32], device="cpu")
     unmoved.finish()
-    assert unmoved.record.remarks[-1] == "whether the guide helped was not compared"
+    assert unmoved.record.remarks[0] == "whether the guide helped was not compared"
     with pytest.raises(ValueError, match="the network has no input"):
         restore(NOISY[:32, :32], Denoise(), paper, device="cpu").finish()
 
