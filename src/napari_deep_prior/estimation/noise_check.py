@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import gamma
+from scipy.special import gammaincinv
 from skimage.measure import block_reduce
 
 from ..physics.noise_model import Floats
@@ -144,7 +144,7 @@ def _ratios(
 def _in_units_of_noise(ratios: Floats, quantile: float) -> float:
     """Return a quantile of ratios, as a multiple of what it is for white noise of the estimated strength."""
     shape = BLOCK**2 / SCATTER
-    return float(np.quantile(ratios, quantile) / gamma.ppf(quantile, shape, scale=1 / shape))
+    return float(np.quantile(ratios, quantile) * shape / gammaincinv(shape, quantile))
 
 
 def is_smooth(correlation: Floats) -> bool:
