@@ -21,7 +21,7 @@ from napari_deep_prior.arrays import metrics
 
 OUTPUT = Path("demo")
 TIMEOUT = 1800
-"""Seconds after which the run is given up; two cores with AVX2 need up to ten minutes."""
+"""Seconds after which the run is given up; two cores with AVX2 need four minutes."""
 
 
 def main() -> None:
