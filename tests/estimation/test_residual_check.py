@@ -75,6 +75,13 @@ def test_no_light_is_lost_and_none_is_added(seed: int, factor: float, shift: flo
     torch.testing.assert_close(kept.mean(dim=(2, 3)), measured.mean(dim=(2, 3)), rtol=1e-4, atol=1e-5)
 
 
+def test_an_almost_flat_image_is_lifted_and_not_stretched() -> None:
+    restored = 0.3 + 0.001 * white(1, 1, 32, 32)
+    kept = keep_total(problem(torch.full_like(restored, 0.5)), restored)
+    assert float(kept.mean()) == pytest.approx(0.5, abs=1e-3)
+    assert float(kept.std()) < 0.002
+
+
 @pytest.mark.parametrize("method", TABLE["denoise"])
 def test_an_image_without_noise_is_the_answer_itself(method: str) -> None:
     row, column = np.indices((64, 64))

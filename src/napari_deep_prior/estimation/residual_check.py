@@ -37,6 +37,9 @@ CLEAR_SPOT, CLEAR_CHANGE = 9.0, 1.0
 """Squared signal-to-noise ratios of a measured spot from which on its brightness is known, and of a change of it that
 is believed."""
 
+LARGEST_SHARE = 0.5
+"""Share of the light of an image that can have been lost, or added, in proportion to it."""
+
 NOTICEABLE = 0.02
 """Share of what was removed from which on it is worth a word that it was put back."""
 
@@ -114,7 +117,9 @@ def keep_total(problem: Problem, image: Tensor) -> Tensor:
     lost = ((problem.measured - image) * weight).sum(dim=spatial, keepdim=True) / count
     dark = image.amin(dim=spatial, keepdim=True)
     light = ((image - dark) * weight).sum(dim=spatial, keepdim=True) / count
-    return image + lost * (image - dark) / light.clamp(min=1e-12)
+    # In proportion to the light, as far as that is plausible; the rest is the same everywhere.
+    share = (lost / light.clamp(min=1e-12)).clamp(-LARGEST_SHARE, LARGEST_SHARE)
+    return image + share * (image - dark) + (lost - share * light)
 
 
 def structure_in(residual: Tensor, *, robust: bool = False) -> Tensor:
