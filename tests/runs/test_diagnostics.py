@@ -9,11 +9,11 @@ import torch
 from napari_deep_prior.arrays.frame import canonical
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.arrays.pieces import plan
+from napari_deep_prior.estimation.residual_check import residual
 from napari_deep_prior.methods import DeepImagePrior
 from napari_deep_prior.networks import Hourglass
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.physics.operators import Identity
-from napari_deep_prior.runs.diagnostics import residual
 from napari_deep_prior.runs.report import residual_in_words
 from napari_deep_prior.runs.run import restore
 from napari_deep_prior.tasks import Denoise, SuperResolve

@@ -15,28 +15,17 @@ from scipy.special import gammaincinv
 from skimage.measure import block_reduce
 
 from ..physics.noise_model import Floats
-from .noise_blocks import LAGS, laplacian, means, tiles_of
-
-BLOCK = 8
-"""Pixels along a side of a block, in the image and in that of half the size."""
+from .noise_blocks import BLACK, BLOCK, LAGS, LAPLACIAN_TAPS, laplacian, means, tiles_of
+from .noise_fit import LAPLACIAN_SPREAD
 
 LOW = 0.05
 """Quantile of the blocks, ordered by their variance, that stands for the quietest ones."""
-
-SCATTER = 2 * ((6**2 + 2 * 4**2 + 2 * 1**2) / 6**2) ** 2
-"""Variance of the mean of squared Laplacians of white noise of variance 1, times the pixels."""
-
-SQUARED_TAPS = 36.0
-"""Variance of the Laplacian of white noise of variance 1."""
 
 FEWEST_BLOCKS = 10
 """Blocks below which nothing can be said."""
 
 FEWEST_PHOTONS = 30
 """Photons in a block below which its variance does not scatter as that of normal noise."""
-
-BLACK = 0.1
-"""Share of black pixels from which a block counts as clipped."""
 
 UNEVEN, REGULAR = 0.8, 1.4
 """Variance of the quietest blocks over that of typical ones, in units of what noise has, outside of which it is
@@ -49,7 +38,7 @@ SMOOTH_SCENE = 0.5
 """Correlation at lag 2 over that at lag 1 above which it is a smooth scene's (measured: noise up to 0.25)."""
 
 SPARSE = 0.3
-"""Share of the image in blocks that can be judged below which they are its structures, and only the quietest count."""
+"""Share of the image in usable blocks below which they are its structures, and only the quietest count."""
 
 SCENE = "fine structure of the image passes for noise"
 
@@ -125,10 +114,10 @@ def _ratios(
     gain: float,
     limits: tuple[float, float],
 ) -> Floats:
-    """Return the variance of every block that can be judged, over the estimated one."""
+    """Return the variance of every usable block, over the estimated one."""
     if min(level.shape[1:]) < BLOCK + 2:
         return np.empty(0)
-    found, pixels = means(tiles_of(laplacian(texture, 1) ** 2 / SQUARED_TAPS, BLOCK))
+    found, pixels = means(tiles_of(laplacian(texture, 1) ** 2 / LAPLACIAN_TAPS.max() ** 2, BLOCK))
     levels = tiles_of(level[:, 1:-1, 1:-1], BLOCK)
     mean = means(levels)[0]
     usable = (pixels > BLOCK**2 / 2) & ~(levels >= limits[1]).any((1, 2))
@@ -143,7 +132,7 @@ def _ratios(
 
 def _in_units_of_noise(ratios: Floats, quantile: float) -> float:
     """Return a quantile of ratios, as a multiple of what it is for white noise of the estimated strength."""
-    shape = BLOCK**2 / SCATTER
+    shape = BLOCK**2 / LAPLACIAN_SPREAD
     return float(np.quantile(ratios, quantile) * shape / gammaincinv(shape, quantile))
 
 

@@ -69,14 +69,25 @@ def is_noiseless(problem: Problem) -> bool:
 
 
 @torch.no_grad()
+def residual(problem: Problem, image: Tensor) -> Tensor:
+    """Return what was taken away from the measurement, (1, C, *S), in standard deviations of its noise there.
+
+    0 where nothing was measured. Noise alone has mean 0, variance 1 and no visible structure.
+    """
+    misfit = problem.misfit
+    predicted = problem.operator(image)
+    difference = misfit.stabilise(problem.measured) - misfit.expected(predicted)
+    return torch.where(problem.weight > 0, difference / misfit.stabilised_variance(predicted).sqrt(), 0.0)
+
+
+@torch.no_grad()
 def put_back(problem: Problem, image: Tensor) -> Tensor:
     """Return an image (1, C, *S) with what is too strong in the residual to be noise."""
     misfit = problem.misfit
     means = misfit.expected(image)
     deviation = misfit.stabilised_variance(image).sqrt()
-    residual = torch.where(problem.weight > 0, (misfit.stabilise(problem.measured) - means) / deviation, 0.0)
-    structure = structure_in(residual.flatten(0, -3)[:, None], robust=problem.correlation_length > 1)
-    structure = structure.reshape(residual.shape)
+    planes = residual(problem, image).flatten(0, -3)[:, None]
+    structure = structure_in(planes, robust=problem.correlation_length > 1).reshape(image.shape)
     if not bool(structure.any()):
         return image
     return torch.where(structure != 0, misfit.unstabilise(means + structure * deviation), image)
@@ -98,9 +109,9 @@ def refit_spots(problem: Problem, image: Tensor) -> Tensor:
     slope = (misfit.expected(image + step) - misfit.expected(image - step)) / (2 * step)
     precision = (slope.square() / misfit.stabilised_variance(image)).flatten(0, -3)[:, None]
     precision = precision * problem.weight.expand_as(image).flatten(0, -3)[:, None]
-    residual = (problem.measured - image).flatten(0, -3)[:, None]
+    difference = (problem.measured - image).flatten(0, -3)[:, None]
     signal = _window_sums(spots.square() * precision)
-    factor = _window_sums(spots * residual * precision) / signal.clamp(min=1e-12)
+    factor = _window_sums(spots * difference * precision) / signal.clamp(min=1e-12)
     factor = factor.clamp(-0.5, 1.0)
     measured = (signal * (1 + factor).square()).clamp(min=1e-12)
     factor = factor * (1 - CLEAR_SPOT / measured).clamp(min=0).sqrt()
@@ -122,7 +133,7 @@ def keep_total(problem: Problem, image: Tensor) -> Tensor:
     return image + share * (image - dark) + (lost - share * light)
 
 
-def structure_in(residual: Tensor, *, robust: bool = False) -> Tensor:
+def structure_in(planes: Tensor, *, robust: bool = False) -> Tensor:
     """Return the part of residual planes (N, 1, rows, columns), in units of the noise, that is too strong to be noise.
 
     Parameters
@@ -130,10 +141,10 @@ def structure_in(residual: Tensor, *, robust: bool = False) -> Tensor:
     robust : bool
         Whether the noise is correlated: its strength in each band is then measured, not computed.
     """
-    structure = torch.zeros_like(residual)
-    smooth, deviation = residual, 1.0
+    structure = torch.zeros_like(planes)
+    smooth, deviation = planes, 1.0
     for level, unit in enumerate(BAND_DEVIATIONS):
-        if 2 ** (level + 2) >= min(residual.shape[-2:]):
+        if 2 ** (level + 2) >= min(planes.shape[-2:]):
             break
         coarser = _smoothed(smooth, 2**level)
         structure += _significant(smooth - coarser, unit, reach=2**level, robust=robust)

@@ -128,7 +128,7 @@ def _chosen(windows: list[Window]) -> list[int]:
         light[saturated] = math.nan
     order, lit = _ranked(light, _darkest(windows))
     first, rest = order[: min(lit, MOST_WINDOWS // 2)], order[min(lit, MOST_WINDOWS // 2) :]
-    # As many again of every other brightness: the noise of dim parts cannot be told from bright ones alone.
+    # As many again of every other brightness: bright ones alone do not show the noise of dim parts.
     number = min(len(rest), max(lit, 1), MOST_WINDOWS - len(first))
     others = [rest[index] for index in np.linspace(0, len(rest) - 1, number).round().astype(int)] if number else []
     return sorted({*first, *others}) or [0]

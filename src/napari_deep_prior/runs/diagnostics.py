@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..arrays.axes import Array
 from ..arrays.frame import to_dtype
 from ..estimation.oversampling import consistency
+from ..estimation.residual_check import residual
 from ..physics.noise_model import NoiseModel
-from ..problem import Problem, Step
+from ..problem import Step
 from ..tasks.task import Measured, Posed
 from . import report
 
@@ -48,15 +47,3 @@ class Checks:
         for name, part in found.items():
             whole = self.arrays.setdefault(name, np.zeros(self._shape, np.float32))
             whole[measured.piece.write] = to_dtype(part, np.dtype(np.float32))[measured.piece.inner]
-
-
-@torch.no_grad()
-def residual(problem: Problem, image: Tensor) -> Tensor:
-    """Return what was taken away from the measurement, (1, C, *S), in standard deviations of its noise there.
-
-    0 where nothing was measured. Noise alone has mean 0, variance 1 and no visible structure.
-    """
-    misfit = problem.misfit
-    predicted = problem.operator(image)
-    difference = misfit.stabilise(problem.measured) - misfit.expected(predicted)
-    return torch.where(problem.weight > 0, difference / misfit.stabilised_variance(predicted).sqrt(), 0.0)
