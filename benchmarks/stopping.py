@@ -29,7 +29,8 @@ from napari_deep_prior.arrays.pieces import plan
 from napari_deep_prior.estimation.channels import GivenNoise, estimate_channels
 from napari_deep_prior.methods import Method
 from napari_deep_prior.physics.misfit import Misfit
-from napari_deep_prior.problem import Problem, Step
+from napari_deep_prior.problem import Problem
+from napari_deep_prior.progress import Step
 from napari_deep_prior.tasks.inputs import Inputs
 from napari_deep_prior.tasks.task import Measured
 from napari_deep_prior.training.stopping import CHECK_EVERY, PATIENCE_FACTOR

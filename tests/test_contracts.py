@@ -22,7 +22,8 @@ from napari_deep_prior.networks.network import initialise
 from napari_deep_prior.physics.kernels import Bicubic
 from napari_deep_prior.physics.misfit import weighted_mean
 from napari_deep_prior.physics.operators import OPERATORS, Downsample, Identity, Operator
-from napari_deep_prior.problem import Problem, Step
+from napari_deep_prior.problem import Problem
+from napari_deep_prior.progress import Step
 from napari_deep_prior.runs.efforts import methods_of, name_of
 from napari_deep_prior.runs.recommend import Wish, asked
 from napari_deep_prior.runs.record import Recipe

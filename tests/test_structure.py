@@ -19,7 +19,7 @@ PACKAGE = Path(napari_deep_prior.__file__).parent
 MODULE_LINES = 300
 FUNCTION_LINES = 40
 PARAMETERS = 6
-ROOT_MODULES = 5
+ROOT_MODULES = 4
 RESTORATION_LINES = 200
 RESTORATION_SIBLINGS = 10
 
@@ -29,7 +29,7 @@ FAMILIES = {"Settings", "Method", "Task", "Network", "Operator", "Misfit"}
 CONSTRUCTORS = {"__init__", "__post_init__"}
 """Methods that a class may define beside those of its base, because nothing calls them but its own construction."""
 
-PASSING_ON = "stages.py"
+PASSING_ON = "progress/stages.py"
 """The one file that may catch every exception: it raises them again in the thread of the caller."""
 
 

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from .methods import *
     from .networks import *
     from .problem import *
+    from .progress import *
     from .runs import *
     from .tasks import *
 
-_ROOMS = (".runs", ".tasks", ".methods", ".networks", ".problem")
+_ROOMS = (".runs", ".tasks", ".methods", ".networks", ".problem", ".progress")
 """Where public names live; each room lists its own in ``__all__``, so that a new one is named in one place."""
 
 

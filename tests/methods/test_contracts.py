@@ -18,7 +18,8 @@ from napari_deep_prior.physics.kernels import Bicubic
 from napari_deep_prior.physics.misfit import GaussianMisfit
 from napari_deep_prior.physics.operators import Downsample, Identity
 from napari_deep_prior.physics.quantised_misfit import QuantisedMisfit
-from napari_deep_prior.problem import Problem, Step
+from napari_deep_prior.problem import Problem
+from napari_deep_prior.progress import Step
 
 QUICK: dict[str, Method] = {
     "deep-image-prior": DeepImagePrior(

@@ -13,7 +13,8 @@ from napari_deep_prior.methods import DeepImagePrior
 from napari_deep_prior.methods.deep_image_prior import AVERAGING_GROWTH, _Member
 from napari_deep_prior.networks import Hourglass
 from napari_deep_prior.physics.noise_model import NoiseModel
-from napari_deep_prior.problem import Problem, Step
+from napari_deep_prior.problem import Problem
+from napari_deep_prior.progress import Step
 from napari_deep_prior.training import backtracking
 
 Make = Callable[..., DeepImagePrior]

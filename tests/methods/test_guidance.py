@@ -16,7 +16,8 @@ from napari_deep_prior.methods.guidance import GuideComparison, GuideGain
 from napari_deep_prior.methods.method import SeededMethod
 from napari_deep_prior.physics.misfit import GaussianMisfit
 from napari_deep_prior.physics.operators import Identity
-from napari_deep_prior.problem import Problem, Step
+from napari_deep_prior.problem import Problem
+from napari_deep_prior.progress import Step
 from napari_deep_prior.runs.report import guide_in_words
 from napari_deep_prior.settings import Setting
 

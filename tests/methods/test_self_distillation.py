@@ -19,7 +19,8 @@ from napari_deep_prior.networks import UNet
 from napari_deep_prior.physics.kernels import Bicubic
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.physics.operators import Downsample
-from napari_deep_prior.problem import Problem, Step
+from napari_deep_prior.problem import Problem
+from napari_deep_prior.progress import Step
 
 CPU = torch.device("cpu")
 CAMERA = Camera()

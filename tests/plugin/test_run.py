@@ -11,7 +11,7 @@ from napari_deep_prior.files.images import RECORD
 from napari_deep_prior.plugin import worker
 from napari_deep_prior.plugin.run import ACTIVE
 from napari_deep_prior.plugin.worker import Clock, Driver
-from napari_deep_prior.stages import checkpoint, stage
+from napari_deep_prior.progress.stages import checkpoint, stage
 
 from .conftest import LONG, NETWORK, QUICK
 

@@ -11,7 +11,8 @@ import torch
 
 from napari_deep_prior.arrays.axes import Array
 from napari_deep_prior.methods import Method
-from napari_deep_prior.problem import Problem, Step
+from napari_deep_prior.problem import Problem
+from napari_deep_prior.progress import Step
 from napari_deep_prior.tasks.task import DirectTask
 
 

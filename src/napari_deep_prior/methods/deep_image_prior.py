@@ -14,7 +14,8 @@ from ..networks import NETWORKS
 from ..networks.hourglass import Hourglass
 from ..networks.network import Network, initialise, saved_memory, training_memory
 from ..physics.misfit import weighted_mean
-from ..problem import Problem, Step
+from ..problem import Problem
+from ..progress import Step
 from ..settings import Setting
 from ..training.backtracking import Backtracking
 from ..training.optimizers import Optimizer, OptimizerName

@@ -9,7 +9,8 @@ from typing import Annotated, ClassVar, final
 
 import torch
 
-from ..problem import Problem, Step
+from ..problem import Problem
+from ..progress import Step
 from ..settings import Setting, Settings
 
 LARGEST_SEED = 2**31 - 1

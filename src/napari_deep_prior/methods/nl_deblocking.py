@@ -17,9 +17,10 @@ from ..patches import nl_ridge
 from ..patches.patch_denoising import map_planes, too_small
 from ..physics.misfit import weighted_mean
 from ..physics.quantised_misfit import QuantisedMisfit
-from ..problem import Problem, Step
+from ..problem import Problem
+from ..progress import Step
+from ..progress.stages import checkpoint, stage
 from ..settings import Setting
-from ..stages import checkpoint, stage
 from .method import Method
 
 FIRST, LAST = 3.0, 1.0

@@ -11,7 +11,8 @@ import torch
 from ..patches import nl_ridge as ridge
 from ..patches import patch_denoising
 from ..physics.misfit import weighted_mean
-from ..problem import Problem, Step
+from ..problem import Problem
+from ..progress import Step
 from .method import Method
 
 

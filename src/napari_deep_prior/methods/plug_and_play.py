@@ -17,9 +17,10 @@ from torch import Tensor
 from ..patches import nl_ridge
 from ..patches.patch_denoising import map_planes, mixing_share, too_small
 from ..physics.misfit import weighted_mean
-from ..problem import Problem, Step
+from ..problem import Problem
+from ..progress import Step
+from ..progress.stages import run_stage
 from ..settings import Setting
-from ..stages import run_stage
 from ..training.held_out import HELD_OUT_ERROR, BestImage, hold_out_like_missing
 from .back_projection import back_project
 from .method import SeededMethod

@@ -16,9 +16,10 @@ from ..networks.network import ResidualNetwork
 from ..networks.unet import UNet
 from ..patches import patch_denoising
 from ..patches.patch_denoising import Estimate, denoise_without_held_out, mix, refine, stabilised
-from ..problem import Problem, Step
+from ..problem import Problem
+from ..progress import Step
+from ..progress.stages import stage
 from ..settings import Setting
-from ..stages import stage
 from ..training import trainer
 from ..training.augmentation import crop_shape, draw_crops
 from ..training.held_out import HELD_OUT_ERROR, BestImage, hold_out

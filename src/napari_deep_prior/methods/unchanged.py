@@ -7,7 +7,8 @@ from typing import final
 
 import torch
 
-from ..problem import Problem, Step
+from ..problem import Problem
+from ..progress import Step
 
 
 @final

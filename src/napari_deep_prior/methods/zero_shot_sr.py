@@ -17,7 +17,8 @@ from ..networks.plain import Plain
 from ..patches import nl_ridge
 from ..patches.patch_denoising import fill_missing, too_small
 from ..physics.misfit import weighted_mean
-from ..problem import Problem, Step
+from ..problem import Problem
+from ..progress import Step
 from ..settings import Setting
 from ..training import cross_scale_pairs, trainer
 from ..training.augmentation import crop_shape

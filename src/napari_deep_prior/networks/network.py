@@ -10,8 +10,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from ..progress.stages import checkpoint, is_watched
 from ..settings import Settings
-from ..stages import checkpoint, is_watched
 
 IN_FLIGHT = 2.05
 """Peak of a training step in units of what autograd saves: gradients in flight, layers whose output is not saved, the

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..stages import checkpoint, stage
+from ..progress.stages import checkpoint, stage
 
 PATCH = 7
 """Pixels along a side of a patch."""

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from ..arrays.axes import Array
-from ..problem import Step
+from ..progress import Step
+from ..progress.stages import Stopped, run_stage, watched
 from ..runs.record import Record
 from ..runs.restoration import Restoration
 from ..runs.setup import Setup
-from ..stages import Stopped, run_stage, watched
 
 INTERVAL = 0.5
 """Seconds between two updates of the viewer: every one of them has the whole window drawn anew."""
@@ -153,7 +153,7 @@ class Driver:
         return self._outcome(run, self._step, time.monotonic() - began)
 
     def _check(self, stage: str) -> None:
-        """Watch the run (see :data:`~napari_deep_prior.stages.Watcher`)."""
+        """Watch the run (see :data:`~napari_deep_prior.progress.stages.Watcher`)."""
         if self._stop.is_set() or self._quits():
             raise Stopped
         now = time.monotonic()

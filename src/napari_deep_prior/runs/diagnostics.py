@@ -9,7 +9,7 @@ from ..arrays.frame import to_dtype
 from ..estimation.oversampling import consistency
 from ..estimation.residual_check import residual
 from ..physics.noise_model import NoiseModel
-from ..problem import Step
+from ..progress import Step
 from ..tasks.task import Measured, Posed
 from . import report
 

@@ -17,7 +17,7 @@ from ..arrays.pieces import Piece
 from ..estimation.channels import estimate_windows
 from ..estimation.impossible_noise import refuse_impossible
 from ..estimation.sampling import Window, lit_windows
-from ..stages import run_stage
+from ..progress.stages import run_stage
 from ..tasks.task import Measured, Prepared
 from . import report
 from .errors import refuse_without_memory

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from ..arrays.frame import MissingPixelsError, NothingToRestoreError, to_dtype
-from ..problem import Step
+from ..progress import Step
 from ..tasks.task import Measured, Posed
 from .devices import give_memory_back
 from .diagnostics import Checks

@@ -22,7 +22,7 @@ from ..arrays.frame import (
 from ..arrays.pieces import Piece, piece_axes
 from ..estimation.sampling import Window, windows_of
 from ..physics.operators import Operator
-from ..stages import run_stage
+from ..progress.stages import run_stage
 from ..tasks.task import Measured
 
 READING = "Reading the image"

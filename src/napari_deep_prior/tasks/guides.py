@@ -16,7 +16,7 @@ from ..arrays.pieces import Piece
 from ..arrays.registration import Registration, registration_shift
 from ..arrays.resampling import shifted
 from ..physics.operators import Operator
-from ..stages import run_stage
+from ..progress.stages import run_stage
 
 SAME = 0.9999
 """Correlation from which two images are the same one."""

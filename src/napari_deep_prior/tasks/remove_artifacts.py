@@ -14,8 +14,8 @@ from ..physics.misfit_choice import choose_misfit
 from ..physics.noise_model import NoiseModel
 from ..physics.operators import Identity
 from ..physics.quantised_misfit import QuantisedMisfit
+from ..progress.stages import run_stage
 from ..settings import Setting
-from ..stages import run_stage
 from .inputs import Inputs
 from .task import Measured, Posed, Prepared, Task, grey_levels, problem_of
 

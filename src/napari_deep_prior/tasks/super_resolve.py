@@ -16,8 +16,8 @@ from ..estimation.oversampling import oversampling
 from ..physics.kernels import Area, Bicubic, GaussianKernel, Kernel, Lanczos2
 from ..physics.noise_model import NoiseModel
 from ..physics.operators import Downsample
+from ..progress.stages import run_stage
 from ..settings import Setting
-from ..stages import run_stage
 from .inputs import Inputs
 from .task import Measured, Posed, Prepared, TaskWithGuide
 

@@ -15,7 +15,7 @@ from napari_deep_prior.methods import Method
 from napari_deep_prior.networks import Hourglass
 from napari_deep_prior.patches.nl_ridge import STAGE
 from napari_deep_prior.physics.jpeg import JpegTables
-from napari_deep_prior.stages import Stopped, checkpoint, is_watched, run_stage, stage, watched
+from napari_deep_prior.progress.stages import Stopped, checkpoint, is_watched, run_stage, stage, watched
 
 
 def test_without_a_watcher_a_checkpoint_does_nothing() -> None:
