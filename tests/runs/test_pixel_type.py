@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.estimation.sampling import windows_of
-from napari_deep_prior.runs.pixel_type import type_that_holds
+from napari_deep_prior.runs.pixel_type import changed_mean, type_that_holds
 
 SCENE = cells((64, 64)) / cells((64, 64)).mean()
 
@@ -81,3 +81,16 @@ def test_the_larger_type_is_only_taken_where_it_holds_more() -> None:
 def test_what_shows_nothing_keeps_its_type() -> None:
     assert taken(np.full((9, 9), 3, np.uint8)) == "uint8"
     assert taken(np.zeros((3, 9, 9), np.uint8), "ZYX") == "uint8"
+
+
+@pytest.mark.parametrize(("axes", "place"), [("CYX", 0), ("YXC", 2), ("ZYX", 0)])
+def test_the_plane_that_rounding_changes_the_most_is_found(axes: str, place: int) -> None:
+    exact = np.stack([np.full((4, 5), mean, np.float32) for mean in (100.4, 0.3, 1.9)], axis=place)
+    assert changed_mean(exact, exact.round(), axes) == pytest.approx((0.3, 0))
+    kept = np.where(exact == exact.min(), 0, exact)
+    assert changed_mean(kept, kept.round(), axes) is None
+
+
+def test_rounding_errors_that_cancel_change_no_mean() -> None:
+    exact = np.random.default_rng(0).uniform(0, 3, (40, 40))
+    assert changed_mean(exact, exact.round(), "YX") is None

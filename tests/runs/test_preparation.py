@@ -169,6 +169,30 @@ def test_filled_pixels_of_photon_counts_are_not_rounded_and_known_ones_stay() ->
     assert 0.1 < filled[mask].mean() < 0.9
 
 
+@pytest.mark.parametrize("dtype", ["same", "float32"])
+def test_light_of_a_nearly_dark_slice_that_is_rounded_away_is_told_with_the_remedy(dtype: str) -> None:
+    generator = np.random.default_rng(0)
+    stack = generator.poisson(60_000 * SCENE / SCENE.max() * np.ones((3, 1, 1))).astype(np.uint16)
+    stack[1] = 0
+    stack[1].flat[generator.choice(stack[1].size, 20, replace=False)] = 1
+    run = restored(stack, axes="ZYX", dtype=dtype)
+    told = [remark for remark in run.record.remarks if "too faint" in remark]
+    if dtype == "float32":
+        assert told == []
+        assert run.image[1].sum() == pytest.approx(20, rel=0.3)
+    else:
+        assert run.image.dtype == np.uint16
+        assert run.image[1].sum() < 15
+        assert told[0].startswith("the light of slice 2 is too faint for uint16: rounding has made a mean of 0.01")
+        assert "choose float32 as the type of the result" in told[0]
+
+
+def test_of_dark_slices_with_the_offset_of_a_camera_no_light_is_missed() -> None:
+    generator = np.random.default_rng(0)
+    stack = np.stack([CAMERA.expose(strength * SCENE, generator) for strength in (0, 1, 100)])
+    assert not any("too faint" in remark for remark in restored(stack.astype(np.uint16), axes="ZYX").record.remarks)
+
+
 def test_colours_keep_their_type() -> None:
     image = np.random.default_rng(0).poisson(0.4, (24, 24, 3)).astype(np.uint8)
     assert restore(image, Denoise(), dimming(), axes="YXS", device="cpu").finish().dtype == np.uint8

@@ -54,6 +54,19 @@ def test_the_noise_of_equal_channels_is_named_once() -> None:
     assert report.noise_in_words([first], "quantised") == "what a JPEG's rounding took"
 
 
+def test_slices_that_are_too_faint_for_whole_numbers_are_named_with_the_remedy() -> None:
+    dtype, means = np.dtype(np.uint16), {1: (0.4, 0.0), 4: (0.0026, 0.0)}
+    assert report.rounding_in_words(dtype, {}, count=9) == ""
+    assert report.rounding_in_words(dtype, means, count=9) == (
+        "the light of slices 2 and 5 is too faint for uint16: rounding has made a mean of 0.0026 grey levels 0; to "
+        "keep it, choose float32 as the type of the result, or convert the image to floating point first"
+    )
+    assert "of slice 5 is" in report.rounding_in_words(dtype, {4: (0.7, 1.0)}, count=9)
+    many = report.rounding_in_words(dtype, dict.fromkeys(range(20), (0.7, 1.0)), count=20)
+    assert many.startswith("the light of slices 1, 2, 3, 4 and 16 more is too faint")
+    assert "a part of the image is too faint" in report.rounding_in_words(dtype, {0: (0.7, 1.0)}, count=1)
+
+
 def comparison(gain: GuideGain | None, *, helped: bool = True) -> GuideComparison:
     prior: Any = METHODS["deep-image-prior"]()
     assert isinstance(prior, SeededMethod)

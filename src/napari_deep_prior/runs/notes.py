@@ -7,16 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any, final
 
 import torch
+from torch import Tensor
 
+from ..arrays.frame import to_dtype
 from ..methods import Method
 from ..methods.guidance import GuideComparison
 from ..methods.unchanged import Unchanged
 from ..physics.kernels import Kernel, SampledKernel, kernel_image
 from ..physics.operators import Operator
-from ..tasks.task import Posed, Prepared
+from ..tasks.task import Measured, Posed, Prepared
 from . import report
 from .devices import describe_device, instruction_set
 from .diagnostics import Checks
+from .pixel_type import changed_mean
 from .preparation import Preparation
 from .recommend import Choice, asked
 from .record import NoiseRecord, Record
@@ -49,6 +52,7 @@ class Notes:
     chosen_steps: list[int | None] = field(default_factory=list)
     passed_through: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    rounded_means: dict[int, tuple[float, float]] = field(default_factory=dict)
     threads: int = field(default_factory=torch.get_num_threads)
 
     @classmethod
@@ -86,6 +90,17 @@ class Notes:
         self.chosen_steps.append(chosen_step)
         self.remarks.append(remark)
 
+    def rounded(self, setup: Setup, measured: Measured, posed: Posed, image: Tensor) -> None:
+        """Take down what rounding has made of the mean of a restored piece, if it has changed it."""
+        dtype, axes = setup.output.dtype, setup.source.piece_axes
+        # Colours are made to be looked at, and known pixels are not rounded.
+        if dtype.kind not in "iu" or "S" in axes or setup.task.keeps_known:
+            return
+        exact = posed.frame.to_image(image)
+        means = changed_mean(exact, to_dtype(exact, dtype), axes)
+        if means is not None:
+            self.rounded_means[measured.piece.number] = means
+
     def passed(self, number: int, reason: object) -> None:
         """Take down why a piece, counted from 0, was not restored."""
         self.chosen_steps.append(None)
@@ -98,6 +113,7 @@ class Notes:
     def record(self, setup: Setup, checks: Checks, latest: list[int]) -> Record:
         """Return the record; ``latest`` is the step of the piece that is under way, if there is one."""
         remarks = [self.instead, *dict.fromkeys(self.remarks), report.agreement_in_words(checks.agreements)]
+        remarks.append(report.rounding_in_words(setup.output.dtype, self.rounded_means, count=len(setup.pieces)))
         device, instructions = describe_device(setup.device), instruction_set()
         return Record(
             version=VERSION,

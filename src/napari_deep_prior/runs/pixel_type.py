@@ -1,7 +1,8 @@
 """The type of the pixels of a result: that of the input where it can hold the result, else float32.
 
 Whole numbers are too coarse for photon counts: what is 0.3 photons everywhere would be rounded to 0. Whether they are
-is found out by an average over a few pixels, which stands for the result before there is one.
+is found out by an average over a few pixels, which stands for the result before there is one. Slices that are nearly
+dark beside the others do not decide; what rounding has done to them is looked at once they are restored.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ DARK = 0.01
 """Quantile of the grey levels from which on light is counted: an offset of the camera is none."""
 
 FAINT = 0.001
-"""Share of the brightest window's light below which a window has none to lose."""
+"""Share of the brightest window's light below which a window does not decide on the type."""
+
+TOLD = 0.1
+"""Share of the mean of a finished plane from which its change by rounding is told."""
 
 
 def type_that_holds(windows: Sequence[Sequence[Window]], dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -43,6 +47,22 @@ def type_that_holds(windows: Sequence[Sequence[Window]], dtype: np.dtype[Any]) -
     coarse = any(_loses(_planes(each), dtype) for each in windows)
     # Far from zero float32 can be the coarser one.
     return SINGLE if coarse and not any(_loses(_planes(each), SINGLE) for each in windows) else dtype
+
+
+def changed_mean(exact: Array, rounded: Array, axes: str) -> tuple[float, float] | None:
+    """Return the mean of the plane that rounding has changed the most, before and after; None if that is little.
+
+    Parameters
+    ----------
+    exact, rounded : ndarray
+        A finished piece as floating point, and as it goes into the result.
+    axes : str
+        One letter per axis of the piece.
+    """
+    before, after = (each.mean(axis=(axes.index("Y"), axes.index("X")), dtype=np.float64) for each in (exact, rounded))
+    share = np.abs(after - before) / np.maximum(np.abs(before), np.finfo(np.float64).tiny)
+    most = np.unravel_index(np.argmax(share), share.shape)
+    return (float(before[most]), float(after[most])) if share[most] > TOLD else None
 
 
 def _planes(windows: Sequence[Window]) -> list[Floats]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..tasks import Task
     from .recommend import Choice
     from .record import Record
+
+MOST_NAMED = 5
+"""Slices that a sentence names at most."""
 
 NEARLY_ALL = 0.97
 """Share of the error from which on the limit of what a guide can have removed says nothing: 15 dB and more."""
@@ -78,6 +81,35 @@ def disagreement_in_words(found: Disagreement) -> str:
 def type_in_words(given: np.dtype[Any], taken: np.dtype[Any]) -> str:
     """Return a sentence on a result that has another type than the input."""
     return f"the result is {taken}: {given} would round away the light between two grey levels"
+
+
+def rounding_in_words(dtype: np.dtype[Any], means: Mapping[int, tuple[float, float]], *, count: int) -> str:
+    """Return a sentence on slices whose light was too faint for whole numbers; empty if there are none.
+
+    Parameters
+    ----------
+    means : mapping of int to (float, float)
+        Of each of them, counted from 0, the mean of its darkest plane before and after it was rounded.
+    count : int
+        Slices of the whole array.
+    """
+    if not means:
+        return ""
+    before, after = min(means.values(), key=lambda pair: abs(pair[0]))
+    place = _slices([number + 1 for number in sorted(means)]) if count > 1 else "a part of the image"
+    return (
+        f"the light of {place} is too faint for {dtype}: rounding has made a mean of {before:.2g} grey levels "
+        f"{after:.2g}; to keep it, choose float32 as the type of the result, or convert the image to floating point "
+        "first"
+    )
+
+
+def _slices(numbers: Sequence[int]) -> str:
+    """Return slices by their numbers, of many the first ones."""
+    words = [*map(str, numbers)]
+    if len(words) > MOST_NAMED:
+        words[MOST_NAMED - 1 :] = [f"{len(words) - MOST_NAMED + 1} more"]
+    return f"slice {words[0]}" if len(words) == 1 else f"slices {', '.join(words[:-1])} and {words[-1]}"
 
 
 def guide_in_words(comparison: GuideComparison, placed: str) -> str:

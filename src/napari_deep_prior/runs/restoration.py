@@ -210,5 +210,6 @@ class Restoration(Iterator[Step]):
         image, remark = self.task.checked(posed.problem, step.image)
         write(measured.piece, self._finished(measured, posed, image))
         self._notes.committed(int(step.chosen), remark)
+        self._notes.rounded(self.setup, measured, posed, image)
         self._checks.add(measured, posed, self._shared.prepared.noise, replace(step, image=image))
         self._latest = None
