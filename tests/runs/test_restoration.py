@@ -7,11 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import psutil
 import pytest
+from torch import Tensor
 
 from napari_deep_prior.arrays.frame import MissingPixelsError
 from napari_deep_prior.methods import DeepImagePrior
+from napari_deep_prior.problem import Problem
 from napari_deep_prior.runs.run import restore
-from napari_deep_prior.tasks import Denoise
+from napari_deep_prior.tasks import Denoise, Task
 
 from .toys import Look, dimmed, dimming
 
@@ -59,6 +61,26 @@ def test_closing_twice_does_no_harm(image: np.ndarray) -> None:
     record = run.record
     run.close()
     assert run.record == record
+
+
+def test_the_image_of_a_step_is_checked_once_however_often_it_is_asked_for(
+    image: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    check = Task.checked
+
+    def counted(task: Task, problem: Problem, tensor: Tensor) -> tuple[Tensor, str]:
+        found.append(check(task, problem, tensor))
+        return found[-1]
+
+    monkeypatch.setattr(Task, "checked", counted)
+    run = restore(np.stack([image, image]), Denoise(gain=1.0, sigma=250.0), dimming(), axes="ZYX", device="cpu")
+    for number, _ in enumerate(run, start=1):
+        np.testing.assert_array_equal(run.image, run.image)
+        # What was committed was asked for before.
+        assert len(found) == number
+    np.testing.assert_array_equal(run.image[1], run.finish()[1])
+    assert len(found) == 4
 
 
 def test_ctrl_c_keeps_the_image_so_far(image: np.ndarray) -> None:

@@ -43,6 +43,7 @@ class Restoration(Iterator[Step]):
         self._checks = Checks(setup.output.shape, kept=setup.diagnostics)
         self._shared = None if preparation is None else self._share(preparation)
         self._latest: tuple[Measured, Posed, Step] | None = None
+        self._checked: tuple[Step, Tensor, str] | None = None
         self._over = False
         self._steps = self._run()
 
@@ -70,7 +71,7 @@ class Restoration(Iterator[Step]):
         image = self._output.image() if self._over else self._output.snapshot()
         if self._latest is not None:
             measured, posed, step = self._latest
-            found = self.task.checked(posed.problem, step.image)[0]
+            found, _ = self._checked_image(posed, step)
             image[measured.piece.write] = self._finished(measured, posed, found)
         for piece in self._unreached:
             image[piece.write] = self._source.untouched(piece, self.setup.operator, self._output.dtype)
@@ -194,6 +195,12 @@ class Restoration(Iterator[Step]):
         del self._unreached[0]
         self._notes.skipped(number)
 
+    def _checked_image(self, posed: Posed, step: Step) -> tuple[Tensor, str]:
+        """Return the image of a step as the task has checked it, which is done once, and what had to be changed."""
+        if self._checked is None or self._checked[0] is not step:
+            self._checked = (step, *self.task.checked(posed.problem, step.image))
+        return self._checked[1:]
+
     def _finished(self, measured: Measured, posed: Posed, image: Tensor) -> npt.NDArray[Any]:
         """Return what goes into the result for an image."""
         values = to_dtype(posed.frame.to_image(image), self._output.dtype)
@@ -207,9 +214,9 @@ class Restoration(Iterator[Step]):
         assert self._shared is not None  # noqa: S101
         measured, posed, step = self._latest
         write = self._output.write if finished else self._output.preview
-        image, remark = self.task.checked(posed.problem, step.image)
+        image, remark = self._checked_image(posed, step)
         write(measured.piece, self._finished(measured, posed, image))
         self._notes.committed(int(step.chosen), remark)
         self._notes.rounded(self.setup, measured, posed, image)
         self._checks.add(measured, posed, self._shared.prepared.noise, replace(step, image=image))
-        self._latest = None
+        self._latest = self._checked = None
