@@ -306,16 +306,56 @@ def test_ctrl_c_before_the_first_step_says_that_nothing_was_written(
     assert not Path("out.tif").exists()
 
 
-def test_ctrl_c_in_a_stack_leaves_the_slices_that_were_not_reached_as_they_are(
-    folder: Path, noisy: np.ndarray, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("kind", "state"), [("same", "left out"), ("float32", "empty (NaN)")])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RestorationError])
+def test_a_stack_that_was_not_finished_is_written_without_the_slices_that_were_not_reached(
+    folder: Path,
+    noisy: np.ndarray,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    state: str,
+    error: type[BaseException],
 ) -> None:
     stack = np.stack([noisy[:20, :20], noisy[20:40, :20], noisy[20:40, 20:40]])
-    save(stack)
-    stopping_at(6, monkeypatch)
+    planes = {f"{time} 0 0": {"ExposureTime": f"{time + 1}"} for time in range(3)}
+    images.write("odd.tif", images.ImageFile(pixels=stack, axes="TYX", planes=planes))
+    images.write("all.tif", images.ImageFile(pixels=stack, axes="TYX"))
+    stopping_at(6, monkeypatch, error)
+    further = ["--residual", "removed.tif", "--reference", "all.tif", "--dtype", kind]
+    assert denoise("odd.tif", "out.tif", *FEW, *further) == (INTERRUPTED if error is KeyboardInterrupt else FAILED)
+    said = capsys.readouterr()
+    assert "out.tif: 2 of 3 slices restored" in said.err
+    remark = f"the last slice of 3 was not reached: it is {state}"
+    assert said.err.count(remark) == 1
+    assert "nothing was compared with the reference: not all slices are restored" in said.err
+    assert not said.out
+    written, removed = images.read("out.tif"), images.read("removed.tif").pixels
+    assert written.record["remarks"][0] == remark
+    assert (written.pixels[:2] != stack[:2]).any(axis=(1, 2)).all()
+    count = 2 if kind == "same" else 3
+    assert written.pixels.shape == removed.shape == (count, 20, 20)
+    assert np.isnan(written.pixels[2:]).all()
+    assert np.isnan(removed[2:]).all()
+    assert list(written.planes.values()) == list(planes.values())[:count]
+
+
+def test_a_stack_of_which_nothing_was_restored_is_not_written(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = np.random.default_rng(0).integers(0, 99, (2, 9, 8)).astype(np.uint8)
+    frames[0] = 7
+    save(frames)
+
+    def stopped(run: Restoration) -> object:
+        # Where Ctrl-C is pressed before the first step, after a slice that passes through.
+        run._pass(0, ValueError("it is constant"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Restoration, "__next__", stopped)
     assert denoise("odd.tif", "out.tif", "--axes", "TYX", *FEW) == INTERRUPTED
-    assert "out.tif: 2 of 3 slices restored" in capsys.readouterr().err
-    result = images.read("out.tif").pixels
-    assert (result != stack).any(axis=(1, 2)).tolist() == [True, True, False]
+    assert capsys.readouterr().err.endswith("deep-prior: stopped; nothing was written\n")
+    assert not Path("out.tif").exists()
 
 
 def test_a_failure_keeps_the_image_and_is_said(folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

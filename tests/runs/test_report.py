@@ -158,8 +158,19 @@ def test_how_a_run_of_a_stack_ended() -> None:
     record.passed_through = [f"slice 2: {report.RESTORED_EARLIER}"]
     assert report.done_in_words(record, steps=3, total=3, stopped=True) == "2 of 5 slices restored"
     assert report.name_of_part("cells denoised", 2, 5) == "cells denoised (2 of 5 slices)"
-    assert report.missing_in_words(3, cut_off=True) == "The 3 slices that were not reached are left out."
-    assert report.missing_in_words(1, cut_off=False) == "The slice that was not reached is empty (NaN)."
+
+
+@pytest.mark.parametrize(
+    ("left_out", "empty", "value", "words"),
+    [
+        (3, 0, "0", "the last 3 of 8 slices were not reached: they are left out"),
+        (1, 0, "0", "the last slice of 8 was not reached: it is left out"),
+        (0, 2, "NaN", "the last 2 of 8 slices were not reached: they are empty (NaN)"),
+        (4, 1, "0", "the last 5 of 8 slices were not reached: 1 is empty (0), and 4 are left out"),
+    ],
+)
+def test_what_was_not_reached_is_said(left_out: int, empty: int, value: str, words: str) -> None:
+    assert report.missing_in_words(count=8, left_out=left_out, empty=empty, value=value) == words
 
 
 @pytest.mark.parametrize(

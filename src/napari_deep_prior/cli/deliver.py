@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from ..files.kinds import Shown
 from ..runs import report
 from ..runs.errors import RestorationError
 from ..runs.restoration import Restoration
+from ..runs.result import Result, result_of
 
 STEPS_PER_LOSS = 50
 """Steps after which the loss is shown anew: reading it waits for the device."""
@@ -126,7 +128,7 @@ def deliver(
     *,
     told: Collection[str] = (),
 ) -> None:
-    """Write the result, and say how good it is.
+    """Write the result, of a run that was stopped without what it did not reach, and say how good it is.
 
     Parameters
     ----------
@@ -137,8 +139,9 @@ def deliver(
     """
     state = f"stopped while the result was written: {options.output!r} is complete, or as it was before"
     try:
-        image, record = run.image, run.record
-        _write(options.output, image, file, options, record=record.to_json())
+        result = result_of(run)
+        record, file = result.record, _part_of(file, result.image.shape)
+        _write(options.output, result.image, file, options, record=record.to_json())
         state = f"stopped after the result was written to {options.output!r}"
         done = report.done_in_words(record, steps=ending.steps, total=ending.total, stopped=not ending.finished)
         say(f"{options.output}: {done}")
@@ -147,9 +150,11 @@ def deliver(
                 say(remark)
         for note in record.passed_through:
             say(f"passed through unchanged: {note}")
-        if comparison is not None:
-            print(comparison.with_result(image))
-        _write_diagnostics(run, file, options)
+        if comparison is not None and result.missing:
+            say("nothing was compared with the reference: not all slices are restored")
+        elif comparison is not None:
+            print(comparison.with_result(result.image))
+        _write_diagnostics(result, file, options)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(state) from None
 
@@ -167,15 +172,26 @@ def _write(
     images.write(path, written, overwrite=options.overwrite)
 
 
-def _write_diagnostics(run: Restoration, file: images.ImageFile, options: argparse.Namespace) -> None:
+def _part_of(file: images.ImageFile, shape: tuple[int, ...]) -> images.ImageFile:
+    """Return what is known of an image without the planes that a result of that shape does not have."""
+    lengths = dict(zip(file.axes, shape, strict=True))
+    planes = {
+        place: plane
+        for place, plane in file.planes.items()
+        if all(int(at) < lengths.get(letter, math.inf) for letter, at in zip("TZC", place.split(), strict=True))
+    }
+    return dataclasses.replace(file, planes=planes)
+
+
+def _write_diagnostics(result: Result, file: images.ImageFile, options: argparse.Namespace) -> None:
     """Write what the result can be checked by, where it was asked for."""
-    for verdict in filter(None, run.record.residuals):
+    for verdict in filter(None, result.record.residuals):
         say(verdict)
     asked: list[tuple[Shown, str | None]] = [("residual", options.residual), ("uncertainty", options.uncertainty)]
     for name, path in asked:
-        if path is not None and name in run.diagnostics:
-            _write(path, run.diagnostics[name], file, options, shows=name)
+        if path is not None and name in result.diagnostics:
+            _write(path, result.diagnostics[name], file, options, shows=name)
             say(f"{path}: {name}")
     for name, path in asked:
-        if path is not None and name not in run.diagnostics:
+        if path is not None and name not in result.diagnostics:
             raise ValueError(f"no {name} was written to {path!r}: no slice was restored in a way that has one")

@@ -57,8 +57,8 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
         prog="deep-prior",
         description="Restore microscopy images with no training data: everything is estimated from the one image.",
         epilog="Example: deep-prior denoise noisy.tif clean.ome.tif --effort fast. "
-        "'deep-prior TASK --help' lists the options of a task. Ctrl-C writes the best image so far and exits with "
-        "130; an error is one sentence and exit code 2.",
+        "'deep-prior TASK --help' lists the options of a task. Ctrl-C writes the best image so far, of a stack "
+        "only what was restored, and exits with 130; an error is one sentence and exit code 2.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="TASK")

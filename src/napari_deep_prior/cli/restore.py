@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> bool:
         # The image may have shown that its result needs another type.
         _refuse_results(setup, options)
         ending = drive(restoration)
-        if not restoration.record.chosen_steps and not ending.finished:
+        if not ending.finished and all(step is None for step in restoration.record.chosen_steps):
             raise ending.failure or KeyboardInterrupt
     spacing = {letter: size / restoration.factors.get(letter, 1) for letter, size in file.spacing.items()}
     deliver(restoration, dataclasses.replace(file, spacing=spacing), comparison, ending, options, told=told)

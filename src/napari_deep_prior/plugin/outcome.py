@@ -11,7 +11,6 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, 
 from ..runs.record import Record
 from ..runs.report import (
     LONG,
-    missing_in_words,
     outcome_in_words,
     progress_in_words,
     sentence,
@@ -100,9 +99,7 @@ class OutcomePanel(QWidget):
         words = outcome_in_words(
             record, steps=outcome.steps, total=outcome.total, stopped=outcome.stopped, seconds=outcome.seconds
         )
-        if outcome.missing:
-            words = f"{words} {missing_in_words(outcome.missing, cut_off=outcome.image.dtype.kind != 'f')}"
-            self.go_on_button.show()
+        self.go_on_button.setVisible(outcome.missing > 0)
         self.tell(words)
         self.save_button.show()
         chosen = record.chosen_steps[0]

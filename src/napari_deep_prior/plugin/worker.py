@@ -17,6 +17,7 @@ from ..progress import Step
 from ..progress.stages import Stopped, run_stage, watched
 from ..runs.record import Record
 from ..runs.restoration import Restoration
+from ..runs.result import result_of
 from ..runs.setup import Setup
 
 INTERVAL = 0.5
@@ -58,8 +59,8 @@ class Outcome:
     """The end of a run: the image, the record of what was done, and how long it took.
 
     ``image`` is the array that grew while the run was under way. ``stopped`` says that a person ended the run,
-    ``steps`` how many iterations were made on the last piece, ``missing`` how many pieces were not reached: they are
-    NaN, or cut off, or 0 (see :func:`partial_image`). With ``setup`` the run can go on.
+    ``steps`` how many iterations were made on the last piece, ``missing`` how many pieces were not reached and are not
+    in the image (see :class:`.Result`). With ``setup`` the run can go on.
     """
 
     image: Array
@@ -203,36 +204,18 @@ class Driver:
         )
 
     def _outcome(self, run: Restoration, step: Step, seconds: float) -> Outcome:
-        stopped = self._stop.is_set()
+        result = result_of(run)
         return Outcome(
-            image=partial_image(run) if run.unreached else run.image,
-            record=run.record,
-            diagnostics=run.diagnostics,
+            image=result.image,
+            record=result.record,
+            diagnostics=result.diagnostics,
             seconds=seconds,
             steps=step.number,
             total=step.total,
-            stopped=stopped,
-            missing=len(run.unreached),
+            stopped=self._stop.is_set(),
+            missing=result.missing,
             setup=run.setup,
         )
-
-
-def partial_image(run: Restoration) -> Array:
-    """Return the result of a run that has ended before its last piece: nothing in it is the input's.
-
-    Pieces that were not reached are NaN. Integers have no NaN: there the slices that were not reached are cut off, and
-    what is left of the last one along the outermost axis is 0.
-    """
-    image: Array = run.growing
-    unreached = run.unreached
-    pieces = run.setup.pieces
-    if image.dtype.kind == "f":
-        for number in unreached:
-            image[pieces[number].write] = np.nan
-        return image
-    last = pieces[unreached[0] - 1].write
-    axis, reached = next((axis, at) for axis, at in enumerate(last) if isinstance(at, int))
-    return image[(slice(None),) * axis + (slice(0, reached + 1),)]
 
 
 def _floats(values: list[torch.Tensor]) -> list[float]:

@@ -229,10 +229,21 @@ def outcome_in_words(record: Record, *, steps: int, total: int, stopped: bool, s
     return f"{sentence(done)}; {duration(seconds)} on {record.device}.{notes}"
 
 
-def missing_in_words(missing: int, *, cut_off: bool) -> str:
-    """Return sentences on slices that a run did not reach."""
-    slices = "The slice that was not reached is" if missing == 1 else f"The {missing} slices that were not reached are"
-    return f"{slices} {'left out' if cut_off else 'empty (NaN)'}."
+def missing_in_words(*, count: int, left_out: int, empty: int, value: str) -> str:
+    """Return a sentence on the slices, of a number of them, that a run did not reach; empty ones have a value."""
+    missing = left_out + empty
+    if missing == 1:
+        slices, are = f"the last slice of {count} was not reached", "it is"
+    else:
+        slices, are = f"the last {missing} of {count} slices were not reached", "they are"
+    if left_out and empty:
+        parts = (f"{empty} {_are(empty)} empty ({value})", f"{left_out} {_are(left_out)} left out")
+        return f"{slices}: {parts[0]}, and {parts[1]}"
+    return f"{slices}: {are} {'left out' if left_out else f'empty ({value})'}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def sentence(text: str) -> str:

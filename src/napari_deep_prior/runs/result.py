@@ -1,0 +1,66 @@
+"""The result of a run that is over: nothing in it is the input's, wherever the run has ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+
+from ..arrays.axes import Array
+from . import report
+from .record import Record
+from .restoration import Restoration
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a run has made.
+
+    Parameters
+    ----------
+    image, diagnostics : ndarray, dict of str to ndarray
+        Without pieces that were not reached: floating-point numbers are NaN there. Whole numbers have no NaN: there the
+        slices that were not reached are cut off, and what is left of the last one along the outermost axis is 0.
+    record : Record
+        What was done; its first remark says what was not reached.
+    missing : int
+        How many pieces were not reached.
+    """
+
+    image: Array
+    diagnostics: dict[str, Array]
+    record: Record
+    missing: int
+
+
+def result_of(run: Restoration) -> Result:
+    """Return the result of a run that was closed after a step at least."""
+    missing, pieces = run.unreached, run.setup.pieces
+    if not missing:
+        return Result(image=run.image, diagnostics=run.diagnostics, record=run.record, missing=0)
+    image: Array = run.growing
+    index: tuple[slice, ...] = ()
+    empty = missing
+    if image.dtype.kind != "f":
+        last = pieces[missing[0] - 1].write
+        axis, reached = next((axis, at) for axis, at in enumerate(last) if isinstance(at, int))
+        index = (slice(None),) * axis + (slice(0, reached + 1),)
+        empty = [number for number in missing if pieces[number].write[axis] == reached]
+    for array in (image, *run.diagnostics.values()):
+        if array.dtype.kind == "f":
+            for number in missing:
+                array[pieces[number].write] = np.nan
+    remark = report.missing_in_words(
+        count=len(pieces),
+        left_out=len(missing) - len(empty),
+        empty=len(empty),
+        value="0" if index else "NaN",
+    )
+    return Result(
+        image=image[index],
+        diagnostics={name: values[index] for name, values in run.diagnostics.items()},
+        record=replace(run.record, remarks=[remark, *run.record.remarks]),
+        missing=len(missing),
+    )
