@@ -28,7 +28,8 @@ from napari_deep_prior import Denoise, restore, settings_for
 from napari_deep_prior.arrays import metrics
 from napari_deep_prior.arrays.axes import Array
 from napari_deep_prior.arrays.phantom import Camera, cells
-from napari_deep_prior.estimation.channels import GivenNoise, estimate_channels
+from napari_deep_prior.estimation.channels import GivenNoise, estimate_windows
+from napari_deep_prior.estimation.sampling import windows_of
 from napari_deep_prior.files import images as io
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.physics.photon_misfits import AnscombeMisfit
@@ -126,7 +127,7 @@ def _restored(noisy: Array, method: str) -> tuple[Array, float, str]:
 def _classical(channel: Array, name: str, *, stabilised: bool) -> Array:
     if not stabilised:
         return _denoiser(name, None)(channel)
-    (model,) = estimate_channels(channel, "YX", GivenNoise())
+    (model,), _ = estimate_windows(windows_of(channel, "YX"), GivenNoise())
     grey = torch.from_numpy(channel)[None, None]
     misfit = AnscombeMisfit([model], (np.ones(1), np.zeros(1)), grey)
     denoised = _denoiser(name, model)(misfit.stabilise(grey)[0, 0].numpy())

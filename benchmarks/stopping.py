@@ -26,7 +26,8 @@ from napari_deep_prior.arrays import metrics
 from napari_deep_prior.arrays.axes import Array
 from napari_deep_prior.arrays.frame import canonical
 from napari_deep_prior.arrays.pieces import plan
-from napari_deep_prior.estimation.channels import GivenNoise, estimate_channels
+from napari_deep_prior.estimation.channels import GivenNoise, estimate_windows
+from napari_deep_prior.estimation.sampling import windows_of
 from napari_deep_prior.methods import Method
 from napari_deep_prior.physics.misfit import Misfit
 from napari_deep_prior.problem import Problem
@@ -101,7 +102,8 @@ class Scene:
         (piece,) = plan(noisy.shape, axes)
         measured = Measured(*canonical(noisy, axes, device=torch.device("cpu")), piece)
         self.frame = measured.frame
-        prepared = Denoise().prepare(measured, estimate_channels(noisy, axes, GivenNoise()), Inputs())
+        noise, _ = estimate_windows(windows_of(noisy, axes), GivenNoise())
+        prepared = Denoise().prepare(measured, noise, Inputs())
         self.problem = Denoise().problem(measured, prepared, Inputs()).problem
 
     def psnr(self, tensor: Tensor) -> float:

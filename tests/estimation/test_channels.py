@@ -13,7 +13,6 @@ from napari_deep_prior.estimation.channels import (
     Disagreement,
     GivenNoise,
     correlation_length,
-    estimate_channels,
     estimate_windows,
 )
 from napari_deep_prior.estimation.sampling import windows_of
@@ -29,7 +28,7 @@ def smooth() -> np.ndarray:
 
 
 def of(image: np.ndarray, axes: str = "YX", **given: float) -> tuple[NoiseModel, ...]:
-    return estimate_channels(image, axes, GivenNoise(**given))
+    return estimate_windows(windows_of(image, axes), GivenNoise(**given))[0]
 
 
 # What is given

@@ -10,7 +10,6 @@ from typing import final
 
 import numpy as np
 
-from ..arrays.axes import Array, channel_position, sample_count
 from ..physics.noise_model import NoiseModel
 from .noise import estimate_noise
 from .sampling import Window, lit_windows
@@ -45,24 +44,6 @@ class GivenNoise:
     def is_given(self) -> bool:
         """Whether anything is said."""
         return (self.gain, self.offset, self.sigma) != (None, None, None)
-
-
-def estimate_channels(image: Array, axes: str, given: GivenNoise) -> tuple[NoiseModel, ...]:
-    """Return the noise of every channel of an image, estimated where it is not given.
-
-    Parameters
-    ----------
-    image : ndarray
-        Raw grey levels; a plane, a volume or some frames of a stack. NaN: not measured.
-    axes : str
-        One letter per axis. Along a ``T`` axis neighbours show almost the same, and their differences are used.
-    """
-    channel = channel_position(axes)
-    parts = [image] if channel is None else list(np.moveaxis(image, channel, 0))
-    if "S" in axes:
-        parts = parts[: sample_count(len(parts))]
-    letters = axes if channel is None else axes.replace(axes[channel], "")
-    return tuple(_estimate(part, letters, given) for part in parts)
 
 
 def correlation_length(noise: tuple[NoiseModel, ...]) -> int:
@@ -119,7 +100,21 @@ def estimate_windows(
 
 def _of_windows(windows: Sequence[Window], given: GivenNoise) -> NoiseModel:
     values = np.stack([window.values for window in windows])
-    return _estimate(values, "NYX" if values.ndim == 3 else "NTYX", given)
+    if min(values.shape[-2:]) < SMALLEST_PLANE or np.isnan(values).all():
+        model = NoiseModel(reliable=False, reasons=("the image is too small to estimate its noise",), unknown=True)
+    else:
+        repeats = 1 if values.ndim == 4 else None
+        model = estimate_noise(values, repeats_axis=repeats, offset=given.offset)
+        if repeats is None and values.shape[-2] * values.shape[-1] < FEWEST_FOR_CORRELATION:
+            model = dataclasses.replace(model, correlation=(0.0, 0.0))
+    return dataclasses.replace(
+        model,
+        gain=model.gain if given.gain is None else given.gain,
+        offset=model.offset if given.offset is None else given.offset,
+        read_noise=model.read_noise if given.sigma is None else given.sigma,
+        reliable=model.reliable or given.gain is not None,
+        reasons=model.reasons if given.gain is None else (),
+    )
 
 
 def _compared(windows: Sequence[Window], model: NoiseModel, given: GivenNoise) -> list[tuple[float, Window]]:
@@ -139,24 +134,3 @@ def _minority(compared: Sequence[tuple[float, Window]]) -> set[int]:
     typical = compared[len(compared) // 2][0]
     odd = {id(window) for strength, window in compared if not 1 / DISAGREEMENT < strength / typical < DISAGREEMENT}
     return odd if 2 * len(odd) < len(compared) else set()
-
-
-def _estimate(part: Array, letters: str, given: GivenNoise) -> NoiseModel:
-    planes = np.moveaxis(part, [letters.index("Y"), letters.index("X")], [-2, -1])
-    rest = [letter for letter in letters if letter not in "YX"]
-    values = np.where(np.isfinite(planes), planes, np.nan).astype(np.float64)
-    if min(values.shape[-2:]) < SMALLEST_PLANE or np.isnan(values).all():
-        model = NoiseModel(reliable=False, reasons=("the image is too small to estimate its noise",), unknown=True)
-    else:
-        repeats = rest.index("T") if "T" in rest and values.shape[rest.index("T")] > 1 else None
-        model = estimate_noise(values, repeats_axis=repeats, offset=given.offset)
-        if repeats is None and values.shape[-2] * values.shape[-1] < FEWEST_FOR_CORRELATION:
-            model = dataclasses.replace(model, correlation=(0.0, 0.0))
-    return dataclasses.replace(
-        model,
-        gain=model.gain if given.gain is None else given.gain,
-        offset=model.offset if given.offset is None else given.offset,
-        read_noise=model.read_noise if given.sigma is None else given.sigma,
-        reliable=model.reliable or given.gain is not None,
-        reasons=model.reasons if given.gain is None else (),
-    )
