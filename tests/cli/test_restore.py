@@ -137,6 +137,25 @@ def test_photon_counts_become_single_precision_and_the_run_says_so_once(folder: 
     assert after.pixels.sum() == pytest.approx(counts.sum(), rel=0.1)
 
 
+def test_light_that_is_too_faint_for_the_type_is_named_before_the_run_and_after_it(
+    folder: Path, capsys: Capture
+) -> None:
+    rows, columns = np.mgrid[:32, :32]
+    light = 20_000 + 15_000 * np.sin(rows / 12) * np.cos(columns / 15)
+    generator = np.random.default_rng(0)
+    stack = generator.poisson([light] * 3).astype(np.uint16)
+    stack[1] = 0
+    stack[1].flat[generator.choice(light.size, 5, replace=False)] = 1
+    save(stack)
+    assert denoise("odd.tif", "out.tif", *FAST, "--axes", "ZYX") == DONE
+    before, _, after = capsys.readouterr().err.partition("slice 1/3")
+    assert before.count("the light at Z 2 is too faint for uint16: rounding may make a mean of 0.0") == 1
+    assert after.count("the light of slice 2 is too faint for uint16: rounding has made a mean of 0.0") == 1
+    assert "may make" not in after
+    (remark,) = [remark for remark in images.read("out.tif").record["remarks"] if "too faint" in remark]
+    assert remark in after
+
+
 def test_photon_counts_are_not_written_to_a_png(refused: Refused) -> None:
     Image.fromarray(np.random.default_rng(0).poisson(0.3, (24, 24)).astype(np.uint8)).save("counts.png")
     assert "a PNG cannot hold a float32 image" in refused("denoise", "counts.png", "out.png", *FAST)

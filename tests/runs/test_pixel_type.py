@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.estimation.sampling import windows_of
-from napari_deep_prior.runs.pixel_type import changed_mean, type_that_holds
+from napari_deep_prior.runs.pixel_type import changed_mean, faintest_window, type_that_holds
 
 SCENE = cells((64, 64)) / cells((64, 64)).mean()
 
@@ -94,3 +94,14 @@ def test_the_plane_that_rounding_changes_the_most_is_found(axes: str, place: int
 def test_rounding_errors_that_cancel_change_no_mean() -> None:
     exact = np.random.default_rng(0).uniform(0, 3, (40, 40))
     assert changed_mean(exact, exact.round(), "YX") is None
+
+
+def test_the_darkest_plane_that_a_type_changes_is_found_before_the_run() -> None:
+    bright, faint, fainter = (counts(mean).astype(np.uint16) for mean in (20_000, 0.3, 0.01))
+    windows = windows_of(np.stack([bright, faint, bright, fainter, bright]), "ZYX")
+    place, (before, after) = faintest_window(windows, np.dtype(np.uint16))
+    assert place == {"Z": 3}
+    assert before == pytest.approx(fainter.mean(), rel=0.1)
+    assert after < 0.1 * before
+    assert faintest_window(windows, np.dtype(np.float32)) is None
+    assert faintest_window(windows_of(np.stack([bright, bright]), "ZYX"), np.dtype(np.uint16)) is None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_deep_prior.arrays.metrics import psnr
-from napari_deep_prior.arrays.phantom import Camera
+from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.methods import NLRidge
 from napari_deep_prior.physics.kernels import Kernel
 from napari_deep_prior.physics.noise_model import NoiseModel
@@ -175,22 +175,39 @@ def test_light_of_a_nearly_dark_slice_that_is_rounded_away_is_told_with_the_reme
     stack = generator.poisson(60_000 * SCENE / SCENE.max() * np.ones((3, 1, 1))).astype(np.uint16)
     stack[1] = 0
     stack[1].flat[generator.choice(stack[1].size, 20, replace=False)] = 1
+    warning = look_ahead(ready(stack, axes="ZYX", dtype=dtype)).preparation.warning
     run = restored(stack, axes="ZYX", dtype=dtype)
     told = [remark for remark in run.record.remarks if "too faint" in remark]
     if dtype == "float32":
         assert told == []
+        assert warning == ""
         assert run.image[1].sum() == pytest.approx(20, rel=0.3)
     else:
         assert run.image.dtype == np.uint16
         assert run.image[1].sum() < 15
         assert told[0].startswith("the light of slice 2 is too faint for uint16: rounding has made a mean of 0.01")
         assert "choose float32 as the type of the result" in told[0]
+        assert warning.startswith("the light at Z 2 is too faint for uint16: rounding may make a mean of 0.01")
+        assert warning not in told
+
+
+def test_a_dark_slice_of_a_stack_without_noise_is_not_rounded_and_nothing_is_said() -> None:
+    clean = 20_000 * cells((64, 64)) / cells((64, 64)).max()
+    stack = np.stack([clean] * 3).astype(np.uint16)
+    stack[1] = 0
+    stack[1, ::12, ::12] = 1
+    preparation = look_ahead(ready(stack, axes="ZYX")).preparation
+    assert all(model.noiseless for model in preparation.prepared.noise)
+    assert preparation.warning == ""
+    np.testing.assert_array_equal(restored(stack, axes="ZYX").image, stack)
 
 
 def test_of_dark_slices_with_the_offset_of_a_camera_no_light_is_missed() -> None:
     generator = np.random.default_rng(0)
     stack = np.stack([CAMERA.expose(strength * SCENE, generator) for strength in (0, 1, 100)])
-    assert not any("too faint" in remark for remark in restored(stack.astype(np.uint16), axes="ZYX").record.remarks)
+    stack = stack.astype(np.uint16)
+    assert look_ahead(ready(stack, axes="ZYX")).preparation.warning == ""
+    assert not any("too faint" in remark for remark in restored(stack, axes="ZYX").record.remarks)
 
 
 def test_colours_keep_their_type() -> None:

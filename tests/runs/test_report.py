@@ -61,6 +61,10 @@ def test_slices_that_are_too_faint_for_whole_numbers_are_named_with_the_remedy()
         "the light of slices 2 and 5 is too faint for uint16: rounding has made a mean of 0.0026 grey levels 0; to "
         "keep it, choose float32 as the type of the result, or convert the image to floating point first"
     )
+    assert report.rounding_ahead_in_words(dtype, {"T": 0, "Z": 4}, means[4]) == (
+        "the light at T 1 and Z 5 is too faint for uint16: rounding may make a mean of 0.0026 grey levels 0; to keep "
+        "it, choose float32 as the type of the result, or convert the image to floating point first"
+    )
     assert "of slice 5 is" in report.rounding_in_words(dtype, {4: (0.7, 1.0)}, count=9)
     many = report.rounding_in_words(dtype, dict.fromkeys(range(20), (0.7, 1.0)), count=20)
     assert many.startswith("the light of slices 1, 2, 3, 4 and 16 more is too faint")

@@ -157,8 +157,9 @@ def _refuse_results(setup: Setup, options: argparse.Namespace) -> None:
 
 def _say_outlook(outlook: Outlook) -> tuple[str, ...]:
     """Say what will run, and what the run thinks of the image; return the remarks that the record will have again."""
-    remarks = () if outlook.preparation is None else outlook.preparation.remarks
-    for sentence in filter(None, (outlook.plan.in_words(), outlook.noise, *remarks)):
+    shared = outlook.preparation
+    remarks, warning = ((), "") if shared is None else (shared.remarks, shared.warning)
+    for sentence in filter(None, (outlook.plan.in_words(), outlook.noise, *remarks, warning)):
         say(sentence)
     return remarks
 

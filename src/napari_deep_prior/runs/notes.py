@@ -92,12 +92,11 @@ class Notes:
 
     def rounded(self, setup: Setup, measured: Measured, posed: Posed, image: Tensor) -> None:
         """Take down what rounding has made of the mean of a restored piece, if it has changed it."""
-        dtype, axes = setup.output.dtype, setup.source.piece_axes
-        # Colours are made to be looked at, and known pixels are not rounded.
-        if dtype.kind not in "iu" or "S" in axes or setup.task.keeps_known:
+        dtype = setup.output.dtype
+        if not setup.tells_rounding(dtype):
             return
         exact = posed.frame.to_image(image)
-        means = changed_mean(exact, to_dtype(exact, dtype), axes)
+        means = changed_mean(exact, to_dtype(exact, dtype), setup.source.piece_axes)
         if means is not None:
             self.rounded_means[measured.piece.number] = means
 

@@ -7,7 +7,7 @@ dark beside the others do not decide; what rounding has done to them is looked a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,9 +60,26 @@ def changed_mean(exact: Array, rounded: Array, axes: str) -> tuple[float, float]
         One letter per axis of the piece.
     """
     before, after = (each.mean(axis=(axes.index("Y"), axes.index("X")), dtype=np.float64) for each in (exact, rounded))
-    share = np.abs(after - before) / np.maximum(np.abs(before), np.finfo(np.float64).tiny)
+    share = _change(before, after)
     most = np.unravel_index(np.argmax(share), share.shape)
     return (float(before[most]), float(after[most])) if share[most] > TOLD else None
+
+
+def faintest_window(
+    windows: Sequence[Sequence[Window]], dtype: np.dtype[Any]
+) -> tuple[Mapping[str, int], tuple[float, float]] | None:
+    """Return where the darkest plane is of which a type would change the mean, and its mean before and after.
+
+    None if there is none, or a channel has a single plane, for which the type was chosen.
+    """
+    found = []
+    for window in (window for of_channel in windows if len(of_channel) > 1 for window in of_channel):
+        for plane in _planes([window]):
+            means = _averages(plane)
+            before, after = float(means.mean()), float(to_dtype(means, dtype).mean())
+            if _change(before, after) > TOLD:
+                found.append((window.place, (before, after)))
+    return min(found, key=lambda pair: abs(pair[1][0]), default=None)
 
 
 def _planes(windows: Sequence[Window]) -> list[Floats]:
@@ -92,10 +109,21 @@ def _loses(planes: Sequence[Floats], dtype: np.dtype[Any]) -> bool:
 
 
 def _is_lost(plane: Floats, light: float, dtype: np.dtype[Any]) -> bool:
-    known = np.isfinite(plane)
-    share = uniform_filter(known.astype(np.float64), AVERAGED)
-    means: Array = uniform_filter(np.where(known, plane, 0.0), AVERAGED)[known] / share[known]
+    means = _averages(plane)
     error = to_dtype(means, dtype).astype(np.float64) - means
     return bool(
-        abs(error.mean()) > MOST_LIGHT * light or np.sqrt(np.mean(error**2)) > MOST_ERROR * float(plane[known].std())
+        abs(error.mean()) > MOST_LIGHT * light or np.sqrt(np.mean(error**2)) > MOST_ERROR * float(np.nanstd(plane))
     )
+
+
+def _averages(plane: Floats) -> Floats:
+    """Return the averages that stand for the pixels of a result, in one row."""
+    known = np.isfinite(plane)
+    share = uniform_filter(known.astype(np.float64), AVERAGED)
+    averages: Floats = uniform_filter(np.where(known, plane, 0.0), AVERAGED)[known] / share[known]
+    return averages
+
+
+def _change(before: Any, after: Any) -> Any:
+    """Return by which share of it a mean changes."""
+    return np.abs(after - before) / np.maximum(np.abs(before), np.finfo(np.float64).tiny)

@@ -22,7 +22,7 @@ from ..tasks.task import Measured, Prepared
 from . import report
 from .errors import refuse_without_memory
 from .forecast import Forecast, forecast
-from .pixel_type import type_that_holds
+from .pixel_type import faintest_window, type_that_holds
 from .setup import Setup
 
 
@@ -39,11 +39,14 @@ class Preparation:
         Of the result: what was asked for, or float32 where that would round away what is restored.
     remarks : tuple of str
         What is worth telling about them before the first step, a sentence each.
+    warning : str
+        What rounding may do to dark slices, before the first step: afterwards the record says what it has done.
     """
 
     prepared: Prepared
     dtype: np.dtype[Any]
     remarks: tuple[str, ...]
+    warning: str = ""
 
 
 @final
@@ -118,7 +121,20 @@ def _prepare(setup: Setup, block: Array, measured: Measured) -> Preparation:
     if dtype != setup.output.dtype:
         refuse_without_memory(torch.device("cpu"), math.prod(setup.output.shape) * dtype.itemsize)
         remarks.append(report.type_in_words(setup.output.dtype, dtype))
-    return Preparation(prepared=setup.task.prepare(shown, noise, setup.inputs), dtype=dtype, remarks=tuple(remarks))
+    # What has no noise stays as it is.
+    clean = setup.task.removes_noise and all(model.noiseless for model in noise)
+    return Preparation(
+        prepared=setup.task.prepare(shown, noise, setup.inputs),
+        dtype=dtype,
+        remarks=tuple(remarks),
+        warning="" if clean else _rounding_ahead(setup, windows, dtype),
+    )
+
+
+def _rounding_ahead(setup: Setup, windows: Sequence[Sequence[Window]], dtype: np.dtype[Any]) -> str:
+    """Return what rounding may do to dark slices; empty if that is nothing to speak of."""
+    faintest = faintest_window(windows, dtype) if setup.tells_rounding(dtype) else None
+    return "" if faintest is None else report.rounding_ahead_in_words(dtype, *faintest)
 
 
 def _type_of_result(setup: Setup, windows: Sequence[Sequence[Window]]) -> np.dtype[Any]:

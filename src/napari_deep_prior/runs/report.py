@@ -69,13 +69,15 @@ def objection_in_words(clause: str) -> str:
 
 def disagreement_in_words(found: Disagreement) -> str:
     """Return a sentence on two planes that cannot have the noise of one camera."""
-    strong, weak = (
-        " and ".join(f"{letter} {index + 1}" for letter, index in place.items()) for place in (found.strong, found.weak)
-    )
     return (
-        f"the slices disagree about the noise: at {strong} it is {found.ratio:.1f} times as strong as at {weak}, with "
-        "the same brightness; all are restored with the noise of most"
+        f"the slices disagree about the noise: at {_place(found.strong)} it is {found.ratio:.1f} times as strong as at "
+        f"{_place(found.weak)}, with the same brightness; all are restored with the noise of most"
     )
+
+
+def _place(place: Mapping[str, int]) -> str:
+    """Return where a plane is in a stack, as people count."""
+    return " and ".join(f"{letter} {index + 1}" for letter, index in place.items())
 
 
 def type_in_words(given: np.dtype[Any], taken: np.dtype[Any]) -> str:
@@ -95,12 +97,20 @@ def rounding_in_words(dtype: np.dtype[Any], means: Mapping[int, tuple[float, flo
     """
     if not means:
         return ""
-    before, after = min(means.values(), key=lambda pair: abs(pair[0]))
     place = _slices([number + 1 for number in sorted(means)]) if count > 1 else "a part of the image"
+    return _too_faint(f"of {place}", dtype, "has made", min(means.values(), key=lambda pair: abs(pair[0])))
+
+
+def rounding_ahead_in_words(dtype: np.dtype[Any], place: Mapping[str, int], means: tuple[float, float]) -> str:
+    """Return a sentence, before the run, on the darkest plane of which the light is too faint for whole numbers."""
+    return _too_faint(f"at {_place(place)}", dtype, "may make", means)
+
+
+def _too_faint(where: str, dtype: np.dtype[Any], makes: str, means: tuple[float, float]) -> str:
     return (
-        f"the light of {place} is too faint for {dtype}: rounding has made a mean of {before:.2g} grey levels "
-        f"{after:.2g}; to keep it, choose float32 as the type of the result, or convert the image to floating point "
-        "first"
+        f"the light {where} is too faint for {dtype}: rounding {makes} a mean of {means[0]:.2g} grey levels "
+        f"{means[1]:.2g}; to keep it, choose float32 as the type of the result, or convert the image to floating "
+        "point first"
     )
 
 

@@ -95,6 +95,13 @@ class Setup:
         task = self.task
         return self.source.measured(piece, device=self.device, missing=task.missing, fills="mask" in task.takes)
 
+    def tells_rounding(self, dtype: np.dtype[Any]) -> bool:
+        """Return whether light that a type rounds away is worth a word.
+
+        It is not in colours, which are made to be looked at, nor where known pixels stay as they are.
+        """
+        return dtype.kind in "iu" and "S" not in self.source.axes and not self.task.keeps_known
+
     def choose(self, problem: Problem) -> Choice:
         """Return how the problem of a piece is solved."""
         return recommend(self.task, problem, self.wish)
