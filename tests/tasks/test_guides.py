@@ -179,7 +179,7 @@ def test_holes_are_filled_with_the_help_of_a_guide_and_known_pixels_stay() -> No
     method = PlugAndPlay(passes=2)
     run = restore(TRUTH.astype(np.float32), Inpaint(), method, mask=mask, guide=GUIDE, device="cpu")
     for step in run:
-        if step.number == 30:
+        if step.number == 10:
             break
     run.close()
     np.testing.assert_array_equal(run.image[~mask], TRUTH.astype(np.float32)[~mask])
@@ -286,7 +286,7 @@ def test_guides_that_do_not_fit_are_refused(task: Any, guide: Any, message: str)
 # The command line
 
 
-FEW = ["--method", "deep-image-prior", "--channels", "8,8", "--skip", "2,2", "--code-channels", "4", "--steps", "30"]
+FEW = ["--method", "deep-image-prior", "--channels", "8,8", "--skip", "2,2", "--code-channels", "4", "--steps", "20"]
 OPTIONS = [*FEW, "--precision", "float32", "--device", "cpu"]
 PLACE = (slice(8, 40), slice(8, 36))
 
