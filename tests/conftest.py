@@ -9,6 +9,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+# Read when PyTorch is loaded. Threads that wait for each other would do so in a loop, which takes the processor from
+# those that they wait for wherever there are more threads than cores, as in tests with two threads beside other tests.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import numpy as np
 import pytest
 import torch

@@ -191,6 +191,7 @@ def test_methods_take_any_number_of_channels(name: str) -> None:
         image = steps_of(name, small)[-1].image
         assert image.shape == (1, channels, *small.operator.image_shape((9, 11)))
         assert not torch.equal(image[:, 0], image[:, 1])
+        assert torch.isfinite(image).all()
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -209,45 +210,6 @@ def test_methods_depend_on_their_seed_and_on_the_piece_alone(name: str) -> None:
         assert not torch.equal(first, other_piece)
     else:
         assert torch.equal(first, other_piece)
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_methods_yield_detached_tensors_that_never_change_later(name: str) -> None:
-    kept: list[tuple[torch.Tensor, torch.Tensor]] = []
-    for step in replace_flat(quick(METHODS[name]()), {"steps": 12}).fit(problem(name, (12, 12))):
-        tensors = [value for value in vars(step).values() if isinstance(value, torch.Tensor)]
-        assert len(tensors) >= 3
-        assert not any(tensor.requires_grad for tensor in tensors)
-        kept += [(tensor, tensor.clone()) for tensor in tensors]
-    assert all(torch.equal(tensor, copied) for tensor, copied in kept)
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_methods_count_their_steps_and_leave_the_problem_alone(name: str) -> None:
-    small = problem(name, (12, 12))
-    measured, weight = small.measured.clone(), small.weight.clone()
-    steps = steps_of(name, small)
-    numbers = [step.number for step in steps]
-    # A last touch to the image of the last step is no step of its own.
-    fitted = numbers[:-1] if numbers[-2:-1] == numbers[-1:] else numbers
-    assert fitted == list(range(1, len(fitted) + 1))
-    assert all(1 <= int(step.chosen) <= step.number <= step.total for step in steps)
-    assert torch.equal(small.measured, measured)
-    assert torch.equal(small.weight, weight)
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_methods_estimate_more_memory_and_time_for_more_pixels(name: str) -> None:
-    small = problem(name, (12, 12))
-    method = METHODS[name]()
-    memory, seconds = [], []
-    for side in (1024, 4096):
-        blank = torch.zeros(()).expand(1, 1, 1024, side)
-        larger = dataclasses.replace(small, measured=blank, weight=blank)
-        memory.append(method.memory(larger))
-        seconds.append(method.seconds(larger))
-    assert memory[1] > 1.5 * memory[0] > 4 * 1024**2
-    assert seconds[1] > seconds[0] > 0
 
 
 # Tasks

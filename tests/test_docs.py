@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 import shlex
 from collections.abc import Iterator
@@ -12,10 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_deep_prior import EFFORTS, METHODS, NETWORKS
+from napari_deep_prior import EFFORTS, METHODS, NETWORKS, Guided, settings_for
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.cli.main import main
 from napari_deep_prior.files import images
+from napari_deep_prior.runs.efforts import TABLE
 from napari_deep_prior.tasks import TASKS
 
 ROOT = Path(__file__).parent.parent
@@ -96,9 +98,16 @@ def test_every_path_of_the_source_exists(page: Path) -> None:
     assert not [path for path in sorted(paths) if not any((base / path).exists() for base in (ROOT, PACKAGE))]
 
 
+@pytest.fixture
+def few_steps_with_a_guide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets fits with a guide, which have no faster effort, take 20 steps: the example shows what all of them do."""
+    few = dataclasses.replace(settings_for(Guided(), "deep-image-prior"), steps=20)
+    monkeypatch.setitem(TABLE["guide"], "deep-image-prior", {"balanced": few})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("page", "block"), PYTHON, ids=ids(PYTHON))
-@pytest.mark.usefixtures("restore_fast")
+@pytest.mark.usefixtures("restore_fast", "few_steps_with_a_guide")
 def test_every_python_block_runs(page: Path, block: str) -> None:
     photons = cells((24, 24))
     mask = np.zeros((24, 24), bool)

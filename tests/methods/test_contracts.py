@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from napari_deep_prior.methods import METHODS, DeepImagePrior, Method, NLDeblocking, PlugAndPlay, SelfDistillation
-from napari_deep_prior.methods.method import SeededMethod
 from napari_deep_prior.methods.zero_shot_sr import ZeroShotSR
 from napari_deep_prior.networks import Hourglass, Plain, UNet
 from napari_deep_prior.physics.jpeg import tables_of_quality
@@ -38,13 +37,11 @@ QUICK: dict[str, Method] = {
 SMALLEST = {"self-distillation": 8, "nl-ridge": 8, "nl-deblocking": 8, "plug-and-play": 8, "zero-shot-sr": 4}
 """Pixels along a side below which a method refuses an image, with a sentence."""
 
-RANDOM = [name for name, method in QUICK.items() if isinstance(method, SeededMethod)]
 
-
-def problem(name: str, shape: tuple[int, ...] = (12, 12), channels: int = 1) -> Problem:
+def problem(name: str, shape: tuple[int, ...] = (12, 12)) -> Problem:
     """Return a problem that a method can solve."""
     generator = torch.Generator().manual_seed(0)
-    return problem_of(name, torch.rand(1, channels, *shape, generator=generator) * 0.9 + 0.05)
+    return problem_of(name, torch.rand(1, 1, *shape, generator=generator) * 0.9 + 0.05)
 
 
 def problem_of(name: str, measured: torch.Tensor) -> Problem:
@@ -82,16 +79,6 @@ def test_any_size_goes_in_and_the_same_size_comes_out(name: str, shape: tuple[in
     assert torch.isfinite(image).all()
 
 
-@pytest.mark.parametrize("channels", [2, 3])
-@pytest.mark.parametrize("name", QUICK)
-def test_all_channels_come_back(name: str, channels: int) -> None:
-    if name == "nl-deblocking" and channels == 2:
-        pytest.skip("a JPEG has one channel or three")
-    image = solve(QUICK[name], problem(name, channels=channels)).image
-    assert image.shape[:2] == (1, channels)
-    assert torch.isfinite(image).all()
-
-
 @pytest.fixture
 def threads() -> Iterator[Callable[[int], None]]:
     """Sets the number of threads until the test ends."""
@@ -109,18 +96,6 @@ def test_the_same_seed_and_number_of_threads_give_the_same_bits(
     # Large enough that PyTorch shares the work between the threads.
     first, second = (solve(QUICK[name], problem(name, (48, 44))).image for _ in range(2))
     assert torch.equal(first, second)
-
-
-@pytest.mark.parametrize("name", RANDOM)
-def test_seed_and_piece_decide_the_image(name: str) -> None:
-    def image(seed: int, piece: int) -> torch.Tensor:
-        method = dataclasses.replace(QUICK[name], seed=seed)
-        return solve(method, dataclasses.replace(problem(name), piece=piece)).image
-
-    first = image(3, 0)
-    assert torch.equal(first, image(3, 0))
-    assert not torch.equal(first, image(4, 0))
-    assert not torch.equal(first, image(3, 1))
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -144,6 +119,7 @@ def test_steps_are_counted_and_their_tensors_never_change_later(name: str) -> No
     numbers = []
     for step in QUICK[name].fit(posed):
         tensors = [value for value in vars(step).values() if isinstance(value, torch.Tensor)]
+        assert len(tensors) >= 3
         assert not any(tensor.requires_grad for tensor in tensors)
         assert 1 <= int(step.chosen) <= step.number <= step.total
         kept += [(tensor, tensor.clone()) for tensor in tensors]
