@@ -157,15 +157,21 @@ def _significant(band: Tensor, deviation: float, *, reach: int, robust: bool) ->
     if robust:
         deviation = max(deviation, float(band.abs().flatten().median()) * TO_DEVIATION)
     # Of a spot only its middle stands out: the strongest neighbour speaks for the pixels around it.
-    strength = functional.max_pool2d(band.abs() / deviation, 2 * reach + 1, stride=1, padding=reach)
+    strength = _strongest_within(band.abs() / deviation, reach)
     return band * (1 - (SIGNIFICANT / strength.clamp(min=1e-6)).square()).clamp(min=0)
 
 
 def _background(planes: Tensor) -> Tensor:
     """Return planes (N, 1, rows, columns) without what is brighter than its surroundings: their opening."""
     reach = SPOT // 2
-    eroded = -functional.max_pool2d(-planes, SPOT, stride=1, padding=reach)
-    return functional.max_pool2d(eroded, SPOT, stride=1, padding=reach)
+    return _strongest_within(-_strongest_within(-planes, reach), reach)
+
+
+def _strongest_within(planes: Tensor, reach: int) -> Tensor:
+    """Return the largest value within a square around each pixel: first along columns, then along rows."""
+    width = 2 * reach + 1
+    tall = functional.max_pool2d(planes, (width, 1), stride=1, padding=(reach, 0))
+    return functional.max_pool2d(tall, (1, width), stride=1, padding=(0, reach))
 
 
 def _window_sums(planes: Tensor) -> Tensor:

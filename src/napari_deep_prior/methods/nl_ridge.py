@@ -23,7 +23,8 @@ class NLRidge(Method):
 
     Every patch becomes the linear combination of similar patches of least expected squared error. This is done where
     the noise has been made equally strong everywhere, and repeated: similar patches are found more reliably in the
-    result of the pass before. Nothing is random. For denoising only, and only where the noise is independent from pixel
+    result of the pass before. Low frequencies also come from smaller versions of the image, as far as that reduces the
+    estimated error. Nothing is random. For denoising only, and only where the noise is independent from pixel
     to pixel: correlated noise is taken for structure and kept.
     """
 
@@ -44,7 +45,7 @@ class NLRidge(Method):
             misfit = problem.misfit.pointwise(image, problem.measured)
             yield Step(
                 number=number,
-                total=patch_denoising.PASSES + 1,
+                total=patch_denoising.PASSES,
                 loss=weighted_mean(misfit, problem.weight),
                 criterion=None,
                 criterion_name="",

@@ -17,19 +17,21 @@ from torch.nn import functional
 
 from ..physics.misfit import Misfit
 from ..problem import Problem
-from . import nl_ridge
+from . import nl_ridge, scales
+from .scales import Search
 
-PASSES = 4
-"""Passes with a pilot, which is the result of the pass before; more change nothing."""
+PASSES = scales.PASSES + 2
+"""Estimates of the image: without a pilot, with one, and with the coarser scales."""
 
-THOROUGH_GROUP_SIZE, THOROUGH_RADIUS = 80, 8
-"""Patches in a group, and pixels around a patch that are searched, where time matters less."""
+QUICK = Search(
+    group_size=nl_ridge.GROUP_SIZE, search_radius=nl_ridge.SEARCH_RADIUS, stride=nl_ridge.WIDE_STRIDE, removed=0.8
+)
 
-CAUTION = 0.9
-"""Share of the noise that a pass removes: the pilot still has a little of it, and another pass follows."""
+THOROUGH = Search(group_size=80, search_radius=8, stride=nl_ridge.STRIDE, removed=1.0)
+"""How patches are searched where time matters less."""
 
-BLUR, BLUR_REACH = 1.0, 3
-"""Standard deviation and reach, in pixels, of the blur in the first pilot."""
+COARSER = 1 / 3
+"""Pixels of all coarser scales, as a share of those of the image."""
 
 NOISE_SHARES = (0.3, 1.0)
 """Smallest and largest share of the expected noise that is assumed."""
@@ -70,17 +72,19 @@ def too_small(shape: tuple[int, ...]) -> str:
 def memory(problem: Problem) -> int:
     """Return about how many bytes :func:`refine` needs."""
     rows, columns = problem.measured.shape[-2:]
-    return nl_ridge.memory(rows, columns, group_size=THOROUGH_GROUP_SIZE, search_radius=THOROUGH_RADIUS)
+    return nl_ridge.memory(rows, columns, group_size=THOROUGH.group_size, search_radius=THOROUGH.search_radius)
 
 
 def seconds(problem: Problem) -> float:
     """Return about how long :func:`denoise` takes on two cores with AVX2."""
-    return (1 + PASSES) * nl_ridge.seconds(problem.measured.numel())
+    pixels = problem.measured.numel()
+    coarser = nl_ridge.seconds(round(COARSER * pixels))
+    return PASSES * (nl_ridge.seconds(pixels, stride=QUICK.stride) + coarser)
 
 
 @torch.no_grad()
 def denoise(problem: Problem) -> Iterator[Tensor]:
-    """Yield the image (1, C, *S) after each of ``PASSES`` + 1 passes; missing pixels are filled first."""
+    """Yield the image (1, C, *S) ``PASSES`` times, ever better; missing pixels are filled first."""
     for means in _passes(stabilised(problem), problem.misfit):
         yield problem.misfit.unstabilise(means)
 
@@ -225,7 +229,7 @@ def fill_missing(image: Tensor, missing: Tensor) -> Tensor:
 
 
 _denoise_thoroughly = partial(
-    nl_ridge.denoise_with_pilot, group_size=THOROUGH_GROUP_SIZE, search_radius=THOROUGH_RADIUS
+    nl_ridge.denoise_with_pilot, group_size=THOROUGH.group_size, search_radius=THOROUGH.search_radius
 )
 
 
@@ -233,19 +237,11 @@ def _passes(
     noisy: Tensor, misfit: Misfit, noise_share: Tensor | float = 1.0, *, thorough: bool = False
 ) -> Iterator[Tensor]:
     """Yield ever better estimates of the means of stabilised pixels; ``noise_share`` scales their variance."""
-    denoise_plane = _denoise_thoroughly if thorough else nl_ridge.denoise_with_pilot
-    caution = 1.0 if thorough else CAUTION
 
     def variance(means: Tensor) -> Tensor:
-        return caution * noise_share * misfit.stabilised_variance(misfit.unstabilise(means))
+        return noise_share * misfit.stabilised_variance(misfit.unstabilise(means))
 
-    # The blur keeps what is smooth, the first pass what repeats itself.
-    blurred = _blurred(noisy)
-    pilot = (blurred + map_planes(nl_ridge.denoise_from_itself, noisy, variance(blurred))) / 2
-    yield pilot
-    for _ in range(PASSES):
-        pilot = map_planes(denoise_plane, noisy, pilot, variance(pilot))
-        yield pilot
+    return scales.estimates(noisy, variance, THOROUGH if thorough else QUICK)
 
 
 def _mixing_share(first: Tensor, second: Tensor, noisy: Tensor, held_out: Tensor) -> Tensor:
@@ -259,13 +255,3 @@ def _mixing_share(first: Tensor, second: Tensor, noisy: Tensor, held_out: Tensor
 def _channel_sums(values: Tensor) -> Tensor:
     """Return the sum over all spatial axes, one value per channel."""
     return values.sum(dim=tuple(range(2, values.ndim)), keepdim=True)
-
-
-def _blurred(image: Tensor) -> Tensor:
-    """Return an image (1, C, *S) with its planes blurred by a Gaussian."""
-    distance = torch.arange(-BLUR_REACH, BLUR_REACH + 1, dtype=image.dtype, device=image.device)
-    profile = torch.exp(-((distance / BLUR) ** 2) / 2)
-    kernel = torch.outer(profile, profile)
-    planes = image.flatten(0, -3)[:, None]
-    padded = functional.pad(planes, (BLUR_REACH,) * 4, mode="reflect")
-    return functional.conv2d(padded, (kernel / kernel.sum())[None, None]).reshape(image.shape)
