@@ -31,7 +31,7 @@ SMALLEST_SIDE = 48
 BANDS = (0.0, 0.125, 0.25, 0.375, 0.5, 0.7, 1.0)
 """Edges of the bands of frequencies that have a share each, in units of the largest one that the coarser scale has."""
 
-FIRST_REMOVED = 0.85
+FIRST_REMOVED = 0.95
 """Share of the variance of the noise that the first estimate assumes: more would take texture for noise."""
 
 INDIRECT = 1.8

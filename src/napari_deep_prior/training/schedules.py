@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import final
 
-from scipy.stats import linregress
-
 WARMUP = 20
 """Steps over which the learning rate rises to its full size."""
 
@@ -65,6 +63,9 @@ class SlopeRate:
             return
         self._decided = step
         steps, errors = zip(*(pair for pair in self._errors if pair[0] > step - WINDOW), strict=True)
+        # It takes the best part of a second to import, and few runs need it.
+        from scipy.stats import linregress
+
         line = linregress(steps, errors)
         if -line.slope <= SIGNIFICANT * line.stderr:
             self.rate /= DIVISOR
