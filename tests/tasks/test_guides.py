@@ -27,6 +27,7 @@ from napari_deep_prior.cli.main import DONE, FAILED, main
 from napari_deep_prior.files import images as io
 from napari_deep_prior.methods.guidance import GuideComparison
 from napari_deep_prior.networks import Hourglass
+from napari_deep_prior.patches.patch_denoising import PASSES
 from napari_deep_prior.physics.kernels import Area
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.physics.operators import Downsample, Identity
@@ -149,8 +150,9 @@ def test_steps_are_counted_through_and_stopping_keeps_the_mixture(pose: Any) -> 
     assert comparison.gain is None
     steps = list(comparison.fit(problem))
     numbers = [step.number for step in steps]
-    # Five without the guide, four with it, and five more since after four steps it cannot have helped.
-    assert numbers == [*range(1, 15), 14]
+    # Those of similar patches, four with the guide, and patches again since after four steps it cannot have helped.
+    total = PASSES + 4 + PASSES
+    assert numbers == [*range(1, total + 1), total]
     assert all(step.number <= step.total for step in steps)
     assert comparison.gain is not None
     assert not comparison.helped
