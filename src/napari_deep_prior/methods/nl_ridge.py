@@ -60,7 +60,7 @@ class NLRidge(Method):
     def memory(self, problem: Problem) -> int:
         """Return about how many bytes the passes need."""
         rows, columns = problem.measured.shape[-2:]
-        return ridge.memory(rows, columns) + 4 * 4 * problem.measured.numel()
+        return ridge.memory(rows, columns) + 8 * 4 * problem.measured.numel()
 
     def seconds(self, problem: Problem) -> float:
         """Return about how long the passes take on two cores with AVX2."""
