@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..networks.network import ResidualNetwork
 from ..patches import nl_ridge
-from ..patches.patch_denoising import map_planes
+from ..patches.planes import map_planes
 from ..problem import Problem
 from ..training.augmentation import oriented, oriented_back
 from .back_projection import back_project

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..patches import nl_ridge
-from ..patches.patch_denoising import map_planes, too_small
+from ..patches.patch_denoising import too_small
+from ..patches.planes import map_planes
 from ..physics.misfit import weighted_mean
 from ..physics.quantised_misfit import QuantisedMisfit
 from ..problem import Problem

@@ -6,7 +6,7 @@ from both decide the share of each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import final
@@ -18,6 +18,7 @@ from torch.nn import functional
 from ..physics.misfit import Misfit
 from ..problem import Problem
 from . import nl_ridge, scales
+from .planes import map_planes
 from .scales import Search
 
 PASSES = scales.PASSES + 2
@@ -203,12 +204,6 @@ def refine(problem: Problem, estimate: Estimate, patches: Tensor, held_out: Tens
     pilot = torch.lerp(patches, estimate.full, share)
     variance = noise_share * misfit.stabilised_variance(misfit.unstabilise(pilot))
     return misfit.unstabilise((pilot + map_planes(_denoise_thoroughly, noisy, pilot, variance)) / 2)
-
-
-def map_planes(function: Callable[..., Tensor], *images: Tensor) -> Tensor:
-    """Return ``function`` of each plane (rows, columns) of the images (1, C, *S)."""
-    planes = zip(*(image.flatten(0, -3) for image in images), strict=True)
-    return torch.stack([function(*plane) for plane in planes]).reshape(images[0].shape)
 
 
 def fill_missing(image: Tensor, missing: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -21,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from . import nl_ridge
+from .planes import map_planes, planes_of
 
 PASSES = 2
 """Passes with a pilot, at each scale; more change little."""
@@ -120,22 +122,23 @@ def _with_coarser_scales(
 def _pilots(noisy: Tensor, variance: Variance, search: Search) -> Iterator[Tensor]:
     """Yield an estimate without a pilot, and those of all passes with one but the last."""
     assumed = FIRST_REMOVED * variance(_blurred(noisy))
-    parts = [nl_ridge.denoise_from_itself(*planes, stride=search.stride) for planes in _planes(noisy, assumed)]
-    pilot = torch.stack(parts).reshape(noisy.shape)
+    pilot = map_planes(partial(nl_ridge.denoise_from_itself, stride=search.stride), noisy, assumed)
     yield pilot
+    denoise = partial(
+        nl_ridge.denoise_with_pilot,
+        group_size=search.group_size,
+        search_radius=search.search_radius,
+        stride=search.stride,
+    )
     for _ in range(PASSES - 1):
-        parts = [
-            nl_ridge.denoise_groups(plane, guess, noise, _corners(guess, search))
-            for plane, guess, noise in _planes(noisy, pilot, search.removed * variance(pilot))
-        ]
-        pilot = torch.stack(parts).reshape(noisy.shape)
+        pilot = map_planes(denoise, noisy, pilot, search.removed * variance(pilot))
         yield pilot
 
 
 def _last_pass(noisy: Tensor, probe: Tensor, pilot: Tensor, variance: Variance, search: Search) -> _Filtered:
     parts = [
         nl_ridge.denoise_and_respond(plane, guess, noise, _corners(guess, search), probe=beside)
-        for plane, guess, noise, beside in _planes(noisy, pilot, search.removed * variance(pilot), probe)
+        for plane, guess, noise, beside in planes_of(noisy, pilot, search.removed * variance(pilot), probe)
     ]
     means, response = (torch.stack(each).reshape(noisy.shape) for each in zip(*parts, strict=True))
     return _Filtered(means, response)
@@ -192,11 +195,6 @@ def _transformed(image: Tensor) -> npt.NDArray[np.float32]:
 
 def _restored(coefficients: npt.NDArray[Any], like: Tensor) -> Tensor:
     return torch.from_numpy(scipy.fft.idctn(coefficients, axes=(-2, -1), norm="ortho")).to(like)
-
-
-def _planes(*images: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Return the planes (rows, columns) of images (1, C, *S), those of one place together."""
-    return zip(*(image.expand(images[0].shape).flatten(0, -3) for image in images), strict=True)
 
 
 def _blurred(image: Tensor) -> Tensor:
