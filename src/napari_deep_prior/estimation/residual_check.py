@@ -33,9 +33,12 @@ SPOT = 9
 SPOT_WINDOW = 2.5
 """Standard deviation, in pixels, of the window in which the brightness of a spot is compared."""
 
-CLEAR_SPOT, CLEAR_CHANGE = 9.0, 1.0
+CLEAR_SPOT, CLEAR_CHANGE = 12.0, 1.0
 """Squared signal-to-noise ratios of a measured spot from which on its brightness is known, and of a change of it that
 is believed."""
+
+LEAST_ADDED, MOST_ADDED = -0.5, 3.0
+"""What is added to a spot at the most, in units of itself: similar patches can leave a quarter of a faint one."""
 
 LARGEST_SHARE = 0.5
 """Share of the light of an image that can have been lost, or added, in proportion to it."""
@@ -112,7 +115,7 @@ def refit_spots(problem: Problem, image: Tensor) -> Tensor:
     difference = (problem.measured - image).flatten(0, -3)[:, None]
     signal = _window_sums(spots.square() * precision)
     factor = _window_sums(spots * difference * precision) / signal.clamp(min=1e-12)
-    factor = factor.clamp(-0.5, 1.0)
+    factor = factor.clamp(LEAST_ADDED, MOST_ADDED)
     measured = (signal * (1 + factor).square()).clamp(min=1e-12)
     factor = factor * (1 - CLEAR_SPOT / measured).clamp(min=0).sqrt()
     factor = factor * (1 - CLEAR_CHANGE / (signal * factor.square()).clamp(min=1e-12)).clamp(min=0)

@@ -9,6 +9,7 @@ a plane of noise, too (Ramani, Blu & Unser 2008, doi 10.1109/TIP.2008.2001404).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -33,6 +34,9 @@ SMALLEST_SIDE = 48
 BANDS = (0.0, 0.125, 0.25, 0.375, 0.5, 0.7, 1.0)
 """Edges of the bands of frequencies that have a share each, in units of the largest one that the coarser scale has."""
 
+NODES = (*((low + high) / 2 for low, high in itertools.pairwise(BANDS)), 1.0)
+"""Frequencies between which the share changes evenly: the middles of the bands, and where the coarser scale ends."""
+
 FIRST_REMOVED = 0.95
 """Share of the variance of the noise that the first estimate assumes: more would take texture for noise."""
 
@@ -45,6 +49,8 @@ Measured: 1.1 to 1.9 on photographs and micrographs, 1.7 to 2.3 on flat fields. 
 
 BLUR, BLUR_REACH = 1.0, 3
 """Standard deviation and reach, in pixels, of the blur by which the first variance of the noise is found."""
+
+_Array = npt.NDArray[Any]
 
 Variance = Callable[[Tensor], Tensor]
 """Returns the variance of the noise (1, C, *S) of pixels with these means (1, C, *S)."""
@@ -93,7 +99,6 @@ def estimates(noisy: Tensor, variance: Variance, search: Search) -> Iterator[Ten
     # The same noise in every plane and every run: nothing is random, and no plane changes another.
     noise = torch.randn(noisy.shape[-2:], generator=torch.Generator().manual_seed(0)).to(noisy.device)
     probe = noise * variance(_blurred(noisy)).sqrt()
-    pilot = noisy
     for pilot in _pilots(noisy, variance, search):
         yield pilot
     fine = _last_pass(noisy, probe, pilot, variance, search)
@@ -160,25 +165,23 @@ def _mixed(noisy: Tensor, probe: Tensor, fine: _Filtered, coarse: _Filtered) -> 
     coarse_means, coarse_response = (_transformed(each) * scale for each in (coarse.means, coarse.response))
     difference = means[low] - coarse_means
     kept = response[low] - coarse_response
-    hats = _bands(rows, columns)
     gains = difference * (measured[low] - coarse_means) - INDIRECT * kept * noise[low]
-    bands = hats[:-1] > hats[:-1].max(axis=0) - 1e-6
-    wanted, squares = (np.einsum("...rc,brc->...b", each, bands, optimize=True) for each in (gains, difference**2))
-    shares = np.clip(wanted / np.maximum(squares, 1e-12), 0, 1)
-    # At its largest frequency the coarser scale ends.
-    shares = np.concatenate([shares, np.ones_like(shares[..., :1])], axis=-1)
-    share = np.einsum("...b,brc->...rc", shares, hats, optimize=True).astype(np.float32)
+    frequency = np.hypot(np.arange(rows)[:, None] / rows, np.arange(columns) / columns)
+    shares = _shares_by_band(gains, difference**2, frequency)
+    share = np.apply_along_axis(lambda each: np.interp(frequency, NODES, each), -1, shares).astype(np.float32)
     means[low] = coarse_means + share * difference
     response[low] = coarse_response + share * kept
     return _Filtered(_restored(means, noisy), _restored(response, noisy))
 
 
-def _bands(rows: int, columns: int) -> npt.NDArray[np.float64]:
-    """Return weights (bands + 1, rows, columns): of each frequency, between the middles of bands and the end."""
-    frequency = np.hypot(np.arange(rows)[:, None] / rows, np.arange(columns) / columns)
-    middles = (np.array(BANDS[1:]) + BANDS[:-1]) / 2
-    nodes = np.append(middles, 1.0)
-    return np.stack([np.interp(frequency, nodes, unit) for unit in np.eye(len(nodes))])
+def _shares_by_band(gains: _Array, squares: _Array, frequency: _Array) -> _Array:
+    """Return the shares (1, C, bands + 1) of the fine scale, and at the end, where the coarser scale ends, 1."""
+    shares = []
+    for low, high in itertools.pairwise(BANDS):
+        inside = (frequency >= low) & (frequency < high)
+        wanted, size = (each[..., inside].sum(axis=-1) for each in (gains, squares))
+        shares.append(np.clip(wanted / np.maximum(size, 1e-12), 0, 1))
+    return np.stack([*shares, np.ones_like(shares[0])], axis=-1)
 
 
 def _halved(image: Tensor) -> Tensor:
@@ -188,12 +191,12 @@ def _halved(image: Tensor) -> Tensor:
     return _restored(_transformed(image)[..., :rows, :columns] * scale, image)
 
 
-def _transformed(image: Tensor) -> npt.NDArray[np.float32]:
-    transformed: npt.NDArray[np.float32] = scipy.fft.dctn(image.cpu().numpy(), axes=(-2, -1), norm="ortho")
+def _transformed(image: Tensor) -> _Array:
+    transformed: _Array = scipy.fft.dctn(image.cpu().numpy(), axes=(-2, -1), norm="ortho")
     return transformed
 
 
-def _restored(coefficients: npt.NDArray[Any], like: Tensor) -> Tensor:
+def _restored(coefficients: _Array, like: Tensor) -> Tensor:
     return torch.from_numpy(scipy.fft.idctn(coefficients, axes=(-2, -1), norm="ortho")).to(like)
 
 
