@@ -1,8 +1,9 @@
 """No step of a fit waits for the device: a GPU computes while Python prepares the next step.
 
-Reading a value (``float(loss)``, ``if error < best``) or copying it to the processor waits until everything before it is
-computed, and so does a transfer to the device from ordinary memory. Here the reads are counted on the processor, where they cost nothing; with an NVIDIA GPU PyTorch counts the
-waits themselves. What is allowed is the look every so many steps at which a fit decides something.
+Reading a value (``float(loss)``, ``if error < best``) or copying it to the processor waits until everything before it
+is computed, and so does a transfer to the device from ordinary memory. Here both are counted on the processor, where
+they cost nothing; with an NVIDIA GPU PyTorch counts the waits itself. What is allowed is the look every so many steps
+at which a fit decides something.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class Case:
     """A fit, and the steps after which it may look at a value."""
 
     method: Method
-    task: Task = Denoise()
+    task: Task = field(default_factory=Denoise)
     looks: Callable[[int], bool] = lambda _: False
     shape: tuple[int, ...] = (32, 30)
 
@@ -79,9 +80,7 @@ CASES = {
         DeepImagePrior(steps=12, code_channels=4, jitter_source="fresh", optimizer="adam", network=HOURGLASS),
         looks=at_checks,
     ),
-    "noise on examples": Case(
-        dataclasses.replace(ENLARGING, example_noise=0.1), SuperResolve(factor=2.0, blur="area")
-    ),
+    "noise on examples": Case(dataclasses.replace(ENLARGING, example_noise=0.1), SuperResolve(factor=2.0, blur="area")),
     "guide": Case(PRIOR, Guided(), looks=at_checks),
     "larger": Case(PRIOR, SuperResolve(factor=2.0, blur="area"), looks=at_checks),
     "JPEG": Case(PRIOR, RemoveArtifacts(), looks=at_checks),
@@ -102,9 +101,7 @@ def run_of(case: Case, device: str) -> Restoration:
         image = np.clip(255 * (image / image.max()), 0, 255).astype(np.uint8)
         given["jpeg"] = tables_of_quality(50, colour=False)
     volume = len(case.shape) == 3
-    return restore(
-        image, case.task, case.method, axes="ZYX" if volume else "YX", volume=volume, device=device, **given
-    )
+    return restore(image, case.task, case.method, axes="ZYX" if volume else "YX", volume=volume, device=device, **given)
 
 
 class _Python(TorchFunctionMode):
