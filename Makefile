@@ -1,6 +1,7 @@
 # `make demo`  denoise the sample in the real viewer; pictures and image in demo/
 # `make test`  style, types, imports, manifest, tests
-# `make bench` this package beside other denoisers (long), `make bench-quick` in a few minutes
+# `make bench` this package beside other denoisers (hours; benchmarks/page.py makes docs/benchmarks.md of it), `make bench-quick` in a few minutes
+# `make bench-gpu` the time of a step and of whole runs on a GPU
 # Each does its own set-up, in .venv; nothing outside of this folder is changed but missing apt packages (as root).
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ VIRTUAL := $(shell command -v xvfb-run >/dev/null 2>&1 || [ "$$(uname -s)" = Lin
 PYTEST_OPTIONS ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
 DEMO_SCREEN := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,$(VIRTUAL))
 
-.PHONY: install demo test lint bench bench-quick clean
+.PHONY: install demo test lint bench bench-quick bench-gpu clean
 
 install: .venv/.installed
 
@@ -43,7 +44,12 @@ bench: install
 	$(BIN)/python benchmarks/denoising.py
 
 bench-quick: install
+	$(BIN)/python -m pip install --quiet bm3d matplotlib
 	$(BIN)/python benchmarks/denoising.py --quick
+
+# Needs nothing but this folder; ends with exit code 1 where there is no GPU.
+bench-gpu: install
+	$(BIN)/python benchmarks/gpu.py
 
 clean:
 	rm -rf .venv demo dist .hypothesis .mypy_cache .ruff_cache .pytest_cache

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from denoising import DEFAULT_DATA
+from pairs import DEFAULT_DATA
 from PIL import Image
 from skimage import data
 from ways import HELP, way

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from denoising import DEFAULT_DATA
+from pairs import DEFAULT_DATA
 from scipy.ndimage import gaussian_gradient_magnitude, uniform_filter
 from skimage.restoration import denoise_bilateral, denoise_nl_means
 from ways import HELP, way

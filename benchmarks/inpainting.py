@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from denoising import DEFAULT_DATA
+from pairs import DEFAULT_DATA
 from skimage.data import brick, camera
 from skimage.restoration import inpaint_biharmonic
 from ways import HELP, way

@@ -18,7 +18,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 import torch
-from denoising import DEFAULT_DATA, _load, _matched, _pairs
+from pairs import DEFAULT_DATA, GENERATED, load, matched, names
 from torch import Tensor
 
 from napari_deep_prior import DeepImagePrior, Denoise, settings_for
@@ -63,7 +63,7 @@ def main() -> None:
     if options.size < SMALLEST:
         parser.error(f"--size is {options.size}: too few pixels can be held out; give {SMALLEST} or more")
     wanted = [part for part in options.images.split(",") if part]
-    images = [name for name in _pairs(options.data) if not wanted or any(part in name for part in wanted)]
+    images = [name for name in (names(options.data) or GENERATED) if not wanted or any(part in name for part in wanted)]
     runs = [(image, int(seed)) for image in images for seed in options.seeds.split(",")]
 
     def prior(image: str, seed: int) -> Row:
@@ -97,7 +97,7 @@ class Scene:
 
     def __init__(self, data: Path, image: str, size: int) -> None:
         self.name = image
-        noisy, self.truth = (_middle(array, size) for array in _load(data, image))
+        noisy, self.truth = (_middle(array, size) for array in load(data, image))
         axes = "YXS" if noisy.ndim == 3 else "YX"
         (piece,) = plan(noisy.shape, axes)
         measured = Measured(*canonical(noisy, axes, device=torch.device("cpu")), piece)
@@ -110,7 +110,7 @@ class Scene:
         """Return the peak signal-to-noise ratio (dB) of a canonical image, in grey levels."""
         image = self.frame.to_image(tensor)
         # Each image of a pair of W2S was stretched on its own.
-        image = _matched(image, self.truth) if self.name.startswith("w2s") else image
+        image, _ = matched(self.name, image, self.truth)
         return metrics.psnr(image, self.truth)
 
 

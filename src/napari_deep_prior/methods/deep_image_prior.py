@@ -19,7 +19,7 @@ from ..progress import Step
 from ..settings import Setting
 from ..training.backtracking import Backtracking
 from ..training.optimizers import Optimizer, OptimizerName
-from ..training.precision import Precision, working_dtype
+from ..training.precision import Precision, exact_convolutions, working_dtype
 from ..training.stopping import StoppingRuleName, WindowedVariance, choose_rule
 from .method import SeededMethod
 from .random_input import InputPlan, RandomInput
@@ -219,12 +219,11 @@ class _Member:
     def iterate(self, number: int, problem: Problem, weight: Tensor) -> Tensor:
         """Take one step of the optimizer; return the loss (0-d, detached) from before it."""
         shape = problem.operator.image_shape(tuple(problem.measured.shape[2:]))
-        output = self.network(self.code.draw(number))[(..., *(slice(length) for length in shape))]
-        misfit = problem.misfit.pointwise(problem.operator(output), problem.measured)
-        loss = weighted_mean(misfit, weight)
         self.optimizer.zero_grad()
-        # cuDNN's fastest gradients add up in no fixed order; the same seed must give the same image.
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        with exact_convolutions(problem.measured.device):
+            output = self.network(self.code.draw(number))[(..., *(slice(length) for length in shape))]
+            misfit = problem.misfit.pointwise(problem.operator(output), problem.measured)
+            loss = weighted_mean(misfit, weight)
             loss.backward()
         starts = self._starts
         self._starts = self.backtracking.restored(number, loss.detach())

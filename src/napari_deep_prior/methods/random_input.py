@@ -8,6 +8,8 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from .transfers import to_device
+
 WARMUP_START = 0.3
 """Share of the jitter in the first iteration of its warm-up."""
 
@@ -109,7 +111,7 @@ class RandomInput:
         signs = torch.randint(2, (plan.channels,), generator=self._generator) * 2 - 1
         ends = [start + length for start, length in zip(starts, plan.shape, strict=True)]
         window: tuple[Any, ...] = (..., *map(slice, starts, ends))
-        signs = signs.to(self._device, self._dtype).reshape(1, -1, *(1,) * len(plan.shape))
+        signs = to_device(signs.to(self._dtype), self._device).reshape(1, -1, *(1,) * len(plan.shape))
         return torch.addcmul(self.fixed, self._pool[window], signs, value=strength)
 
     def _converted(self, values: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ from .enlargement import CHUNK, GROUP_SIZE, SEARCH_RADIUS, STRENGTHS, Enlargemen
 from .method import SeededMethod
 from .pre_denoising import pre_denoised
 from .reslicing import IN_PLANE, resliced, reslicing_of
+from .transfers import to_device
 
 RECTIFIED_GAIN = math.sqrt(6)
 """Scale of the first weights with which rectified features keep their size (He et al. 2015,
@@ -211,7 +212,7 @@ class _Enlarger:
             self.pairs.add_estimate(resliced(self._mixed_with_patches(self.quick_estimate()), IN_PLANE))
         pair = self.pairs.draw(crop=settings.crop, count=settings.examples, generator=self.generator)
         if settings.example_noise:
-            noise = torch.randn(pair.input.shape, generator=self.generator).to(pair.input.device)
+            noise = to_device(torch.randn(pair.input.shape, generator=self.generator), pair.input.device)
             pair = dataclasses.replace(pair, input=pair.input + settings.example_noise * noise)
         cosine = cosine_rate(settings.rate, step=number, steps=settings.steps)
         loss = self.trainer.train(pair, rate=cosine if self.slope is None else self.slope.rate)

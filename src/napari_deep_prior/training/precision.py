@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -37,3 +39,29 @@ def working_dtype(precision: Precision, device: torch.device, *, dimensions: int
     else:
         fast = False
     return torch.bfloat16 if fast else torch.float32
+
+
+@contextmanager
+def exact_convolutions(device: torch.device) -> Iterator[None]:
+    """Have an NVIDIA GPU convolve reproducibly, and float32 in full, within the context.
+
+    cuDNN's fastest gradients add up in no fixed order, and what its search finds to be the fastest algorithm differs
+    from time to time; the same seed must give the same image. By default it rounds float32 to the 10 bits of TF32,
+    fewer than a camera has. Where that would save time, the layers work in bfloat16 anyway (see :func:`working_dtype`);
+    what is left in float32, such as the last layer, takes hardly any.
+
+    The settings are those of the process: they are put back at the end. Other devices are left as they are.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    # Not by cudnn.flags(): it fails where a program has set the precision of convolutions alone (PyTorch 2.13).
+    cudnn = torch.backends.cudnn
+    # PyTorch's own annotations lack it.
+    convolutions = cudnn.conv  # type: ignore[attr-defined]
+    before = cudnn.deterministic, cudnn.benchmark, convolutions.fp32_precision
+    cudnn.deterministic, cudnn.benchmark, convolutions.fp32_precision = True, False, "ieee"
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark, convolutions.fp32_precision = before

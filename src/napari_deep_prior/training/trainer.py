@@ -12,7 +12,7 @@ from ..networks.network import ResidualNetwork, initialise, training_memory
 from ..physics.misfit import weighted_mean
 from .augmentation import ORIENTATIONS, crop_shape, oriented, oriented_back
 from .optimizers import Optimizer
-from .precision import Precision, working_dtype
+from .precision import Precision, exact_convolutions, working_dtype
 
 LARGEST_GRADIENT = 1.0
 """Norm to which gradients are clipped."""
@@ -114,11 +114,10 @@ class Trainer:
         rate : float
             Learning rate of this step.
         """
-        difference = self.improve(pair.input) - pair.target
-        loss = weighted_mean(difference.abs() if self._absolute else difference.square(), pair.weight)
         self._optimizer.zero_grad()
-        # cuDNN's fastest gradients add up in no fixed order; the same seed must give the same image.
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        with exact_convolutions(pair.input.device):
+            difference = self.improve(pair.input) - pair.target
+            loss = weighted_mean(difference.abs() if self._absolute else difference.square(), pair.weight)
             loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT, foreach=True)
         self._optimizer.set_rate(rate)
@@ -127,7 +126,8 @@ class Trainer:
 
     def improve(self, images: Tensor) -> Tensor:
         """Return images (N, C, *S) with the network's correction added."""
-        improved: Tensor = images + self.network(images.to(self._dtype))
+        with exact_convolutions(images.device):
+            improved: Tensor = images + self.network(images.to(self._dtype))
         return improved
 
     @torch.no_grad()
