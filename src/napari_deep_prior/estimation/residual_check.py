@@ -33,7 +33,7 @@ SPOT = 9
 SPOT_WINDOW = 2.5
 """Standard deviation, in pixels, of the window in which the brightness of a spot is compared."""
 
-CLEAR_SPOT, CLEAR_CHANGE = 12.0, 1.0
+CLEAR_SPOT, CLEAR_CHANGE = 9.0, 1.0
 """Squared signal-to-noise ratios of a measured spot from which on its brightness is known, and of a change of it that
 is believed."""
 

@@ -78,7 +78,6 @@ def denoise_with_pilot(
     *,
     group_size: int = GROUP_SIZE,
     search_radius: int = SEARCH_RADIUS,
-    stride: int = STRIDE,
 ) -> Tensor:
     """Denoise a plane with the help of a pilot, an estimate of the noiseless plane.
 
@@ -90,10 +89,8 @@ def denoise_with_pilot(
         Patches in a group; the better the pilot is, the more of them help. More take longer.
     search_radius : int
         Pixels around a patch within which similar ones are searched.
-    stride : int
-        Pixels between two patches for which a group is made.
     """
-    corners = find_similar_patches(pilot, group_size=group_size, search_radius=search_radius, stride=stride)
+    corners = find_similar_patches(pilot, group_size=group_size, search_radius=search_radius)
     return denoise_groups(noisy, pilot, variance, corners)
 
 
@@ -114,17 +111,20 @@ def denoise_groups(noisy: Tensor, pilot: Tensor, variance: Tensor, corners: Tens
 
 @torch.no_grad()
 def denoise_and_respond(
-    noisy: Tensor, pilot: Tensor, variance: Tensor, corners: Tensor, *, probe: Tensor
+    noisy: Tensor, pilot: Tensor, variance: Tensor, *, probe: Tensor, stride: int = STRIDE
 ) -> tuple[Tensor, Tensor]:
-    """Return what :func:`denoise_groups` returns, and what the same linear combinations make of another plane.
+    """Return what :func:`denoise_with_pilot` returns, and what the same linear combinations make of another plane.
 
     Parameters
     ----------
-    noisy, pilot, variance, corners : Tensor
-        As in :func:`denoise_groups`.
+    noisy, pilot, variance : Tensor, (rows, columns)
+        As in :func:`denoise_with_pilot`.
+    stride : int
+        Pixels between two patches for which a group is made.
     probe : Tensor, (rows, columns)
         The other plane: noise, to see how much of it the combinations keep.
     """
+    corners = find_similar_patches(pilot, group_size=GROUP_SIZE, search_radius=SEARCH_RADIUS, stride=stride)
     lift = _lift(pilot, variance)
     planes = torch.stack([noisy - lift, probe])
     denoised, response = _combine(planes, pilot - lift, variance, corners, _combinations_of_clean)
@@ -174,6 +174,12 @@ def find_similar_patches(image: Tensor, *, group_size: int, search_radius: int, 
     return corner_rows * columns + corner_columns
 
 
+def places_in_patch(plane: Tensor) -> Tensor:
+    """Return the places of the pixels of a patch, counted from its first one in the flattened plane."""
+    steps = torch.arange(PATCH, device=plane.device)
+    return (steps[:, None] * plane.shape[1] + steps).ravel()
+
+
 def seconds(
     pixels: int,
     *,
@@ -219,8 +225,7 @@ def _combine(
     planes: Tensor, pilot: Tensor, variance: Tensor, corners: Tensor, combine: Callable[[Tensor, Tensor], Tensor]
 ) -> Tensor:
     """Return planes (N, rows, columns), combined by those combinations that ``combine`` finds for the pilot."""
-    columns = pilot.shape[1]
-    within = (torch.arange(PATCH)[:, None] * columns + torch.arange(PATCH)).ravel().to(pilot.device)
+    within = places_in_patch(pilot)
     values = planes.flatten(1)
     totals = torch.zeros_like(values)
     weights = torch.zeros_like(values[0])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import final
 
 import torch
@@ -17,19 +16,11 @@ from torch.nn import functional
 
 from ..physics.misfit import Misfit
 from ..problem import Problem
-from . import nl_ridge, scales
+from . import nl_bayes, nl_ridge, scales
 from .planes import map_planes
-from .scales import Search
 
-PASSES = scales.PASSES + 2
-"""Estimates of the image: without a pilot, with one, and with the coarser scales."""
-
-QUICK = Search(
-    group_size=nl_ridge.GROUP_SIZE, search_radius=nl_ridge.SEARCH_RADIUS, stride=nl_ridge.WIDE_STRIDE, removed=0.8
-)
-
-THOROUGH = Search(group_size=80, search_radius=8, stride=nl_ridge.STRIDE, removed=1.0)
-"""How patches are searched where time matters less."""
+PASSES = scales.ESTIMATES
+"""Estimates of the image, ever better ones."""
 
 COARSER = 1 / 3
 """Pixels of all coarser scales, as a share of those of the image."""
@@ -73,14 +64,13 @@ def too_small(shape: tuple[int, ...]) -> str:
 def memory(problem: Problem) -> int:
     """Return about how many bytes :func:`refine` needs."""
     rows, columns = problem.measured.shape[-2:]
-    return nl_ridge.memory(rows, columns, group_size=THOROUGH.group_size, search_radius=THOROUGH.search_radius)
+    return nl_ridge.memory(rows, columns)
 
 
 def seconds(problem: Problem) -> float:
     """Return about how long :func:`denoise` takes on two cores with AVX2."""
     pixels = problem.measured.numel()
-    coarser = nl_ridge.seconds(round(COARSER * pixels))
-    return PASSES * (nl_ridge.seconds(pixels, stride=QUICK.stride) + coarser)
+    return 3 * nl_ridge.seconds(pixels, stride=nl_ridge.WIDE_STRIDE) + 2 * nl_ridge.seconds(round(COARSER * pixels))
 
 
 @torch.no_grad()
@@ -200,10 +190,12 @@ def refine(problem: Problem, estimate: Estimate, patches: Tensor, held_out: Tens
         found = _channel_sums((mixture - noisy).square() * compared)
         noise_share = (found / _channel_sums(expected).clamp(min=1e-12)).clamp(*NOISE_SHARES)
     # The shares are known: from here on all pixels are used.
-    *_, patches = _passes(noisy, misfit, noise_share, thorough=True)
+    *_, patches = _passes(noisy, misfit, noise_share)
     pilot = torch.lerp(patches, estimate.full, share)
     variance = noise_share * misfit.stabilised_variance(misfit.unstabilise(pilot))
-    return misfit.unstabilise((pilot + map_planes(_denoise_thoroughly, noisy, pilot, variance)) / 2)
+    return misfit.unstabilise(
+        (pilot + map_planes(nl_bayes.denoise_with_pilot, noisy, pilot, scales.REMOVED_LAST * variance)) / 2
+    )
 
 
 def fill_missing(image: Tensor, missing: Tensor) -> Tensor:
@@ -223,20 +215,13 @@ def fill_missing(image: Tensor, missing: Tensor) -> Tensor:
     return planes.reshape(image.shape)
 
 
-_denoise_thoroughly = partial(
-    nl_ridge.denoise_with_pilot, group_size=THOROUGH.group_size, search_radius=THOROUGH.search_radius
-)
-
-
-def _passes(
-    noisy: Tensor, misfit: Misfit, noise_share: Tensor | float = 1.0, *, thorough: bool = False
-) -> Iterator[Tensor]:
+def _passes(noisy: Tensor, misfit: Misfit, noise_share: Tensor | float = 1.0) -> Iterator[Tensor]:
     """Yield ever better estimates of the means of stabilised pixels; ``noise_share`` scales their variance."""
 
     def variance(means: Tensor) -> Tensor:
         return noise_share * misfit.stabilised_variance(misfit.unstabilise(means))
 
-    return scales.estimates(noisy, variance, THOROUGH if thorough else QUICK)
+    return scales.estimates(noisy, variance)
 
 
 def _mixing_share(first: Tensor, second: Tensor, noisy: Tensor, held_out: Tensor) -> Tensor:

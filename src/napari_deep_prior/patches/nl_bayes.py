@@ -1,0 +1,59 @@
+"""Non-local Bayes: similar patches are samples of one distribution, and each is brought closer to it.
+
+NL-Bayes (Lebrun, Buades & Morel 2013, doi 10.1137/120874989): mean and covariance of a group of similar patches are
+taken from a pilot, an estimate of the noiseless image. Of each noisy patch that is kept which varies in the group more
+than the noise does (the Wiener filter). Where the image is flat, hardly anything does.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..progress.stages import checkpoint, stage
+from .nl_ridge import CHUNK, GROUP_SIZE, PATCH, SEARCH_RADIUS, STAGE, STRIDE, find_similar_patches, places_in_patch
+
+
+@torch.no_grad()
+def denoise_with_pilot(noisy: Tensor, pilot: Tensor, variance: Tensor, *, stride: int = STRIDE) -> Tensor:
+    """Denoise a plane with the help of a pilot.
+
+    Parameters
+    ----------
+    noisy, pilot, variance : Tensor, (rows, columns)
+        At least :data:`.nl_ridge.SMALLEST_SIDE` pixels along each side; the variance is that of the noise of each
+        pixel.
+    stride : int
+        Pixels between two patches for which a group is made.
+    """
+    corners = find_similar_patches(pilot, group_size=GROUP_SIZE, search_radius=SEARCH_RADIUS, stride=stride)
+    return _denoise_groups(noisy, pilot, variance, corners)
+
+
+@stage(STAGE)
+def _denoise_groups(noisy: Tensor, pilot: Tensor, variance: Tensor, corners: Tensor) -> Tensor:
+    within = places_in_patch(noisy)
+    values, guesses, noise = noisy.ravel(), pilot.ravel(), variance.ravel()
+    identity = torch.eye(PATCH**2, device=noisy.device)
+    totals, weights = torch.zeros_like(values), torch.zeros_like(values)
+    for group in corners.split(CHUNK):
+        checkpoint()
+        pixels = group[:, :, None] + within
+        means, covariances = statistics(guesses[pixels])
+        level = noise[pixels].mean(dim=(1, 2))[:, None, None]
+        # The noise keeps the equations definite: their smallest eigenvalue is its variance.
+        removed = level * torch.cholesky_inverse(torch.linalg.cholesky(covariances + level * identity))
+        kept = identity - removed
+        denoised = means + (values[pixels] - means) @ kept
+        # A patch of which little is kept has little noise left, and counts more where patches overlap.
+        trust = (1 / (1 + kept.square().sum(dim=(1, 2)))).repeat_interleave(pixels[0].numel())
+        totals.index_add_(0, pixels.ravel(), denoised.ravel() * trust)
+        weights.index_add_(0, pixels.ravel(), trust)
+    return (totals / weights).reshape(noisy.shape)
+
+
+def statistics(patches: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the means (G, 1, pixels) and the covariances (G, pixels, pixels) of groups of patches (G, K, pixels)."""
+    means = patches.mean(dim=1, keepdim=True)
+    deviations = patches - means
+    return means, deviations.mT @ deviations / patches.shape[1]
