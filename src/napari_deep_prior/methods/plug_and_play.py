@@ -14,7 +14,7 @@ import torch
 from skimage.restoration import inpaint_biharmonic
 from torch import Tensor
 
-from ..patches import nl_ridge
+from ..patches import filling, nl_ridge
 from ..patches.patch_denoising import mixing_share, too_small
 from ..patches.planes import map_planes
 from ..physics.misfit import weighted_mean
@@ -28,8 +28,11 @@ from .method import SeededMethod
 from .pre_denoising import pre_denoised
 from .reslicing import reslicing_of
 
-FIRST, LAST = 3.0, 0.08
-"""Strength of the first and the last pass, in units of the held-out error of the smooth filling."""
+FILLING, ENLARGING = (1.0, 0.03), (3.0, 0.08)
+"""Noise that the first and the last pass assume, in units of the held-out error of the first image."""
+
+PATIENCE = 2
+"""Passes after the best one, after which filling ends: once less noise is assumed than there is, more is shown."""
 
 BIHARMONIC = 600
 """Bytes per pixel that the equations of the smooth filling take where half of the pixels is missing (measured)."""
@@ -87,11 +90,14 @@ class PlugAndPlay(SeededMethod):
         restricted_start, start = (_smooth_filling(problem, each) for each in (restricted_known, known))
         best = BestImage(problem, held_out, restricted_start)
         deviations = self._deviations(problem, restricted_start, held_out)
+        patience = PATIENCE if problem.operator.is_identity else self.passes
         for number, image in enumerate(self._passes(problem, restricted_start, restricted_known, deviations), start=1):
             # The first pass counts in any case: its share beside the smooth filling is decided in the end.
             if best.offer(number, image) or number == 1:
                 restricted, chosen = image, number
             yield self._step(problem, number, best)
+            if number == chosen + patience:
+                break
         full = start
         for number, image in enumerate(self._passes(problem, start, known, deviations[:chosen]), start=1):
             full = image
@@ -125,24 +131,24 @@ class PlugAndPlay(SeededMethod):
         error = (squares.sum(dim=spatial, keepdim=True) / count).sqrt()
         return [
             (error * float(strength)).clamp(min=nl_ridge.SMALLEST_DEVIATION)
-            for strength in np.geomspace(FIRST, LAST, self.passes)
+            for strength in np.geomspace(*(FILLING if problem.operator.is_identity else ENLARGING), self.passes)
         ]
 
     @torch.no_grad()
     def _passes(self, problem: Problem, start: Tensor, known: Tensor, deviations: list[Tensor]) -> Iterator[Tensor]:
         """Yield the image (1, C, *S) after each pass."""
-
-        def denoised(plane: Tensor, variance: Tensor) -> Tensor:
-            return nl_ridge.denoise_with_pilot(
-                plane, plane, variance, group_size=self.group_size, search_radius=self.search_radius
-            )
-
+        fills = problem.operator.is_identity
+        search = {"group_size": self.group_size, "search_radius": self.search_radius}
         image = back_project(problem, start, known)
         for deviation in deviations:
-            means = map_planes(denoised, image, deviation.square().expand_as(image))
+            variance = deviation.square().expand_as(image)
+            if fills:
+                means = map_planes(partial(filling.fill, **search), image, known, variance)
+            else:
+                means = map_planes(partial(nl_ridge.denoise_with_pilot, **search), image, image, variance)
             image = back_project(problem, means, known)
             # The next pass begins with the known pixels and their noise; they are not shown.
-            yield means if problem.operator.is_identity else image
+            yield means if fills else image
 
     def _step(self, problem: Problem, number: int, best: BestImage) -> Step:
         misfit = problem.misfit.pointwise(problem.operator(best.image), problem.measured)

@@ -20,6 +20,9 @@ SCATTERED = 0.2
 HELD_OUT_SHARE = 0.05
 """Share of the known pixels that is held out where single pixels are missing, or none."""
 
+MOVES = 4
+"""Most places to which holes are moved: at a single one the image may differ much from where pixels are missing."""
+
 
 @final
 class BestImage:
@@ -90,7 +93,7 @@ def hold_out(problem: Problem, fraction: float, generator: torch.Generator) -> t
 def hold_out_like_missing(known: Tensor, generator: torch.Generator) -> Tensor:
     """Choose pixels to hold out that are distributed like the missing ones.
 
-    The holes are moved to a random place; where single pixels are missing, or none, single pixels are held out.
+    The holes are moved to random places; where single pixels are missing, or none, single pixels are held out.
 
     Parameters
     ----------
@@ -108,8 +111,14 @@ def hold_out_like_missing(known: Tensor, generator: torch.Generator) -> Tensor:
     scattered = known * (torch.rand(spatial, generator=generator) < HELD_OUT_SHARE).to(known)
     if float(1 - known.mean()) > SCATTERED:
         return scattered
-    shifts = [int(torch.randint(length, (), generator=generator)) for length in spatial[-2:]]
-    moved = known * (1 - known).roll(shifts, dims=(-2, -1))
+    left = known
+    for _ in range(MOVES):
+        shifts = [int(torch.randint(length, (), generator=generator)) for length in spatial[-2:]]
+        fewer = left * known.roll(shifts, dims=(-2, -1))
+        if float(1 - fewer.mean()) > SCATTERED:
+            break
+        left = fewer
+    moved = known - left
     return moved if float(moved.sum()) > 0 else scattered
 
 
