@@ -28,7 +28,7 @@ from .method import SeededMethod
 from .pre_denoising import pre_denoised
 from .reslicing import reslicing_of
 
-FILLING, ENLARGING = (1.0, 0.03), (3.0, 0.08)
+FILLING, ENLARGING = (2.0, 0.03), (3.0, 0.08)
 """Noise that the first and the last pass assume, in units of the held-out error of the first image."""
 
 PATIENCE = 2
@@ -88,12 +88,13 @@ class PlugAndPlay(SeededMethod):
         held_out = hold_out_like_missing(known, self.generator(problem))
         restricted_known = known * (1 - held_out)
         restricted_start, start = (_smooth_filling(problem, each) for each in (restricted_known, known))
-        best = BestImage(problem, held_out, restricted_start)
         deviations = self._deviations(problem, restricted_start, held_out)
         patience = PATIENCE if problem.operator.is_identity else self.passes
+        best, chosen = None, 0
         for number, image in enumerate(self._passes(problem, restricted_start, restricted_known, deviations), start=1):
-            # The first pass counts in any case: its share beside the smooth filling is decided in the end.
-            if best.offer(number, image) or number == 1:
+            # The share of the best pass beside the smooth filling is decided in the end.
+            best = best or BestImage(problem, held_out, image)
+            if number == 1 or best.offer(number, image):
                 restricted, chosen = image, number
             yield self._step(problem, number, best)
             if number == chosen + patience:

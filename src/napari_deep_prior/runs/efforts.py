@@ -116,7 +116,7 @@ TABLE: Mapping[str, Mapping[str, Efforts]] = {
     },
     "inpaint": {
         "plug-and-play": {
-            "fast": PlugAndPlay(passes=4, group_size=80),
+            "fast": PlugAndPlay(passes=5, group_size=80),
             "balanced": PlugAndPlay(passes=12, group_size=80),
             "best": PlugAndPlay(passes=16, search_radius=15, group_size=80),
         },

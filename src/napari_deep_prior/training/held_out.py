@@ -115,7 +115,7 @@ def hold_out_like_missing(known: Tensor, generator: torch.Generator) -> Tensor:
     for _ in range(MOVES):
         shifts = [int(torch.randint(length, (), generator=generator)) for length in spatial[-2:]]
         fewer = left * known.roll(shifts, dims=(-2, -1))
-        if float(1 - fewer.mean()) > SCATTERED:
+        if left is not known and float(1 - fewer.mean()) > SCATTERED:
             break
         left = fewer
     moved = known - left
