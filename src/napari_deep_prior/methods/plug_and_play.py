@@ -31,8 +31,11 @@ from .reslicing import reslicing_of
 FILLING, ENLARGING = (2.0, 0.03), (3.0, 0.08)
 """Noise that the first and the last pass assume, in units of the held-out error of the first image."""
 
-PATIENCE = 2
-"""Passes after the best one, after which filling ends: once less noise is assumed than there is, more is shown."""
+MARGIN = 1.0
+"""Standard errors by which a pass must be better to fill: in doubt an earlier one, which shows less noise, is taken."""
+
+PATIENCE = 3
+"""Passes after the best one with which filling ends: once less noise is assumed than there is, more of it is shown."""
 
 BIHARMONIC = 600
 """Bytes per pixel that the equations of the smooth filling take where half of the pixels is missing (measured)."""
@@ -45,14 +48,14 @@ FILLING_IMAGES, ENLARGING_IMAGES = 10, 38
 @final
 @dataclass(frozen=True, kw_only=True)
 class PlugAndPlay(SeededMethod):
-    """Fill or enlarge an image by denoising it with similar patches again and again, each time with less smoothing.
+    """Fill or enlarge an image with similar patches again and again, each time with less smoothing.
 
-    Starts from a smooth (biharmonic) filling, or from an interpolated image. Every pass assumes some noise, removes it
-    by non-local ridge regression (Herbreteau & Kervrann 2022, doi 10.1109/ICIP46576.2022.9897992) and makes the image
-    agree with what was measured: known pixels are restored, or the image is back-projected (Irani & Peleg 1991,
-    doi 10.1016/1049-9652(91)90045-L). The assumed noise falls from pass to pass (cf. plug-and-play priors,
-    Venkatakrishnan et al. 2013, doi 10.1109/GlobalSIP.2013.6737048). Held-out pixels, distributed like the missing
-    ones, decide when to stop and how much of the smooth filling stays.
+    Starts from a smooth (biharmonic) filling, or from an interpolated image. Every pass assumes some noise, which falls
+    from pass to pass (cf. plug-and-play priors, Venkatakrishnan et al. 2013, doi 10.1109/GlobalSIP.2013.6737048). To
+    fill, the missing pixels of a patch follow from its known ones (:mod:`..patches.filling`). To enlarge, the noise is
+    removed by non-local ridge regression (Herbreteau & Kervrann 2022, doi 10.1109/ICIP46576.2022.9897992), and the
+    image back-projected (Irani & Peleg 1991, doi 10.1016/1049-9652(91)90045-L). Held-out pixels, distributed like the
+    missing ones, decide when to stop and how much of the smooth filling stays.
 
     Fails inside of holes that are larger than a patch and its surroundings: they are filled smoothly. A noisy image is
     denoised before it is enlarged. Planes of a volume, and channels, are restored one by one.
@@ -89,12 +92,14 @@ class PlugAndPlay(SeededMethod):
         restricted_known = known * (1 - held_out)
         restricted_start, start = (_smooth_filling(problem, each) for each in (restricted_known, known))
         deviations = self._deviations(problem, restricted_start, held_out)
-        patience = PATIENCE if problem.operator.is_identity else self.passes
-        best, chosen = None, 0
-        for number, image in enumerate(self._passes(problem, restricted_start, restricted_known, deviations), start=1):
-            # The share of the best pass beside the smooth filling is decided in the end.
-            best = best or BestImage(problem, held_out, image)
-            if number == 1 or best.offer(number, image):
+        margin, patience = (MARGIN, PATIENCE) if problem.operator.is_identity else (0.0, self.passes)
+        passes = self._passes(problem, restricted_start, restricted_known, deviations)
+        # Passes are compared with each other. How good they are beside the smooth filling is decided in the end.
+        restricted, chosen = next(passes), 1
+        best = BestImage(problem, held_out, restricted)
+        yield self._step(problem, chosen, best)
+        for number, image in enumerate(passes, start=2):
+            if best.offer(number, image, margin=margin):
                 restricted, chosen = image, number
             yield self._step(problem, number, best)
             if number == chosen + patience:
@@ -112,16 +117,19 @@ class PlugAndPlay(SeededMethod):
         """Return about how many bytes the fit will need."""
         shape = problem.operator.image_shape(tuple(problem.measured.shape[2:]))
         rows, columns = shape[-2:]
-        patches = nl_ridge.memory(rows, columns, group_size=self.group_size, search_radius=self.search_radius)
-        filling = BIHARMONIC * math.prod(problem.measured.shape[-2:])
-        images = FILLING_IMAGES if problem.operator.is_identity else ENLARGING_IMAGES
-        return max(patches, filling) + images * 4 * math.prod(shape) * problem.measured.shape[1]
+        fills = problem.operator.is_identity
+        need = filling.memory if fills else nl_ridge.memory
+        patches = need(rows, columns, group_size=self.group_size, search_radius=self.search_radius)
+        smooth = BIHARMONIC * math.prod(problem.measured.shape[-2:])
+        images = FILLING_IMAGES if fills else ENLARGING_IMAGES
+        return max(patches, smooth) + images * 4 * math.prod(shape) * problem.measured.shape[1]
 
     def seconds(self, problem: Problem) -> float:
         """Return about how long the passes take on two cores with AVX2: each is made twice at most."""
         shape = problem.operator.image_shape(tuple(problem.measured.shape[2:]))
         pixels = problem.measured.shape[1] * math.prod(shape)
-        one_pass = nl_ridge.seconds(pixels, group_size=self.group_size, search_radius=self.search_radius)
+        need = filling.seconds if problem.operator.is_identity else nl_ridge.seconds
+        one_pass = need(pixels, group_size=self.group_size, search_radius=self.search_radius)
         return 2 * self.passes * one_pass
 
     def _deviations(self, problem: Problem, start: Tensor, held_out: Tensor) -> list[Tensor]:
@@ -139,14 +147,15 @@ class PlugAndPlay(SeededMethod):
     def _passes(self, problem: Problem, start: Tensor, known: Tensor, deviations: list[Tensor]) -> Iterator[Tensor]:
         """Yield the image (1, C, *S) after each pass."""
         fills = problem.operator.is_identity
-        search = {"group_size": self.group_size, "search_radius": self.search_radius}
+        improve = partial(
+            filling.fill if fills else nl_ridge.denoise_with_pilot,
+            group_size=self.group_size,
+            search_radius=self.search_radius,
+        )
         image = back_project(problem, start, known)
         for deviation in deviations:
             variance = deviation.square().expand_as(image)
-            if fills:
-                means = map_planes(partial(filling.fill, **search), image, known, variance)
-            else:
-                means = map_planes(partial(nl_ridge.denoise_with_pilot, **search), image, image, variance)
+            means = map_planes(improve, image, known if fills else image, variance)
             image = back_project(problem, means, known)
             # The next pass begins with the known pixels and their noise; they are not shown.
             yield means if fills else image

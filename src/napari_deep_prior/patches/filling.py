@@ -34,7 +34,8 @@ LEAST_VARIANCE = 1e-5, 1e-7
 own grey levels are not finer."""
 
 SECONDS_SEARCHING, SECONDS_FILLING = 1.4e-8, 1.1e-7
-"""Seconds per pixel and candidate patch, and per pixel and patch of a group, on two cores with AVX2."""
+"""Seconds per pixel and candidate patch, and per pixel and patch of a group, on two cores with AVX2; estimated from one
+core: a pass over 192² pixels with 80 patches from 10 pixels around took 0.9 s there."""
 
 
 @torch.no_grad()

@@ -117,8 +117,8 @@ TABLE: Mapping[str, Mapping[str, Efforts]] = {
     "inpaint": {
         "plug-and-play": {
             "fast": PlugAndPlay(passes=5, group_size=80),
-            "balanced": PlugAndPlay(passes=12, group_size=80),
-            "best": PlugAndPlay(passes=16, search_radius=15, group_size=80),
+            "balanced": PlugAndPlay(passes=8, group_size=80),
+            "best": PlugAndPlay(passes=12, search_radius=15, group_size=80),
         },
         "deep-image-prior": _deep_image_prior(
             PUBLISHED_FOR_HOLES["scattered pixels"], DeepImagePrior(steps=2000, patience=300)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, final
 
 import torch
@@ -43,15 +44,28 @@ class BestImage:
         self.image, self.chosen = image, torch.tensor(1)
         self.error = mean_misfit(problem, image, self._weight) if bool((self._weight > 0).any()) else None
 
-    def offer(self, number: int, image: Tensor) -> bool:
-        """Keep the image of step ``number`` if its error is smaller; return whether it was."""
+    def offer(self, number: int, image: Tensor, *, margin: float = 0.0) -> bool:
+        """Keep the image of step ``number`` if its error is smaller; return whether it was.
+
+        By at least ``margin`` standard errors: those of few or noisy pixels differ by chance.
+        """
         if self.error is not None:
             error = mean_misfit(self._problem, image, self._weight)
-            if not error < self.error:
+            if not error < self.error - margin * self._uncertainty(image):
                 return False
             self.error = error
         self.image, self.chosen = image, torch.tensor(number)
         return True
+
+    def _uncertainty(self, image: Tensor) -> Tensor:
+        """Return the standard error (0-d) of the difference between the errors of an image and of the best one."""
+        problem, misfit = self._problem, self._problem.misfit
+        before, after = (
+            misfit.pointwise(problem.operator(each), problem.measured)[self._weight.expand_as(problem.measured) > 0]
+            for each in (self.image, image)
+        )
+        deviation: Tensor = (after - before).square().mean().sqrt()
+        return deviation / math.sqrt(len(after))
 
 
 def mean_misfit(problem: Problem, image: Tensor, weight: Tensor) -> Tensor:
