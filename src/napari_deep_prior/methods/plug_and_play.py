@@ -14,7 +14,7 @@ import torch
 from skimage.restoration import inpaint_biharmonic
 from torch import Tensor
 
-from ..patches import nl_ridge
+from ..patches import filling, nl_ridge
 from ..patches.patch_denoising import mixing_share, too_small
 from ..patches.planes import map_planes
 from ..physics.misfit import weighted_mean
@@ -28,8 +28,14 @@ from .method import SeededMethod
 from .pre_denoising import pre_denoised
 from .reslicing import reslicing_of
 
-FIRST, LAST = 3.0, 0.08
-"""Strength of the first and the last pass, in units of the held-out error of the smooth filling."""
+FILLING, ENLARGING = (2.0, 0.03), (3.0, 0.08)
+"""Noise that the first and the last pass assume, in units of the held-out error of the first image."""
+
+MARGIN = 1.0
+"""Standard errors by which a pass must be better to fill: in doubt an earlier one, which shows less noise, is taken."""
+
+PATIENCE = 3
+"""Passes after the best one with which filling ends: once less noise is assumed than there is, more of it is shown."""
 
 BIHARMONIC = 600
 """Bytes per pixel that the equations of the smooth filling take where half of the pixels is missing (measured)."""
@@ -42,14 +48,14 @@ FILLING_IMAGES, ENLARGING_IMAGES = 10, 38
 @final
 @dataclass(frozen=True, kw_only=True)
 class PlugAndPlay(SeededMethod):
-    """Fill or enlarge an image by denoising it with similar patches again and again, each time with less smoothing.
+    """Fill or enlarge an image with similar patches again and again, each time with less smoothing.
 
-    Starts from a smooth (biharmonic) filling, or from an interpolated image. Every pass assumes some noise, removes it
-    by non-local ridge regression (Herbreteau & Kervrann 2022, doi 10.1109/ICIP46576.2022.9897992) and makes the image
-    agree with what was measured: known pixels are restored, or the image is back-projected (Irani & Peleg 1991,
-    doi 10.1016/1049-9652(91)90045-L). The assumed noise falls from pass to pass (cf. plug-and-play priors,
-    Venkatakrishnan et al. 2013, doi 10.1109/GlobalSIP.2013.6737048). Held-out pixels, distributed like the missing
-    ones, decide when to stop and how much of the smooth filling stays.
+    Starts from a smooth (biharmonic) filling, or from an interpolated image. Every pass assumes some noise, which falls
+    from pass to pass (cf. plug-and-play priors, Venkatakrishnan et al. 2013, doi 10.1109/GlobalSIP.2013.6737048). To
+    fill, the missing pixels of a patch follow from its known ones (:mod:`..patches.filling`). To enlarge, the noise is
+    removed by non-local ridge regression (Herbreteau & Kervrann 2022, doi 10.1109/ICIP46576.2022.9897992), and the
+    image back-projected (Irani & Peleg 1991, doi 10.1016/1049-9652(91)90045-L). Held-out pixels, distributed like the
+    missing ones, decide when to stop and how much of the smooth filling stays.
 
     Fails inside of holes that are larger than a patch and its surroundings: they are filled smoothly. A noisy image is
     denoised before it is enlarged. Planes of a volume, and channels, are restored one by one.
@@ -85,13 +91,19 @@ class PlugAndPlay(SeededMethod):
         held_out = hold_out_like_missing(known, self.generator(problem))
         restricted_known = known * (1 - held_out)
         restricted_start, start = (_smooth_filling(problem, each) for each in (restricted_known, known))
-        best = BestImage(problem, held_out, restricted_start)
         deviations = self._deviations(problem, restricted_start, held_out)
-        for number, image in enumerate(self._passes(problem, restricted_start, restricted_known, deviations), start=1):
-            # The first pass counts in any case: its share beside the smooth filling is decided in the end.
-            if best.offer(number, image) or number == 1:
+        margin, patience = (MARGIN, PATIENCE) if problem.operator.is_identity else (0.0, self.passes)
+        passes = self._passes(problem, restricted_start, restricted_known, deviations)
+        # Passes are compared with each other. How good they are beside the smooth filling is decided in the end.
+        restricted, chosen = next(passes), 1
+        best = BestImage(problem, held_out, restricted)
+        yield self._step(problem, chosen, best)
+        for number, image in enumerate(passes, start=2):
+            if best.offer(number, image, margin=margin):
                 restricted, chosen = image, number
             yield self._step(problem, number, best)
+            if number == chosen + patience:
+                break
         full = start
         for number, image in enumerate(self._passes(problem, start, known, deviations[:chosen]), start=1):
             full = image
@@ -105,16 +117,19 @@ class PlugAndPlay(SeededMethod):
         """Return about how many bytes the fit will need."""
         shape = problem.operator.image_shape(tuple(problem.measured.shape[2:]))
         rows, columns = shape[-2:]
-        patches = nl_ridge.memory(rows, columns, group_size=self.group_size, search_radius=self.search_radius)
-        filling = BIHARMONIC * math.prod(problem.measured.shape[-2:])
-        images = FILLING_IMAGES if problem.operator.is_identity else ENLARGING_IMAGES
-        return max(patches, filling) + images * 4 * math.prod(shape) * problem.measured.shape[1]
+        fills = problem.operator.is_identity
+        need = filling.memory if fills else nl_ridge.memory
+        patches = need(rows, columns, group_size=self.group_size, search_radius=self.search_radius)
+        smooth = BIHARMONIC * math.prod(problem.measured.shape[-2:])
+        images = FILLING_IMAGES if fills else ENLARGING_IMAGES
+        return max(patches, smooth) + images * 4 * math.prod(shape) * problem.measured.shape[1]
 
     def seconds(self, problem: Problem) -> float:
         """Return about how long the passes take on two cores with AVX2: each is made twice at most."""
         shape = problem.operator.image_shape(tuple(problem.measured.shape[2:]))
         pixels = problem.measured.shape[1] * math.prod(shape)
-        one_pass = nl_ridge.seconds(pixels, group_size=self.group_size, search_radius=self.search_radius)
+        need = filling.seconds if problem.operator.is_identity else nl_ridge.seconds
+        one_pass = need(pixels, group_size=self.group_size, search_radius=self.search_radius)
         return 2 * self.passes * one_pass
 
     def _deviations(self, problem: Problem, start: Tensor, held_out: Tensor) -> list[Tensor]:
@@ -125,24 +140,25 @@ class PlugAndPlay(SeededMethod):
         error = (squares.sum(dim=spatial, keepdim=True) / count).sqrt()
         return [
             (error * float(strength)).clamp(min=nl_ridge.SMALLEST_DEVIATION)
-            for strength in np.geomspace(FIRST, LAST, self.passes)
+            for strength in np.geomspace(*(FILLING if problem.operator.is_identity else ENLARGING), self.passes)
         ]
 
     @torch.no_grad()
     def _passes(self, problem: Problem, start: Tensor, known: Tensor, deviations: list[Tensor]) -> Iterator[Tensor]:
         """Yield the image (1, C, *S) after each pass."""
-
-        def denoised(plane: Tensor, variance: Tensor) -> Tensor:
-            return nl_ridge.denoise_with_pilot(
-                plane, plane, variance, group_size=self.group_size, search_radius=self.search_radius
-            )
-
+        fills = problem.operator.is_identity
+        improve = partial(
+            filling.fill if fills else nl_ridge.denoise_with_pilot,
+            group_size=self.group_size,
+            search_radius=self.search_radius,
+        )
         image = back_project(problem, start, known)
         for deviation in deviations:
-            means = map_planes(denoised, image, deviation.square().expand_as(image))
+            variance = deviation.square().expand_as(image)
+            means = map_planes(improve, image, known if fills else image, variance)
             image = back_project(problem, means, known)
             # The next pass begins with the known pixels and their noise; they are not shown.
-            yield means if problem.operator.is_identity else image
+            yield means if fills else image
 
     def _step(self, problem: Problem, number: int, best: BestImage) -> Step:
         misfit = problem.misfit.pointwise(problem.operator(best.image), problem.measured)

@@ -116,9 +116,9 @@ TABLE: Mapping[str, Mapping[str, Efforts]] = {
     },
     "inpaint": {
         "plug-and-play": {
-            "fast": PlugAndPlay(passes=8),
-            "balanced": PlugAndPlay(),
-            "best": PlugAndPlay(passes=36, search_radius=15, group_size=60),
+            "fast": PlugAndPlay(passes=5, group_size=80),
+            "balanced": PlugAndPlay(passes=8, group_size=80),
+            "best": PlugAndPlay(passes=12, search_radius=15, group_size=80),
         },
         "deep-image-prior": _deep_image_prior(
             PUBLISHED_FOR_HOLES["scattered pixels"], DeepImagePrior(steps=2000, patience=300)

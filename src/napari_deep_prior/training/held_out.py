@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, final
 
 import torch
@@ -19,6 +20,9 @@ SCATTERED = 0.2
 
 HELD_OUT_SHARE = 0.05
 """Share of the known pixels that is held out where single pixels are missing, or none."""
+
+MOVES = 4
+"""Most places to which holes are moved: at a single one the image may differ much from where pixels are missing."""
 
 
 @final
@@ -40,15 +44,28 @@ class BestImage:
         self.image, self.chosen = image, torch.tensor(1)
         self.error = mean_misfit(problem, image, self._weight) if bool((self._weight > 0).any()) else None
 
-    def offer(self, number: int, image: Tensor) -> bool:
-        """Keep the image of step ``number`` if its error is smaller; return whether it was."""
+    def offer(self, number: int, image: Tensor, *, margin: float = 0.0) -> bool:
+        """Keep the image of step ``number`` if its error is smaller; return whether it was.
+
+        By at least ``margin`` standard errors: those of few or noisy pixels differ by chance.
+        """
         if self.error is not None:
             error = mean_misfit(self._problem, image, self._weight)
-            if not error < self.error:
+            if not error < self.error - margin * self._uncertainty(image):
                 return False
             self.error = error
         self.image, self.chosen = image, torch.tensor(number)
         return True
+
+    def _uncertainty(self, image: Tensor) -> Tensor:
+        """Return the standard error (0-d) of the difference between the errors of an image and of the best one."""
+        problem, misfit = self._problem, self._problem.misfit
+        before, after = (
+            misfit.pointwise(problem.operator(each), problem.measured)[self._weight.expand_as(problem.measured) > 0]
+            for each in (self.image, image)
+        )
+        deviation: Tensor = (after - before).square().mean().sqrt()
+        return deviation / math.sqrt(len(after))
 
 
 def mean_misfit(problem: Problem, image: Tensor, weight: Tensor) -> Tensor:
@@ -90,7 +107,7 @@ def hold_out(problem: Problem, fraction: float, generator: torch.Generator) -> t
 def hold_out_like_missing(known: Tensor, generator: torch.Generator) -> Tensor:
     """Choose pixels to hold out that are distributed like the missing ones.
 
-    The holes are moved to a random place; where single pixels are missing, or none, single pixels are held out.
+    The holes are moved to random places; where single pixels are missing, or none, single pixels are held out.
 
     Parameters
     ----------
@@ -108,8 +125,14 @@ def hold_out_like_missing(known: Tensor, generator: torch.Generator) -> Tensor:
     scattered = known * (torch.rand(spatial, generator=generator) < HELD_OUT_SHARE).to(known)
     if float(1 - known.mean()) > SCATTERED:
         return scattered
-    shifts = [int(torch.randint(length, (), generator=generator)) for length in spatial[-2:]]
-    moved = known * (1 - known).roll(shifts, dims=(-2, -1))
+    left = known
+    for _ in range(MOVES):
+        shifts = [int(torch.randint(length, (), generator=generator)) for length in spatial[-2:]]
+        fewer = left * known.roll(shifts, dims=(-2, -1))
+        if left is not known and float(1 - fewer.mean()) > SCATTERED:
+            break
+        left = fewer
+    moved = known - left
     return moved if float(moved.sum()) > 0 else scattered
 
 
