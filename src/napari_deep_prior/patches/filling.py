@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from ..progress.stages import checkpoint, stage
-from .nl_ridge import CHUNK, PATCH, STAGE, find_similar_patches
+from .nl_bayes import statistics
+from .nl_ridge import CHUNK, PATCH, STAGE, find_similar_patches, places_in_patch
 
 STRIDE = 3
 """Pixels between two patches for which a group is made; 4 costs 0.1 to 0.3 dB, 2 takes twice the time (measured)."""
@@ -58,7 +59,7 @@ def fill(image: Tensor, known: Tensor, variance: Tensor, *, group_size: int, sea
     """
     corners = find_similar_patches(image, group_size=group_size, search_radius=search_radius, stride=STRIDE)
     # The first patch of a group is the one for which it was made.
-    incomplete = (known.ravel()[corners[:, :1] + _within(image)] == 0).any(dim=1)
+    incomplete = (known.ravel()[corners[:, :1] + places_in_patch(image)] == 0).any(dim=1)
     return _filled(image, known, variance, corners[incomplete]) if incomplete.any() else image
 
 
@@ -81,14 +82,15 @@ def memory(rows: int, columns: int, *, group_size: int, search_radius: int) -> i
 @stage(STAGE)
 def _filled(image: Tensor, known: Tensor, variance: Tensor, corners: Tensor) -> Tensor:
     """Return the plane with the first patches of all groups filled; where they overlap the surest counts most."""
-    within = _within(image)
+    within = places_in_patch(image)
     values, is_known, noise = image.ravel(), known.ravel(), variance.ravel()
-    _, covariances = _statistics(values[corners[:: -(-len(corners) // CHUNK), :, None] + within])
+    _, covariances = statistics(values[corners[:: -(-len(corners) // CHUNK), :, None] + within])
     usual = (covariances / _contrast(covariances).clamp(min=1e-9)).mean(dim=0)
     totals, weights = torch.zeros_like(values), torch.zeros_like(values)
     for group in corners.split(CHUNK):
         checkpoint()
-        means, covariances = _statistics(values[group[:, :, None] + within])
+        means, covariances = statistics(values[group[:, :, None] + within])
+        means = means[:, 0]
         share = USUAL / (group.shape[1] + USUAL)
         covariances = torch.lerp(covariances, _contrast(covariances) * usual, share)
         own = group[:, :1] + within
@@ -123,19 +125,6 @@ def _conditional(deviations: Tensor, known: Tensor, noise: Tensor, covariances: 
     return torch.where(solved, filled, deviations), torch.where(solved, left, torch.inf)
 
 
-def _statistics(patches: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the means (G, pixels) and the covariances (G, pixels, pixels) of groups of patches (G, K, pixels)."""
-    means = patches.mean(dim=1, keepdim=True)
-    deviations = patches - means
-    return means[:, 0], deviations.mT @ deviations / patches.shape[1]
-
-
 def _contrast(covariances: Tensor) -> Tensor:
     """Return the mean variance (G, 1, 1) of the pixels of each group."""
     return covariances.diagonal(dim1=1, dim2=2).mean(dim=1)[:, None, None]
-
-
-def _within(image: Tensor) -> Tensor:
-    """Return the places of the pixels of a patch, counted from its first one in the flattened plane."""
-    steps = torch.arange(PATCH, device=image.device)
-    return (steps[:, None] * image.shape[1] + steps).ravel()

@@ -41,9 +41,10 @@ def _denoise_groups(noisy: Tensor, pilot: Tensor, variance: Tensor, corners: Ten
         pixels = group[:, :, None] + within
         means, covariances = statistics(guesses[pixels])
         level = noise[pixels].mean(dim=(1, 2))[:, None, None]
-        # The noise keeps the equations definite: their smallest eigenvalue is its variance.
-        removed = level * torch.cholesky_inverse(torch.linalg.cholesky(covariances + level * identity))
-        kept = identity - removed
+        factor, failed = torch.linalg.cholesky_ex(covariances + level * identity)
+        # Where there is so little noise that rounding has made the equations indefinite, patches stay as they are.
+        solved = (failed == 0)[:, None, None]
+        kept = identity - solved * level * torch.cholesky_inverse(torch.where(solved, factor, identity))
         denoised = means + (values[pixels] - means) @ kept
         # A patch of which little is kept has little noise left, and counts more where patches overlap.
         trust = (1 / (1 + kept.square().sum(dim=(1, 2)))).repeat_interleave(pixels[0].numel())

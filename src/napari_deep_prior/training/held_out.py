@@ -51,7 +51,9 @@ class BestImage:
         """
         if self.error is not None:
             error = mean_misfit(self._problem, image, self._weight)
-            if not error < self.error - margin * self._uncertainty(image):
+            # Without a margin nothing is looked up: no value is read between the steps of a fit.
+            least = margin * self._uncertainty(image) if margin else 0.0
+            if not error < self.error - least:
                 return False
             self.error = error
         self.image, self.chosen = image, torch.tensor(number)
