@@ -24,12 +24,18 @@ from ..training import trainer
 from ..training.augmentation import crop_shape, draw_crops
 from ..training.held_out import HELD_OUT_ERROR, BestImage, hold_out
 from ..training.precision import Precision
-from ..training.schedules import cosine_rate
+from ..training.schedules import WARMUP
 from ..training.trainer import Trainer, TrainingPair, TrainingPlan
 from .method import SeededMethod
 
-LOOK_EVERY = 200
+LOOK_EVERY = 100
 """Steps between two predictions of the whole image: one takes as long as some ten steps."""
+
+MARGIN = 1.0
+"""Standard errors by which the held-out error must fall for an image to be better: smaller differences are chance."""
+
+AVERAGING = 0.98
+"""Share of the past in the running mean of a network's weights."""
 
 SECONDS_PER_EXAMPLE_PIXEL = 0.1 / (6 * 96**2)
 """Seconds that a step takes per pixel of its examples (two cores with AVX2: 0.1 s for six examples of 96² pixels)."""
@@ -60,12 +66,15 @@ class SelfDistillation(SeededMethod):
     label = "Self-distilled U-Net"
     reason = "a U-Net is trained on the image itself, since the noise is independent from pixel to pixel"
 
-    steps: Annotated[int, Setting("Steps", "training steps of each network", 1, 1_000_000, False)] = 2000
+    steps: Annotated[int, Setting("Steps", "most training steps of each network", 1, 1_000_000, False)] = 1000
+    patience: Annotated[
+        int, Setting("Patience", "steps without a smaller held-out error after which training ends", 1, 1_000_000)
+    ] = 300
     members: Annotated[
         int, Setting("Members", "networks that are trained and averaged; 2 or more also give the uncertainty", 1, 16)
     ] = 1
     rate: Annotated[float, Setting("Learning rate", "step size of the optimizer at its largest", 1e-6, 1.0)] = 0.002
-    crop: Annotated[int, Setting("Crop", "pixels along a side of a training example", 8, 4096)] = 96
+    crop: Annotated[int, Setting("Crop", "pixels along a side of a training example", 8, 4096)] = 64
     examples: Annotated[int, Setting("Examples", "training examples in a step", 1, 1024)] = 6
     held_out: Annotated[
         float,
@@ -96,26 +105,31 @@ class SelfDistillation(SeededMethod):
         held_out, evaluated = hold_out(problem, self.held_out, generator)
         patches = denoise_without_held_out(problem, held_out)
         best = BestImage(problem, evaluated, problem.misfit.unstabilise(patches))
-        denoisers: list[_Denoiser] = []
-        total = self.members * self.steps
-        for number in range(1, total + 1):
-            if (number - 1) % self.steps == 0:
+        denoisers = [_Denoiser(self, problem, patches, held_out, generator)]
+        number, total, improved = 0, self.members * self.steps, 0
+        while number < total:
+            number += 1
+            if number > len(denoisers) * (total // self.members):
                 denoisers.append(_Denoiser(self, problem, patches, held_out, generator))
+            loss = denoisers[-1].train()
+            if number % LOOK_EVERY == 0:
+                estimate = _mean([denoiser.quick_estimate() for denoiser in denoisers])
+                if best.offer(number, mix(problem, estimate, Estimate(patches, patches), held_out), margin=MARGIN):
+                    improved = number
+                elif number - improved >= self.patience and len(denoisers) == 1:
+                    # More steps bring nothing. Further networks take as many as this one has.
+                    total = self.members * number
             step = Step(
                 number=number,
                 total=total,
-                loss=denoisers[-1].train((number - 1) % self.steps + 1),
+                loss=loss,
                 criterion=best.error,
                 criterion_name=HELD_OUT_ERROR,
                 chosen=best.chosen,
                 image=best.image,
             )
-            if number == total:
-                break
-            if number % LOOK_EVERY == 0:
-                estimate = _mean([denoiser.quick_estimate() for denoiser in denoisers])
-                best.offer(number, mix(problem, estimate, Estimate(patches, patches), held_out))
-            yield step
+            if number < total:
+                yield step
         with stage("Final estimate"):
             estimates = [denoiser.estimate() for denoiser in denoisers]
             image = refine(problem, _mean(estimates), patches, held_out)
@@ -169,16 +183,18 @@ class _Denoiser:
         self.clean = self._standardised(clean)
         self.noise = problem.misfit.stabilised_variance(problem.misfit.unstabilise(clean)).sqrt() / self.scale
         self.trainer = Trainer(_plan(settings, problem), generator)
+        self.steps = 0
 
-    def train(self, step: int) -> Tensor:
-        """Take one step, counted from 1; return the loss (0-d, detached) from before it."""
+    def train(self) -> Tensor:
+        """Take one step; return the loss (0-d, detached) from before it."""
         settings = self.settings
         clean, deviation = draw_crops(
             (self.clean, self.noise), crop=settings.crop, count=settings.examples, generator=self.generator
         )
         noise = torch.randn(clean.shape, generator=self.device_generator, device=clean.device)
         pair = TrainingPair(clean + deviation * noise, clean, torch.ones_like(clean))
-        return self.trainer.train(pair, rate=cosine_rate(settings.rate, step=step, steps=settings.steps))
+        self.steps += 1
+        return self.trainer.train(pair, rate=settings.rate * min(1.0, self.steps / WARMUP))
 
     def estimate(self) -> Estimate:
         """Return the stabilised means that the network gives, averaged over flips and rotations of the image."""
@@ -201,6 +217,7 @@ def _plan(settings: SelfDistillation, problem: Problem) -> TrainingPlan:
         shape=tuple(problem.measured.shape[2:]),
         precision=settings.precision,
         device=problem.measured.device,
+        averaging=AVERAGING,
     )
 
 

@@ -193,9 +193,10 @@ def refine(problem: Problem, estimate: Estimate, patches: Tensor, held_out: Tens
     *_, patches = _passes(noisy, misfit, noise_share)
     pilot = torch.lerp(patches, estimate.full, share)
     variance = noise_share * misfit.stabilised_variance(misfit.unstabilise(pilot))
-    return misfit.unstabilise(
-        (pilot + map_planes(nl_bayes.denoise_with_pilot, noisy, pilot, scales.REMOVED_LAST * variance)) / 2
-    )
+    by_ridge = map_planes(nl_ridge.denoise_with_pilot, noisy, pilot, scales.REMOVED * variance)
+    by_bayes = map_planes(nl_bayes.denoise_with_pilot, noisy, pilot, scales.REMOVED_LAST * variance)
+    # One is better where fine structures repeat, the other where the image is flat.
+    return misfit.unstabilise((pilot + by_ridge + by_bayes) / 3)
 
 
 def fill_missing(image: Tensor, missing: Tensor) -> Tensor:

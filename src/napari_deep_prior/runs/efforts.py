@@ -98,9 +98,9 @@ def _always(method: Method) -> Efforts:
 
 _DENOISING: Mapping[str, Efforts] = {
     "self-distillation": {
-        "fast": SelfDistillation(steps=500),
+        "fast": SelfDistillation(steps=300),
         "balanced": SelfDistillation(),
-        "best": SelfDistillation(steps=3000, members=2),
+        "best": SelfDistillation(steps=3000, patience=1000, crop=96, members=2),
     },
     "nl-ridge": _always(NLRidge()),
 }

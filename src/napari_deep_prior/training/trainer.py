@@ -7,6 +7,7 @@ from typing import Literal, final
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from ..networks.network import ResidualNetwork, initialise, training_memory
 from ..physics.misfit import weighted_mean
@@ -63,6 +64,10 @@ class TrainingPlan:
         Scale of the first weights (see :func:`.initialise`).
     error : {"squared", "absolute"}
         What is made small.
+    averaging : float
+        Share of the past in the running mean of the weights, with which images are predicted; 0 for the weights
+        themselves. With it a constant learning rate ends as well as a falling one (Izmailov et al. 2018,
+        arXiv 1803.05407), and training can stop at any step.
     """
 
     network: ResidualNetwork
@@ -72,6 +77,7 @@ class TrainingPlan:
     device: torch.device
     gain: float = 1.0
     error: Literal["squared", "absolute"] = "squared"
+    averaging: float = 0.0
 
     @property
     def dtype(self) -> torch.dtype:
@@ -96,11 +102,14 @@ class Trainer:
     """
 
     def __init__(self, plan: TrainingPlan, generator: torch.Generator) -> None:
-        self._absolute, self._dtype = plan.error == "absolute", plan.dtype
+        self._absolute, self._dtype, self._averaging = plan.error == "absolute", plan.dtype, plan.averaging
         self.network = plan.build(plan.device)
         initialise(self.network, generator, gain=plan.gain)
         # PyTorch's own annotations lack the argument memory_format.
         self.network.to(plan.device, torch.float32, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        weights: dict[str, Tensor] = dict(self.network.named_parameters())
+        self._averages = {name: each.detach().clone() for name, each in weights.items()} if plan.averaging else weights
+        self._steps = 0
         # The rate of each step is given with the step.
         self._optimizer = Optimizer("adam", self.network, rate=0.0)
 
@@ -122,6 +131,7 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT, foreach=True)
         self._optimizer.set_rate(rate)
         self._optimizer.step()
+        self._average()
         return loss.detach()
 
     def improve(self, images: Tensor) -> Tensor:
@@ -129,6 +139,14 @@ class Trainer:
         with exact_convolutions(images.device):
             improved: Tensor = images + self.network(images.to(self._dtype))
         return improved
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        self._steps += 1
+        if self._averaging:
+            # At first over a tenth of the steps: the first weights are random.
+            share = min(self._averaging, 1 - 10 / (10 + self._steps))
+            torch._foreach_lerp_(list(self._averages.values()), list(self.network.parameters()), 1 - share)
 
     @torch.no_grad()
     def predict(self, image: Tensor, *, orientations: int = ORIENTATIONS) -> Tensor:
@@ -139,16 +157,21 @@ class Trainer:
         ]
         return torch.stack(versions).mean(dim=0)
 
+    def _improve_averaged(self, images: Tensor) -> Tensor:
+        with exact_convolutions(images.device):
+            correction: Tensor = functional_call(self.network, self._averages, (images.to(self._dtype),))
+        return images + correction
+
     def _improve_in_chunks(self, image: Tensor) -> Tensor:
         """Return a whole image improved; a volume some planes at a time, each with its neighbours."""
         if image.ndim == 4:
-            return self.improve(image)
+            return self._improve_averaged(image)
         depth = image.shape[2]
         chunks = []
         for first in range(0, depth, CHUNK):
             last = min(first + CHUNK, depth)
             start, end = max(first - 1, 0), min(last + 1, depth)
-            chunks.append(self.improve(image[:, :, start:end])[:, :, first - start : last - start])
+            chunks.append(self._improve_averaged(image[:, :, start:end])[:, :, first - start : last - start])
         return torch.cat(chunks, dim=2)
 
 
