@@ -146,7 +146,7 @@ def test_a_problem_that_patches_cannot_solve_is_refused_with_the_reason(pose: Po
 def test_a_mixture_is_closer_to_the_held_out_pixels_than_either_estimate(scene: Scene) -> None:
     held_out = some_held_out(scene)
     problem, misfit = scene.problem, scene.problem.misfit
-    first, second = misfit.expected(scene.pilot), denoise_without_held_out(problem, held_out)
+    first, second = misfit.expected(scene.pilot), denoise_without_held_out(problem, held_out).means
     noisy = misfit.stabilise(problem.measured)
     errors = [
         float(((means - noisy).square() * held_out).sum())

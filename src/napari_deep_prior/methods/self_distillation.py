@@ -101,42 +101,12 @@ class SelfDistillation(SeededMethod):
             If the problem is none that it can solve.
         """
         self.refuse(problem)
-        generator = self.generator(problem)
-        held_out, evaluated = hold_out(problem, self.held_out, generator)
-        patches = denoise_without_held_out(problem, held_out)
-        best = BestImage(problem, evaluated, problem.misfit.unstabilise(patches))
-        denoisers = [_Denoiser(self, problem, patches, held_out, generator)]
-        number, total, improved = 0, self.members * self.steps, 0
-        while number < total:
-            number += 1
-            if number > len(denoisers) * (total // self.members):
-                denoisers.append(_Denoiser(self, problem, patches, held_out, generator))
-            loss = denoisers[-1].train()
-            if number % LOOK_EVERY == 0:
-                estimate = _mean([denoiser.quick_estimate() for denoiser in denoisers])
-                if best.offer(number, mix(problem, estimate, Estimate(patches, patches), held_out), margin=MARGIN):
-                    improved = number
-                elif number - improved >= self.patience and len(denoisers) == 1:
-                    # More steps bring nothing. Further networks take as many as this one has.
-                    total = self.members * number
-            step = Step(
-                number=number,
-                total=total,
-                loss=loss,
-                criterion=best.error,
-                criterion_name=HELD_OUT_ERROR,
-                chosen=best.chosen,
-                image=best.image,
-            )
-            if number < total:
+        training = _Training(self, problem, self.generator(problem))
+        for step in training.steps():
+            if step.number < step.total:
                 yield step
         with stage("Final estimate"):
-            estimates = [denoiser.estimate() for denoiser in denoisers]
-            image = refine(problem, _mean(estimates), patches, held_out)
-        deviation = None
-        if self.members > 1:
-            deviation = torch.stack([problem.misfit.unstabilise(each.full) for each in estimates]).std(dim=0)
-        yield dataclasses.replace(step, image=image, chosen=torch.tensor(total), deviation=deviation)
+            yield training.finished(step)
 
     def memory(self, problem: Problem) -> int:
         """Return about how many bytes the fit will need."""
@@ -149,6 +119,72 @@ class SelfDistillation(SeededMethod):
         pixels = self.examples * math.prod(crop_shape(tuple(problem.measured.shape[2:]), self.crop))
         training = self.members * self.steps * pixels * SECONDS_PER_EXAMPLE_PIXEL
         return training + SECONDS_PER_PIXEL * problem.measured.numel()
+
+
+@final
+class _Training:
+    """The networks of a fit, one after the other, and the best image so far.
+
+    Parameters
+    ----------
+    settings : SelfDistillation
+        How they are trained.
+    problem : Problem
+        The problem that is solved.
+    generator : torch.Generator
+        Random numbers for the held-out pixels, the weights and the crops.
+    """
+
+    def __init__(self, settings: SelfDistillation, problem: Problem, generator: torch.Generator) -> None:
+        self.settings, self.problem, self.generator = settings, problem, generator
+        self.held_out, evaluated = hold_out(problem, settings.held_out, generator)
+        self.patches = denoise_without_held_out(problem, self.held_out)
+        self.best = BestImage(problem, evaluated, problem.misfit.unstabilise(self.patches.means))
+        self.denoisers: list[_Denoiser] = []
+        self.improved = 0
+
+    def steps(self) -> Iterator[Step]:
+        """Train; yield every step."""
+        settings, best = self.settings, self.best
+        number, length = 0, settings.steps
+        while number < settings.members * length:
+            if number == len(self.denoisers) * length:
+                self.denoisers.append(
+                    _Denoiser(settings, self.problem, self.patches.means, self.held_out, self.generator)
+                )
+            number += 1
+            loss = self.denoisers[-1].train()
+            if number % LOOK_EVERY == 0:
+                self._look(number)
+                if number - self.improved >= settings.patience and len(self.denoisers) == 1:
+                    # More steps bring nothing. Further networks take as many as this one has.
+                    length = number
+            yield Step(
+                number=number,
+                total=settings.members * length,
+                loss=loss,
+                criterion=best.error,
+                criterion_name=HELD_OUT_ERROR,
+                chosen=best.chosen,
+                image=best.image,
+            )
+
+    def finished(self, last: Step) -> Step:
+        """Return the last step with the answer: all networks and similar patches together."""
+        estimates = [denoiser.estimate() for denoiser in self.denoisers]
+        image = refine(self.problem, _mean(estimates), self.patches, self.held_out)
+        deviation = None
+        if len(estimates) > 1:
+            means = [self.problem.misfit.unstabilise(each.full) for each in estimates]
+            deviation = torch.stack(means).std(dim=0)
+        return dataclasses.replace(last, image=image, chosen=torch.tensor(last.number), deviation=deviation)
+
+    def _look(self, number: int) -> None:
+        """Keep the image of a step if it is better than the best one so far."""
+        network = _mean([denoiser.quick_estimate() for denoiser in self.denoisers])
+        patches = Estimate(self.patches.means, self.patches.means)
+        if self.best.offer(number, mix(self.problem, network, patches, self.held_out), margin=MARGIN):
+            self.improved = number
 
 
 @final

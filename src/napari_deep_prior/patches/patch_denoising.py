@@ -46,6 +46,24 @@ class Estimate:
     full: Tensor
 
 
+@final
+@dataclass(frozen=True)
+class Patches:
+    """An image, estimated by similar patches without the held-out pixels.
+
+    Parameters
+    ----------
+    means : Tensor, (1, C, *S)
+        Stabilised means.
+    bayes_share : Tensor, (1, C, 1, ...)
+        Share of the last estimate, by NL-Bayes, beside the one before: it is better where the image is flat, the other
+        where fine structures repeat themselves.
+    """
+
+    means: Tensor
+    bayes_share: Tensor
+
+
 def why_not(problem: Problem) -> str:
     """Return why similar patches cannot solve a problem; empty if they can."""
     if not problem.operator.is_identity:
@@ -81,10 +99,12 @@ def denoise(problem: Problem) -> Iterator[Tensor]:
 
 
 @torch.no_grad()
-def denoise_without_held_out(problem: Problem, held_out: Tensor) -> Tensor:
-    """Return the stabilised means (1, C, *S) after the last pass, without the pixels where ``held_out`` is 1."""
-    *_, means = _passes(stabilised(problem, held_out), problem.misfit)
-    return means
+def denoise_without_held_out(problem: Problem, held_out: Tensor) -> Patches:
+    """Return what similar patches give without the pixels where ``held_out`` is 1, which decide between two ways."""
+    *_, by_ridge, by_bayes = _passes(stabilised(problem, held_out), problem.misfit)
+    noisy = problem.misfit.stabilise(problem.measured)
+    share = _mixing_share(by_bayes, by_ridge, noisy, held_out * problem.weight)
+    return Patches(means=torch.lerp(by_ridge, by_bayes, share), bayes_share=share)
 
 
 @torch.no_grad()
@@ -164,7 +184,7 @@ def mixing_share_beside_full(
 
 
 @torch.no_grad()
-def refine(problem: Problem, estimate: Estimate, patches: Tensor, held_out: Tensor) -> Tensor:
+def refine(problem: Problem, estimate: Estimate, patches: Patches, held_out: Tensor) -> Tensor:
     """Return the image (1, C, *S) of an estimate mixed with similar patches, and denoised with that as the pilot.
 
     Parameters
@@ -173,30 +193,29 @@ def refine(problem: Problem, estimate: Estimate, patches: Tensor, held_out: Tens
         The problem that is solved.
     estimate : Estimate
         Stabilised means from another method than patches.
-    patches : Tensor, (1, C, *S)
+    patches : Patches
         What :func:`denoise_without_held_out` returned.
     held_out : Tensor, (1, 1, *S)
-        1 on pixels that neither ``estimate.restricted`` nor ``patches`` has used: there they are compared.
+        1 on pixels that neither ``estimate.restricted`` nor ``patches.means`` has used: there they are compared.
     """
     misfit = problem.misfit
-    compared = ((held_out * problem.weight) > 0).to(patches.dtype)
+    compared = ((held_out * problem.weight) > 0).to(estimate.restricted.dtype)
     noisy = torch.where(problem.weight > 0, misfit.stabilise(problem.measured), estimate.restricted)
-    share = _mixing_share(estimate.restricted, patches, noisy, compared)
-    noise_share = torch.ones((), device=patches.device)
+    share = _mixing_share(estimate.restricted, patches.means, noisy, compared)
+    noise_share = torch.ones((), device=noisy.device)
     if compared.any():
         # Where there is less noise than was expected, the estimate of the noise contains texture.
-        mixture = torch.lerp(patches, estimate.restricted, share)
+        mixture = torch.lerp(patches.means, estimate.restricted, share)
         expected = misfit.stabilised_variance(misfit.unstabilise(mixture)) * compared
         found = _channel_sums((mixture - noisy).square() * compared)
         noise_share = (found / _channel_sums(expected).clamp(min=1e-12)).clamp(*NOISE_SHARES)
     # The shares are known: from here on all pixels are used.
-    *_, patches = _passes(noisy, misfit, noise_share)
-    pilot = torch.lerp(patches, estimate.full, share)
+    *_, by_ridge, by_bayes = _passes(noisy, misfit, noise_share)
+    pilot = torch.lerp(torch.lerp(by_ridge, by_bayes, patches.bayes_share), estimate.full, share)
     variance = noise_share * misfit.stabilised_variance(misfit.unstabilise(pilot))
     by_ridge = map_planes(nl_ridge.denoise_with_pilot, noisy, pilot, scales.REMOVED * variance)
     by_bayes = map_planes(nl_bayes.denoise_with_pilot, noisy, pilot, scales.REMOVED_LAST * variance)
-    # One is better where fine structures repeat, the other where the image is flat.
-    return misfit.unstabilise((pilot + by_ridge + by_bayes) / 3)
+    return misfit.unstabilise((pilot + torch.lerp(by_ridge, by_bayes, patches.bayes_share)) / 2)
 
 
 def fill_missing(image: Tensor, missing: Tensor) -> Tensor:
