@@ -162,8 +162,8 @@ def test_a_network_is_chosen_with_its_settings() -> None:
         ),
         (
             "denoise",
-            ["--patience", "4"],
-            "'self-distillation' with this network has no setting --patience: leave it out, or choose --method deep-im",
+            ["--jitter", "0.1"],
+            "'self-distillation' with this network has no setting --jitter: leave it out, or choose --method deep-im",
         ),
         (
             "denoise",

@@ -154,4 +154,8 @@ TWICE: dict[str, Callable[[Method], Method]] = {
 def test_twice_the_steps_take_longer(name: str) -> None:
     more = TWICE["passes" if name in ("nl-deblocking", "plug-and-play") else "steps"]
     posed = problem(name, (64, 64))
-    assert more(METHODS[name]()).seconds(posed) > 1.5 * METHODS[name]().seconds(posed)
+    method = METHODS[name]()
+    if name == "self-distillation":
+        # It ends soon after its patience, which is what it counts with.
+        method = dataclasses.replace(method, patience=10 * method.steps)
+    assert more(method).seconds(posed) > 1.5 * method.seconds(posed)

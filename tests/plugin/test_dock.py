@@ -134,7 +134,7 @@ def test_while_it_runs_preview_curve_progress_and_status_move_and_run_is_not_tak
     with qtbot.waitSignals([run.updated] * 2, timeout=30_000):
         pass
     assert viewer.layers[-1].name.endswith("(preview)")
-    assert not np.array_equal(viewer.layers[-1].data, before)
+    qtbot.waitUntil(lambda: not np.array_equal(viewer.layers[-1].data, before), timeout=30_000)
     assert dock.outcome.bar.value() > count
     assert dock.outcome.bar.maximum() == LONG.steps
     # Something that moves by itself would have the whole window drawn anew all the time.
