@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from pairs import CORRELATED, generated
 from skimage.data import camera
 
 from napari_deep_prior import Denoise, Inpaint, Task, restore
@@ -80,9 +80,7 @@ def _noise(side: int) -> Iterator[Case]:
         noisy = DETECTOR.expose(photons, np.random.default_rng(0))
         yield Case(f"noise, light × {light:g}", Denoise(), noisy, DETECTOR.expected(photons), {})
     # Correlation is believed from 200 × 200 pixels on.
-    truth = DETECTOR.expected(cells((208, 208)))
-    noise = gaussian_filter(np.random.default_rng(0).normal(size=truth.shape), 0.7)
-    correlated = (truth + 25 * noise / noise.std()).astype(np.float32)
+    correlated, truth = generated(CORRELATED, 208)
     yield Case("noise, correlated (sigma 0.7)", Denoise(), correlated, truth, {})
 
 

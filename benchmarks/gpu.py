@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import machine
-import numpy as np
 import psutil
 import torch
+from pairs import generated
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
@@ -32,8 +32,6 @@ from ways import HELP, way
 
 from napari_deep_prior import Denoise, SuperResolve, Task, restore, settings_for
 from napari_deep_prior.arrays import metrics
-from napari_deep_prior.arrays.axes import Array
-from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.runs.devices import available_devices, describe_device, resolve_device, why_no_gpu
 from napari_deep_prior.runs.restoration import Restoration
 from napari_deep_prior.training.precision import working_dtype
@@ -115,7 +113,7 @@ RUN_COLUMNS: Columns = {
 def step_rows(sides: list[int], device: torch.device, rates: dict[str, float], *, quick: bool) -> Iterator[dict]:
     """Yield the time of a step of every method that trains a network, beside the least time."""
     for side in sides:
-        noisy, _ = scene(side)
+        noisy, _ = generated("generated cells", side)
         for fit, (task, method, effort) in FITS.items():
             settings: Any = settings_for(task, method, effort)
             dtype = working_dtype(settings.precision, device, dimensions=2)
@@ -135,7 +133,7 @@ def step_rows(sides: list[int], device: torch.device, rates: dict[str, float], *
 def run_rows(sides: list[int], efforts: list[str], device: torch.device) -> Iterator[dict]:
     """Yield seconds, memory and quality of whole runs of denoising, with the method that "auto" takes."""
     for side in sides:
-        noisy, truth = scene(side)
+        noisy, truth = generated("generated cells", side)
         span = metrics.data_range(truth)
         for effort in efforts:
             _forget_peak(device)
@@ -155,12 +153,6 @@ def run_rows(sides: list[int], efforts: list[str], device: torch.device) -> Iter
                 "psnr": metrics.psnr(image, truth, span=span),
                 "ssim": metrics.ssim(image, truth, span=span),
             }
-
-
-def scene(side: int) -> tuple[Array, Array]:
-    """Return a noisy image of cells, and its truth."""
-    camera, photons = Camera(), cells((side, side))
-    return camera.expose(photons, np.random.default_rng(0)), camera.expected(photons)
 
 
 def seconds_per_step(run: Restoration, device: torch.device, *, count: int) -> float:

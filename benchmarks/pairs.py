@@ -34,7 +34,7 @@ def names(data: Path) -> list[str]:
 def load(data: Path, name: str, *, side: int = SIDE) -> tuple[Array, Array]:
     """Return a noisy image and its truth; ``side`` is that of a generated one."""
     if name in GENERATED:
-        return _generated(name, side)
+        return generated(name, side)
     noisy = data / "denoise" / name
     truth = _truth_of(noisy)
     assert truth is not None
@@ -55,7 +55,8 @@ def _truth_of(noisy: Path) -> Path | None:
     return next(iter(sorted(noisy.parent.glob(f"{stem}_gt.*"))), None)
 
 
-def _generated(name: str, side: int) -> tuple[Array, Array]:
+def generated(name: str, side: int) -> tuple[Array, Array]:
+    """Return one of the generated pairs."""
     camera, random = Camera(), np.random.default_rng(0)
     photons = cells((side, side)) * (0.2 if "dim" in name else 1.0)
     truth = camera.expected(photons)

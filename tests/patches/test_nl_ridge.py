@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from napari_deep_prior.patches import nl_ridge
-from napari_deep_prior.patches.nl_ridge import PATCH, denoise_from_itself, denoise_with_pilot, find_similar_patches
+from napari_deep_prior.patches.nl_ridge import denoise_from_itself, denoise_with_pilot
+from napari_deep_prior.patches.similar_patches import PATCH, find_similar_patches
 
 
 def stripes(rows: int = 40, columns: int = 44) -> Tensor:

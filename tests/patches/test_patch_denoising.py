@@ -10,8 +10,8 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from napari_deep_prior.arrays.phantom import Camera, cells
-from napari_deep_prior.patches.nl_ridge import SMALLEST_SIDE
 from napari_deep_prior.patches.patch_denoising import Estimate, denoise, denoise_without_held_out, mix, refine, why_not
+from napari_deep_prior.patches.similar_patches import SMALLEST_SIDE
 from napari_deep_prior.physics.kernels import Bicubic
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.physics.operators import Downsample

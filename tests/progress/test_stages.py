@@ -13,7 +13,7 @@ from napari_deep_prior import Denoise, Inpaint, RemoveArtifacts, Restoration, Su
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.methods import Method
 from napari_deep_prior.networks import Hourglass
-from napari_deep_prior.patches.nl_ridge import STAGE
+from napari_deep_prior.patches.similar_patches import STAGE
 from napari_deep_prior.physics.jpeg import JpegTables
 from napari_deep_prior.progress.stages import Stopped, checkpoint, is_watched, run_stage, stage, watched
 

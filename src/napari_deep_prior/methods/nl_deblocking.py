@@ -16,6 +16,7 @@ from torch.nn import functional
 from ..patches import nl_ridge
 from ..patches.patch_denoising import too_small
 from ..patches.planes import map_planes
+from ..patches.similar_patches import find_similar_patches
 from ..physics.misfit import weighted_mean
 from ..physics.quantised_misfit import QuantisedMisfit
 from ..problem import Problem
@@ -128,9 +129,7 @@ class NLDeblocking(Method):
         change = cosine.luminances(misfit.recompressed(image) * factor - levels)
         variance = strength**2 * _local_means(change.square()) + LEAST_DEVIATION**2
         planes = cosine.luminances(levels)
-        corners = nl_ridge.find_similar_patches(
-            planes[0, 0], group_size=self.group_size, search_radius=self.search_radius
-        )
+        corners = find_similar_patches(planes[0, 0], group_size=self.group_size, search_radius=self.search_radius)
 
         def denoised(plane: Tensor, noise: Tensor) -> Tensor:
             return nl_ridge.denoise_groups(plane, plane, noise, corners)

@@ -128,8 +128,8 @@ class PlugAndPlay(SeededMethod):
         """Return about how long the passes take on two cores with AVX2: each is made twice at most."""
         shape = problem.operator.image_shape(tuple(problem.measured.shape[2:]))
         pixels = problem.measured.shape[1] * math.prod(shape)
-        need = filling.seconds if problem.operator.is_identity else nl_ridge.seconds
-        one_pass = need(pixels, group_size=self.group_size, search_radius=self.search_radius)
+        # To fill takes as long as to denoise (0.9 s on one core for 192² pixels with 80 patches from 10 pixels around).
+        one_pass = nl_ridge.seconds(pixels, group_size=self.group_size, search_radius=self.search_radius)
         return 2 * self.passes * one_pass
 
     def _deviations(self, problem: Problem, start: Tensor, held_out: Tensor) -> list[Tensor]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..patches import nl_ridge
+from ..patches import similar_patches
 from ..patches.patch_denoising import denoise
 from ..physics.misfit import GaussianMisfit, Misfit
 from ..physics.operators import Downsample, Identity
@@ -47,7 +47,7 @@ def pre_denoised(problem: Problem, operator: Downsample) -> Problem:
     operator : Downsample
         What reduces its planes.
     """
-    if min(problem.measured.shape[-2:]) < 2 * nl_ridge.SMALLEST_SIDE:
+    if min(problem.measured.shape[-2:]) < 2 * similar_patches.SMALLEST_SIDE:
         return problem
     deviation = white_noise(resliced(problem.measured, IN_PLANE), operator)
     if deviation is None:

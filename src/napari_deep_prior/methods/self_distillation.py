@@ -24,7 +24,7 @@ from ..training import trainer
 from ..training.augmentation import crop_shape, draw_crops
 from ..training.held_out import HELD_OUT_ERROR, BestImage, hold_out
 from ..training.precision import Precision
-from ..training.schedules import WARMUP
+from ..training.schedules import warm_rate
 from ..training.trainer import Trainer, TrainingPair, TrainingPlan
 from .method import SeededMethod
 
@@ -155,7 +155,8 @@ class _Training:
                 )
             number += 1
             loss = self.denoisers[-1].train()
-            if number % LOOK_EVERY == 0:
+            # After the last step comes the answer, and nothing is left to decide.
+            if number % LOOK_EVERY == 0 and number < settings.members * length:
                 self._look(number)
                 if number - self.improved >= settings.patience and len(self.denoisers) == 1:
                     # More steps bring nothing. Further networks take as many as this one has.
@@ -220,7 +221,6 @@ class _Denoiser:
         self.clean = self._standardised(clean)
         self.noise = problem.misfit.stabilised_variance(problem.misfit.unstabilise(clean)).sqrt() / self.scale
         self.trainer = Trainer(_plan(settings, problem), generator)
-        self.steps = 0
 
     def train(self) -> Tensor:
         """Take one step; return the loss (0-d, detached) from before it."""
@@ -230,8 +230,7 @@ class _Denoiser:
         )
         noise = torch.randn(clean.shape, generator=self.device_generator, device=clean.device)
         pair = TrainingPair(clean + deviation * noise, clean, torch.ones_like(clean))
-        self.steps += 1
-        return self.trainer.train(pair, rate=settings.rate * min(1.0, self.steps / WARMUP))
+        return self.trainer.train(pair, rate=warm_rate(settings.rate, step=self.trainer.steps + 1))
 
     def estimate(self) -> Estimate:
         """Return the stabilised means that the network gives, averaged over flips and rotations of the image."""

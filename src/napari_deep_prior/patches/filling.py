@@ -12,14 +12,12 @@ Aguerrebere et al. 2017, doi 10.1109/TCI.2017.2704439).
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from ..progress.stages import checkpoint, stage
 from .nl_bayes import statistics
-from .nl_ridge import CHUNK, PATCH, STAGE, find_similar_patches, places_in_patch
+from .similar_patches import CHUNK, PATCH, STAGE, find_similar_patches, group_count, places_in_patch, search_memory
 
 STRIDE = 3
 """Pixels between two patches for which a group is made; 4 costs 0.1 to 0.3 dB, 2 takes twice the time (measured)."""
@@ -34,10 +32,6 @@ LEAST_VARIANCE = 1e-5, 1e-7
 """Least variance, in canonical units squared, that is left of a filled pixel, and least one of the noise: the image's
 own grey levels are not finer."""
 
-SECONDS_SEARCHING, SECONDS_FILLING = 1.4e-8, 1.1e-7
-"""Seconds per pixel and candidate patch, and per pixel and patch of a group, on two cores with AVX2; estimated from one
-core: a pass over 192² pixels with 80 patches from 10 pixels around took 0.9 s there."""
-
 
 @torch.no_grad()
 def fill(image: Tensor, known: Tensor, variance: Tensor, *, group_size: int, search_radius: int) -> Tensor:
@@ -49,7 +43,7 @@ def fill(image: Tensor, known: Tensor, variance: Tensor, *, group_size: int, sea
     ----------
     image : Tensor, (rows, columns)
         The known pixels as they were measured, and a first filling, by which similar patches are found. At least
-        :data:`.nl_ridge.SMALLEST_SIDE` pixels along each side.
+        :data:`.SMALLEST_SIDE` pixels along each side.
     known : Tensor, (rows, columns)
         1 where a pixel is known, 0 where it is missing.
     variance : Tensor, (rows, columns)
@@ -63,16 +57,10 @@ def fill(image: Tensor, known: Tensor, variance: Tensor, *, group_size: int, sea
     return _filled(image, known, variance, corners[incomplete]) if incomplete.any() else image
 
 
-def seconds(pixels: int, *, group_size: int, search_radius: int) -> float:
-    """Return about how long it takes on two cores with AVX2 where pixels are missing everywhere."""
-    candidates = (2 * search_radius + 1) ** 2
-    return pixels * (SECONDS_SEARCHING * candidates + SECONDS_FILLING * group_size)
-
-
 def memory(rows: int, columns: int, *, group_size: int, search_radius: int) -> int:
     """Return about how many bytes it needs for a plane of that size."""
-    groups = math.prod(-(-max(0, length - PATCH) // STRIDE) + 1 for length in (rows, columns))
-    searching = int(2.25 * 4 * groups * (2 * search_radius + 1) ** 2) + 28 * groups * group_size
+    groups = group_count(rows, columns, stride=STRIDE)
+    searching = search_memory(groups, group_size=group_size, search_radius=search_radius)
     at_a_time = min(groups, CHUNK)
     # The patches, twice as much for the places of their pixels, their deviations; the covariances and the equations.
     solving = at_a_time * (4 * 5 * group_size * PATCH**2 + 4 * 9 * PATCH**4) + 8 * groups * group_size

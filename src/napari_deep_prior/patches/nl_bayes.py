@@ -11,7 +11,14 @@ import torch
 from torch import Tensor
 
 from ..progress.stages import checkpoint, stage
-from .nl_ridge import CHUNK, GROUP_SIZE, PATCH, SEARCH_RADIUS, STAGE, STRIDE, find_similar_patches, places_in_patch
+from .similar_patches import (
+    CHUNK,
+    PATCH,
+    STAGE,
+    STRIDE,
+    find_similar_patches,
+    places_in_patch,
+)
 
 
 @torch.no_grad()
@@ -21,17 +28,19 @@ def denoise_with_pilot(noisy: Tensor, pilot: Tensor, variance: Tensor, *, stride
     Parameters
     ----------
     noisy, pilot, variance : Tensor, (rows, columns)
-        At least :data:`.nl_ridge.SMALLEST_SIDE` pixels along each side; the variance is that of the noise of each
+        At least :data:`.SMALLEST_SIDE` pixels along each side; the variance is that of the noise of each
         pixel.
     stride : int
         Pixels between two patches for which a group is made.
     """
-    corners = find_similar_patches(pilot, group_size=GROUP_SIZE, search_radius=SEARCH_RADIUS, stride=stride)
-    return _denoise_groups(noisy, pilot, variance, corners)
+    corners = find_similar_patches(pilot, stride=stride)
+    return denoise_groups(noisy, pilot, variance, corners)
 
 
+@torch.no_grad()
 @stage(STAGE)
-def _denoise_groups(noisy: Tensor, pilot: Tensor, variance: Tensor, corners: Tensor) -> Tensor:
+def denoise_groups(noisy: Tensor, pilot: Tensor, variance: Tensor, corners: Tensor) -> Tensor:
+    """Denoise a plane by groups of similar patches; arguments as those of :func:`.nl_ridge.denoise_groups`."""
     within = places_in_patch(noisy)
     values, guesses, noise = noisy.ravel(), pilot.ravel(), variance.ravel()
     identity = torch.eye(PATCH**2, device=noisy.device)

@@ -14,28 +14,26 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from ..progress.stages import checkpoint, stage
+from .similar_patches import (
+    CHUNK,
+    GROUP_SIZE,
+    PATCH,
+    SEARCH_RADIUS,
+    STAGE,
+    STRIDE,
+    find_similar_patches,
+    group_count,
+    places_in_patch,
+    search_memory,
+)
 
-PATCH = 7
-"""Pixels along a side of a patch."""
-
-GROUP_SIZE_FIRST, GROUP_SIZE = 40, 55
-"""Patches in a group without a pilot, and with one, which finds the similar patches more reliably."""
-
-SEARCH_RADIUS = 6
-"""Pixels around a patch within which similar ones are searched."""
-
-STRIDE, WIDE_STRIDE = 4, 6
-"""Pixels between two patches for which a group is made; the wide one halves the time and costs 0.03 dB (measured)."""
+GROUP_SIZE_FIRST = 40
+"""Patches in a group without a pilot, which would find the similar patches more reliably."""
 
 LIFT = 8.0
 """Standard deviations of the noise by which the darkest pixel is lifted above zero."""
-
-CHUNK = 512
-"""Groups that are solved at a time, to bound the memory; more at a time take longer on a CPU (measured: 2048 a quarter
-more), since they do not fit into its caches."""
 
 SECONDS_SEARCHING, SECONDS_COMBINING = 1.4e-8, 1.1e-7
 """Seconds per pixel and candidate patch, and per pixel and patch of a group, on two cores with AVX2.
@@ -43,12 +41,6 @@ SECONDS_SEARCHING, SECONDS_COMBINING = 1.4e-8, 1.1e-7
 For 512² pixels: 5 passes with 55 patches from 6 pixels around took 12 s; for 256² pixels 35 passes with 40 patches from
 10 pixels around took 23 s.
 """
-
-STAGE = "Comparing patches"
-"""What a run says while similar patches are found and combined."""
-
-SMALLEST_SIDE = PATCH + 1
-"""Fewest pixels along a side of an image."""
 
 SMALLEST_DEVIATION = 5e-4
 """Least standard deviation of the noise, in canonical units: below it the equations of equal patches are singular."""
@@ -61,11 +53,11 @@ def denoise_from_itself(noisy: Tensor, variance: Tensor, *, stride: int = STRIDE
     Parameters
     ----------
     noisy, variance : Tensor, (rows, columns)
-        The plane, at least ``SMALLEST_SIDE`` pixels along each side, and the variance of the noise of each pixel.
+        The plane, at least :data:`.SMALLEST_SIDE` pixels along each side, and the variance of the noise of each pixel.
     stride : int
         Pixels between two patches for which a group is made.
     """
-    corners = find_similar_patches(noisy, group_size=GROUP_SIZE_FIRST, search_radius=SEARCH_RADIUS, stride=stride)
+    corners = find_similar_patches(noisy, group_size=GROUP_SIZE_FIRST, stride=stride)
     lift = _lift(noisy, variance)
     return _combine((noisy - lift)[None], noisy - lift, variance, corners, _combinations_of_noisy)[0] + lift
 
@@ -84,7 +76,7 @@ def denoise_with_pilot(
     Parameters
     ----------
     noisy, pilot, variance : Tensor, (rows, columns)
-        At least ``SMALLEST_SIDE`` pixels along each side; the variance is that of the noise of each pixel.
+        At least :data:`.SMALLEST_SIDE` pixels along each side; the variance is that of the noise of each pixel.
     group_size : int
         Patches in a group; the better the pilot is, the more of them help. More take longer.
     search_radius : int
@@ -124,60 +116,11 @@ def denoise_and_respond(
     probe : Tensor, (rows, columns)
         The other plane: noise, to see how much of it the combinations keep.
     """
-    corners = find_similar_patches(pilot, group_size=GROUP_SIZE, search_radius=SEARCH_RADIUS, stride=stride)
+    corners = find_similar_patches(pilot, stride=stride)
     lift = _lift(pilot, variance)
     planes = torch.stack([noisy - lift, probe])
     denoised, response = _combine(planes, pilot - lift, variance, corners, _combinations_of_clean)
     return denoised + lift, response
-
-
-@torch.no_grad()
-@stage(STAGE)
-def find_similar_patches(image: Tensor, *, group_size: int, search_radius: int, stride: int = STRIDE) -> Tensor:
-    """Find the most similar patches around a patch every ``stride`` pixels.
-
-    Parameters
-    ----------
-    image : Tensor, (rows, columns)
-        The plane that is searched.
-    group_size, search_radius : int
-        As in :func:`denoise_with_pilot`.
-    stride : int
-        Pixels between two patches for which a group is made.
-
-    Returns
-    -------
-    Tensor, (groups, group_size), int64
-        Index of the first pixel of each patch in the flattened plane. Fewer in a group where the plane has no more.
-    """
-    rows, columns = image.shape
-    last_row, last_column = rows - PATCH, columns - PATCH
-    at_rows, at_columns = (_positions(last, stride, image.device) for last in (last_row, last_column))
-    radius = min(search_radius, max(last_row, last_column))
-    shifts = [(down, right) for down in range(-radius, radius + 1) for right in range(-radius, radius + 1)]
-    framed = functional.pad(image, (radius,) * 4)
-    distances = torch.empty(len(shifts), len(at_rows), len(at_columns), device=image.device)
-    for number, (down, right) in enumerate(shifts):
-        checkpoint()
-        shifted = framed[radius + down : radius + down + rows, radius + right : radius + right + columns]
-        sums = _patch_sums((image - shifted).square(), at_rows, at_columns)
-        inside_rows = (at_rows + down >= 0) & (at_rows + down <= last_row)
-        inside_columns = (at_columns + right >= 0) & (at_columns + right <= last_column)
-        distances[number] = sums.masked_fill(~(inside_rows[:, None] & inside_columns), torch.inf)
-    # A patch belongs to its own group, also where the image is flat.
-    distances[shifts.index((0, 0))] = -1
-    inside = int(distances.isfinite().flatten(1).sum(dim=0).min())
-    nearest = torch.cat([_nearest(part, min(group_size, inside)) for part in distances.flatten(1).split(CHUNK, dim=1)])
-    offsets = torch.tensor(shifts, device=image.device)
-    corner_rows = at_rows.repeat_interleave(len(at_columns))[:, None] + offsets[nearest][..., 0]
-    corner_columns = at_columns.repeat(len(at_rows))[:, None] + offsets[nearest][..., 1]
-    return corner_rows * columns + corner_columns
-
-
-def places_in_patch(plane: Tensor) -> Tensor:
-    """Return the places of the pixels of a patch, counted from its first one in the flattened plane."""
-    steps = torch.arange(PATCH, device=plane.device)
-    return (steps[:, None] * plane.shape[1] + steps).ravel()
 
 
 def seconds(
@@ -199,16 +142,14 @@ def memory(rows: int, columns: int, *, group_size: int = GROUP_SIZE, search_radi
 
     The solution follows the search, of whose memory the allocator of most systems keeps about half.
     """
-    groups = math.prod(-(-max(0, length - PATCH) // STRIDE) + 1 for length in (rows, columns))
-    candidates = (2 * search_radius + 1) ** 2
+    groups = group_count(rows, columns)
     at_a_time = min(groups, CHUNK)
     patches = 4 * at_a_time * group_size * PATCH**2
     squares = 4 * at_a_time * group_size**2
     # The patches with pilot, and twice as much for the places of their pixels; the equations, their solutions, and the
     # solutions of the groups before.
     solving = 4 * patches + (6 if groups > CHUNK else 5) * squares + 8 * groups * group_size
-    # The distances, those that are finite, and a copy that is sorted.
-    searching = int(2.25 * 4 * groups * candidates) + 28 * groups * group_size
+    searching = search_memory(groups, group_size=group_size, search_radius=search_radius)
     return max(searching, solving + searching // 2) + 4 * 4 * rows * columns
 
 
@@ -275,22 +216,3 @@ def _combinations_of_noisy(patches: Tensor, noise: Tensor) -> Tensor:
     kept = torch.where(squares > (1 + math.sqrt(beta)) ** 2, shrunk, 0.0)
     combinations: Tensor = (vectors * kept[:, None]) @ vectors.mT
     return combinations
-
-
-def _nearest(distances: Tensor, count: int) -> Tensor:
-    """Return the candidates (groups, count) of smallest distance, of distances (candidates, groups)."""
-    checkpoint()
-    return distances.topk(count, dim=0, largest=False).indices.T
-
-
-def _positions(last: int, stride: int, device: torch.device) -> Tensor:
-    """Return every ``stride``-th position and the last one."""
-    return torch.tensor(sorted({*range(0, last + 1, stride), last}), device=device)
-
-
-def _patch_sums(values: Tensor, at_rows: Tensor, at_columns: Tensor) -> Tensor:
-    """Return the sums over the patches with these corners, by running sums along one axis after the other."""
-    sums = functional.pad(values.cumsum(0), (0, 0, 1, 0))
-    sums = sums[at_rows + PATCH] - sums[at_rows]
-    sums = functional.pad(sums.cumsum(1), (1, 0))
-    return sums[:, at_columns + PATCH] - sums[:, at_columns]

@@ -18,6 +18,7 @@ from ..physics.misfit import Misfit
 from ..problem import Problem
 from . import nl_bayes, nl_ridge, scales
 from .planes import map_planes
+from .similar_patches import SMALLEST_SIDE, WIDE_STRIDE, find_similar_patches
 
 PASSES = scales.ESTIMATES
 """Estimates of the image, ever better ones."""
@@ -74,9 +75,9 @@ def why_not(problem: Problem) -> str:
 def too_small(shape: tuple[int, ...]) -> str:
     """Return that an image of this spatial shape is too small for patches; empty if it is not."""
     side = min(shape[-2:])
-    if side >= nl_ridge.SMALLEST_SIDE:
+    if side >= SMALLEST_SIDE:
         return ""
-    return f"the image is only {side} pixels wide, and patches need {nl_ridge.SMALLEST_SIDE}"
+    return f"the image is only {side} pixels wide, and patches need {SMALLEST_SIDE}"
 
 
 def memory(problem: Problem) -> int:
@@ -88,7 +89,7 @@ def memory(problem: Problem) -> int:
 def seconds(problem: Problem) -> float:
     """Return about how long :func:`denoise` takes on two cores with AVX2."""
     pixels = problem.measured.numel()
-    return 3 * nl_ridge.seconds(pixels, stride=nl_ridge.WIDE_STRIDE) + 2 * nl_ridge.seconds(round(COARSER * pixels))
+    return 3 * nl_ridge.seconds(pixels, stride=WIDE_STRIDE) + 2 * nl_ridge.seconds(round(COARSER * pixels))
 
 
 @torch.no_grad()
@@ -213,9 +214,8 @@ def refine(problem: Problem, estimate: Estimate, patches: Patches, held_out: Ten
     *_, by_ridge, by_bayes = _passes(noisy, misfit, noise_share)
     pilot = torch.lerp(torch.lerp(by_ridge, by_bayes, patches.bayes_share), estimate.full, share)
     variance = noise_share * misfit.stabilised_variance(misfit.unstabilise(pilot))
-    by_ridge = map_planes(nl_ridge.denoise_with_pilot, noisy, pilot, scales.REMOVED * variance)
-    by_bayes = map_planes(nl_bayes.denoise_with_pilot, noisy, pilot, scales.REMOVED_LAST * variance)
-    return misfit.unstabilise((pilot + torch.lerp(by_ridge, by_bayes, patches.bayes_share)) / 2)
+    denoised = map_planes(_denoise_in_both_ways, noisy, pilot, variance, patches.bayes_share.expand_as(pilot))
+    return misfit.unstabilise((pilot + denoised) / 2)
 
 
 def fill_missing(image: Tensor, missing: Tensor) -> Tensor:
@@ -233,6 +233,14 @@ def fill_missing(image: Tensor, missing: Tensor) -> Tensor:
         known = ((known > 0) | (around > 0)).to(image.dtype)
         planes = planes * known
     return planes.reshape(image.shape)
+
+
+def _denoise_in_both_ways(noisy: Tensor, pilot: Tensor, variance: Tensor, bayes_share: Tensor) -> Tensor:
+    """Return a plane denoised by ridge regression and by NL-Bayes, from the same groups of similar patches."""
+    corners = find_similar_patches(pilot)
+    by_ridge = nl_ridge.denoise_groups(noisy, pilot, scales.REMOVED * variance, corners)
+    by_bayes = nl_bayes.denoise_groups(noisy, pilot, scales.REMOVED_LAST * variance, corners)
+    return torch.lerp(by_ridge, by_bayes, bayes_share)
 
 
 def _passes(noisy: Tensor, misfit: Misfit, noise_share: Tensor | float = 1.0) -> Iterator[Tensor]:

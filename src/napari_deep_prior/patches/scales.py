@@ -24,8 +24,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from . import nl_bayes, nl_ridge
-from .nl_ridge import STRIDE, WIDE_STRIDE
 from .planes import map_planes, planes_of
+from .similar_patches import STRIDE, WIDE_STRIDE
 
 ESTIMATES = 4
 """Estimates that are yielded: without a pilot, with one, with the coarser scales, and with those as the pilot."""
@@ -76,7 +76,7 @@ def estimates(noisy: Tensor, variance: Variance) -> Iterator[Tensor]:
     Parameters
     ----------
     noisy : Tensor, (1, C, *S)
-        White noise added to the means; at least :data:`.nl_ridge.SMALLEST_SIDE` pixels along a side.
+        White noise added to the means; at least :data:`.similar_patches.SMALLEST_SIDE` pixels along a side.
     variance : callable
         That of the noise.
     """
@@ -85,9 +85,10 @@ def estimates(noisy: Tensor, variance: Variance) -> Iterator[Tensor]:
     assumed = variance(_blurred(noisy))
     first = _first_estimate(noisy, assumed, stride=WIDE_STRIDE)
     yield first
-    fine = _with_pilot(noisy, noise * assumed.sqrt(), first, variance, stride=WIDE_STRIDE)
+    probe = noise * assumed.sqrt()
+    fine = _with_pilot(noisy, probe, first, variance, stride=WIDE_STRIDE)
     yield fine.means
-    pilot = _with_coarser_scales(noisy, noise * assumed.sqrt(), fine, variance).means
+    pilot = _with_coarser_scales(noisy, probe, fine, variance).means
     yield pilot
     last = partial(nl_bayes.denoise_with_pilot, stride=WIDE_STRIDE)
     yield map_planes(last, noisy, pilot, REMOVED_LAST * variance(pilot))

@@ -1,4 +1,4 @@
-"""Learning rates: a cosine over all steps, or one that falls when the error no longer does."""
+"""Learning rates: constant, a cosine over all steps, or one that falls when the error no longer does."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ DIVISOR, LOWEST_RATE = 10.0, 0.9e-5
 """What the rate is divided by, and the rate below which training ends."""
 
 
+def warm_rate(rate: float, *, step: int) -> float:
+    """Return the learning rate of a step, counted from 1: a short linear warm-up, then constant."""
+    return rate * min(1.0, step / WARMUP)
+
+
 def cosine_rate(rate: float, *, step: int, steps: int) -> float:
     """Return the learning rate of a step: a short linear warm-up, then half a cosine.
 
@@ -35,7 +40,7 @@ def cosine_rate(rate: float, *, step: int, steps: int) -> float:
         Number of the step, counted from 1, and how many there are.
     """
     cosine = (1 + math.cos(math.pi * step / steps)) / 2
-    return rate * min(1.0, step / WARMUP) * max(cosine, LAST_RATE)
+    return warm_rate(rate, step=step) * max(cosine, LAST_RATE)
 
 
 @final

@@ -99,6 +99,11 @@ class Trainer:
         What is trained.
     generator : torch.Generator
         Random numbers for the first weights.
+
+    Attributes
+    ----------
+    steps : int
+        Steps that were taken.
     """
 
     def __init__(self, plan: TrainingPlan, generator: torch.Generator) -> None:
@@ -109,7 +114,7 @@ class Trainer:
         self.network.to(plan.device, torch.float32, memory_format=torch.channels_last)  # type: ignore[call-overload]
         weights: dict[str, Tensor] = dict(self.network.named_parameters())
         self._averages = {name: each.detach().clone() for name, each in weights.items()} if plan.averaging else weights
-        self._steps = 0
+        self.steps = 0
         # The rate of each step is given with the step.
         self._optimizer = Optimizer("adam", self.network, rate=0.0)
 
@@ -131,6 +136,7 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT, foreach=True)
         self._optimizer.set_rate(rate)
         self._optimizer.step()
+        self.steps += 1
         self._average()
         return loss.detach()
 
@@ -142,10 +148,9 @@ class Trainer:
 
     @torch.no_grad()
     def _average(self) -> None:
-        self._steps += 1
         if self._averaging:
             # At first over a tenth of the steps: the first weights are random.
-            share = min(self._averaging, 1 - 10 / (10 + self._steps))
+            share = min(self._averaging, 1 - 10 / (10 + self.steps))
             torch._foreach_lerp_(list(self._averages.values()), list(self.network.parameters()), 1 - share)
 
     @torch.no_grad()
