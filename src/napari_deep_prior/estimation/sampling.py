@@ -25,9 +25,9 @@ MOST_WINDOWS = 16
 MOST_PROBED, PROBE = 512, 64
 """Windows of an array in memory of which the light is looked at, and the pixels along a side for that."""
 
-LIT, ALIKE = 0.1, 0.5
+LIT, EQUALLY_LIT = 0.1, 0.5
 """Share of the brightest window's light from which a window is lit: above that of the darkest one, or above the darkest
-pixels where all windows are alike."""
+pixels where all windows are equally bright."""
 
 STEADY, DARK = 0.2, 0.01
 """Share of the light by which neighbouring frames may differ, and quantile of the grey levels that counts as none."""
@@ -146,7 +146,7 @@ def _ranked(light: Floats, dark: float) -> tuple[list[int], int]:
     if order.size == 0:
         return [], 0
     brightest, darkest = light[order[0]], light[order[-1]]
-    limit = min(darkest + LIT * (brightest - darkest), dark + ALIKE * (brightest - dark))
+    limit = min(darkest + LIT * (brightest - darkest), dark + EQUALLY_LIT * (brightest - dark))
     return order.tolist(), int(np.count_nonzero(light[order] >= limit))
 
 
