@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from napari_deep_prior.methods import DeepImagePrior
-from napari_deep_prior.runs.errors import OutOfMemoryError, RestorationError
+from napari_deep_prior.runs.errors import OutOfMemoryError, RestorationError, errors_as_sentences
 from napari_deep_prior.runs.run import restore
 from napari_deep_prior.tasks import Denoise
 
@@ -67,6 +68,33 @@ def test_lack_of_memory_during_a_run_says_how_much_and_what_helps(
     assert "enforce fail" not in said
     assert "Allocator" not in said
     np.testing.assert_allclose(run.image, dimmed(image, 2), rtol=1e-3)
+
+
+def test_an_image_is_kept_where_there_is_no_memory_to_check_it(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("napari_deep_prior.tasks.task.checked", no_memory)
+    run = restore((rng.random((24, 24)) * 1000).astype(np.float32), Denoise(sigma=100), tiny(), device="cpu")
+    image = run.finish()
+    assert image.std() < 300
+    assert run.record.remarks == ["there was no memory left to look for structure in what was removed"]
+
+
+def test_an_error_that_is_held_does_not_hold_the_memory_of_the_failed_step() -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def step() -> None:
+        activations = torch.zeros(8)
+        held.append(weakref.ref(activations))
+        raise MemoryError
+
+    with pytest.raises(OutOfMemoryError) as caught, errors_as_sentences(torch.device("cpu")):
+        step()
+    assert isinstance(caught.value.__cause__, MemoryError)
+    assert held[0]() is None
 
 
 @pytest.mark.parametrize("value", [np.uint8(1), np.float32(3)])

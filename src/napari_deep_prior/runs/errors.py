@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,12 +28,21 @@ def errors_as_sentences(device: torch.device) -> Iterator[None]:
     """Turn what a device raises within the context into a :class:`RestorationError`."""
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise OutOfMemoryError(_no_memory(device, _asked_for(error), free_memory(device))) from error
-    except RuntimeError as error:
-        if _is_out_of_memory(error):
-            raise OutOfMemoryError(_no_memory(device, _asked_for(error), free_memory(device))) from error
-        raise RestorationError(f"the run on {device} failed: {_first_sentence(error)}") from error
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise RestorationError(f"the run on {device} failed: {_first_sentence(error)}") from error
+        sentence = _no_memory(device, _asked_for(error), free_memory(device))
+        # An error keeps the tensors of the step that failed, and what was restored so far needs memory to be finished.
+        traceback.clear_frames(error.__traceback__)
+        raise OutOfMemoryError(sentence) from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that a device, or the computer, has no memory left."""
+    # On the CPU neither the allocator nor oneDNN, whose primitives need memory, has an error type of its own.
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        words in str(error) for words in OUT_OF_MEMORY_WORDS
+    )
 
 
 def failure_in_words(error: RuntimeError | ImportError | SystemError) -> str:
@@ -40,7 +50,7 @@ def failure_in_words(error: RuntimeError | ImportError | SystemError) -> str:
     reason = _first_sentence(error)
     if isinstance(error, ImportError):
         return f"a library could not be loaded ({reason}): give the program more memory, or install it anew"
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return f"not enough memory ({reason}): crop the image, or close other programs"
     return f"the image could not be restored: {reason}"
 
@@ -57,11 +67,6 @@ def _no_memory(device: torch.device, needed: str, free: int) -> str:
         f"not enough memory on {device}: {needed}, {_gigabytes(free)} are free. Crop the image, choose fewer or "
         "smaller 'channels' or a smaller factor, restore a stack slice by slice, or close other programs"
     )
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    # On the CPU neither the allocator nor oneDNN, whose primitives need memory, has an error type of its own.
-    return any(words in str(error) for words in OUT_OF_MEMORY_WORDS)
 
 
 def _asked_for(error: BaseException) -> str:

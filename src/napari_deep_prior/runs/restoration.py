@@ -15,7 +15,7 @@ from ..progress import Step
 from ..tasks.task import Measured, Posed
 from .devices import give_memory_back
 from .diagnostics import Checks
-from .errors import errors_as_sentences
+from .errors import errors_as_sentences, is_out_of_memory
 from .notes import Notes
 from .preparation import Preparation, prepare
 from .record import Record
@@ -140,10 +140,13 @@ class Restoration(Iterator[Step]):
     def close(self) -> None:
         """End the run and give the device's memory back; :attr:`image` and :attr:`record` stay."""
         self._steps.close()
-        if self._latest is not None:
-            self._commit(finished=False)
-        self._over = True
-        give_memory_back(self.device)
+        try:
+            if self._latest is not None:
+                with errors_as_sentences(self.device):
+                    self._commit(finished=False)
+        finally:
+            self._over = True
+            give_memory_back(self.device)
 
     def _run(self) -> Generator[Step]:
         for piece in self.setup.pieces:
@@ -198,7 +201,12 @@ class Restoration(Iterator[Step]):
     def _checked_image(self, posed: Posed, step: Step) -> tuple[Tensor, str]:
         """Return the image of a step as the task has checked it, which is done once, and what had to be changed."""
         if self._checked is None or self._checked[0] is not step:
-            self._checked = (step, *self.task.checked(posed.problem, step.image))
+            try:
+                self._checked = (step, *self.task.checked(posed.problem, step.image))
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                return step.image, "there was no memory left to look for structure in what was removed"
         return self._checked[1:]
 
     def _finished(self, measured: Measured, posed: Posed, image: Tensor) -> npt.NDArray[Any]:
