@@ -105,6 +105,10 @@ class Negative(Task):
     strength: Annotated[float, Setting("Strength", "of nothing", 0, 1)] = 0.5
 
     @property
+    def neighbour_count(self) -> int | None:
+        return 0
+
+    @property
     def keeps_known(self) -> bool:
         return False
 

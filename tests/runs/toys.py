@@ -24,6 +24,10 @@ class Look(DirectTask):
     result = "looked at"
 
     @property
+    def neighbour_count(self) -> int | None:
+        return 0
+
+    @property
     def keeps_known(self) -> bool:
         return False
 

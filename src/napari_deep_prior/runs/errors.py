@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
+from ..problem import Problem
+from ..tasks import Task
 from .devices import free_memory
 
 OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "could not create a primitive", "std::bad_alloc")
@@ -29,7 +32,7 @@ def errors_as_sentences(device: torch.device) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
+        if not _is_out_of_memory(error):
             raise RestorationError(f"the run on {device} failed: {_first_sentence(error)}") from error
         sentence = _no_memory(device, _asked_for(error), free_memory(device))
         # An error keeps the tensors of the step that failed, and what was restored so far needs memory to be finished.
@@ -37,12 +40,14 @@ def errors_as_sentences(device: torch.device) -> Iterator[None]:
         raise OutOfMemoryError(sentence) from error
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that a device, or the computer, has no memory left."""
-    # On the CPU neither the allocator nor oneDNN, whose primitives need memory, has an error type of its own.
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        words in str(error) for words in OUT_OF_MEMORY_WORDS
-    )
+def checked_if_there_is_memory(task: Task, problem: Problem, image: Tensor) -> tuple[Tensor, str]:
+    """Return an image as a task has checked it, and what had to be changed; as it is where that lacks memory."""
+    try:
+        return task.checked(problem, image)
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        return image, "there was no memory left to look for structure in what was removed"
 
 
 def failure_in_words(error: RuntimeError | ImportError | SystemError) -> str:
@@ -50,7 +55,7 @@ def failure_in_words(error: RuntimeError | ImportError | SystemError) -> str:
     reason = _first_sentence(error)
     if isinstance(error, ImportError):
         return f"a library could not be loaded ({reason}): give the program more memory, or install it anew"
-    if is_out_of_memory(error):
+    if _is_out_of_memory(error):
         return f"not enough memory ({reason}): crop the image, or close other programs"
     return f"the image could not be restored: {reason}"
 
@@ -60,6 +65,14 @@ def refuse_without_memory(device: torch.device, needed: int) -> None:
     free = free_memory(device)
     if needed > free:
         raise OutOfMemoryError(_no_memory(device, f"this run needs about {_gigabytes(needed)}", free))
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that a device, or the computer, has no memory left."""
+    # On the CPU neither the allocator nor oneDNN, whose primitives need memory, has an error type of its own.
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        words in str(error) for words in OUT_OF_MEMORY_WORDS
+    )
 
 
 def _no_memory(device: torch.device, needed: str, free: int) -> str:

@@ -22,6 +22,7 @@ from ..tasks.task import Measured, Prepared
 from . import report
 from .errors import refuse_without_memory
 from .forecast import Forecast, forecast
+from .neighbours import Neighbours, find_neighbours
 from .pixel_type import faintest_window, type_that_holds
 from .setup import Setup
 
@@ -41,12 +42,19 @@ class Preparation:
         What is worth telling about them before the first step, a sentence each.
     warning : str
         What rounding may do to dark slices, before the first step: afterwards the record says what it has done.
+    neighbours : Neighbours or None
+        With which every piece is averaged; None if with none.
     """
 
     prepared: Prepared
     dtype: np.dtype[Any]
     remarks: tuple[str, ...]
     warning: str = ""
+    neighbours: Neighbours | None = None
+
+    def averaged(self, measured: Measured) -> Measured:
+        """Return a piece averaged with its neighbours, if there are any to average it with."""
+        return measured if self.neighbours is None else self.neighbours.average(measured)
 
 
 @final
@@ -105,6 +113,8 @@ def look_ahead(setup: Setup) -> Outlook:
         preparation = prepare(setup, block, measured)
         posed = setup.task.problem(measured, preparation.prepared, setup.inputs)
         plan = forecast(setup.task, setup.wish, posed.problem, pieces=len(setup.pieces))
+        if preparation.neighbours is not None:
+            plan = preparation.neighbours.added_to(plan, pixels=posed.problem.measured.numel())
         noise = report.noise_sentence(preparation.prepared.noise, posed.misfit)
         return Outlook(preparation=preparation, plan=plan, noise=noise)
     return Outlook(preparation=None, plan=setup.forecast(), noise="")
@@ -121,13 +131,18 @@ def _prepare(setup: Setup, block: Array, measured: Measured) -> Preparation:
     if dtype != setup.output.dtype:
         refuse_without_memory(torch.device("cpu"), math.prod(setup.output.shape) * dtype.itemsize)
         remarks.append(report.type_in_words(setup.output.dtype, dtype))
+    prepared = setup.task.prepare(shown, noise, setup.inputs)
+    neighbours = find_neighbours(setup, prepared, measured)
+    if neighbours is not None:
+        remarks.append(report.neighbours_in_words(neighbours.count, setup.source.axes))
     # What has no noise stays as it is.
     clean = setup.task.removes_noise and all(model.noiseless for model in noise)
     return Preparation(
-        prepared=setup.task.prepare(shown, noise, setup.inputs),
+        prepared=prepared,
         dtype=dtype,
         remarks=tuple(remarks),
         warning="" if clean else _rounding_ahead(setup, windows, dtype),
+        neighbours=neighbours,
     )
 
 

@@ -75,6 +75,12 @@ def disagreement_in_words(found: Disagreement) -> str:
     )
 
 
+def neighbours_in_words(count: int, axes: str) -> str:
+    """Return a sentence on the neighbours with which pieces are averaged."""
+    what = "frames" if "T" in axes else "planes"
+    return f"each slice is averaged with up to {2 * count} neighbouring {what} where they show the same"
+
+
 def _place(place: Mapping[str, int]) -> str:
     """Return where a plane is in a stack, as people count."""
     return " and ".join(f"{letter} {index + 1}" for letter, index in place.items())

@@ -15,7 +15,7 @@ from ..progress import Step
 from ..tasks.task import Measured, Posed
 from .devices import give_memory_back
 from .diagnostics import Checks
-from .errors import errors_as_sentences, is_out_of_memory
+from .errors import checked_if_there_is_memory, errors_as_sentences
 from .notes import Notes
 from .preparation import Preparation, prepare
 from .record import Record
@@ -141,8 +141,8 @@ class Restoration(Iterator[Step]):
         """End the run and give the device's memory back; :attr:`image` and :attr:`record` stay."""
         self._steps.close()
         try:
-            if self._latest is not None:
-                with errors_as_sentences(self.device):
+            with errors_as_sentences(self.device):
+                if self._latest is not None:
                     self._commit(finished=False)
         finally:
             self._over = True
@@ -165,7 +165,7 @@ class Restoration(Iterator[Step]):
             if done:
                 self._skip(piece.number)
                 continue
-            posed = self.task.problem(measured, shared.prepared, self.setup.inputs)
+            posed = self.task.problem(shared.averaged(measured), shared.prepared, self.setup.inputs)
             choice = self.setup.choose(posed.problem)
             self._notes.began(choice, posed, shared.prepared)
             solver = choice.solver()
@@ -201,12 +201,7 @@ class Restoration(Iterator[Step]):
     def _checked_image(self, posed: Posed, step: Step) -> tuple[Tensor, str]:
         """Return the image of a step as the task has checked it, which is done once, and what had to be changed."""
         if self._checked is None or self._checked[0] is not step:
-            try:
-                self._checked = (step, *self.task.checked(posed.problem, step.image))
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                return step.image, "there was no memory left to look for structure in what was removed"
+            self._checked = (step, *checked_if_there_is_memory(self.task, posed.problem, step.image))
         return self._checked[1:]
 
     def _finished(self, measured: Measured, posed: Posed, image: Tensor) -> npt.NDArray[Any]:

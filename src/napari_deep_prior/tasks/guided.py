@@ -20,6 +20,11 @@ class Guided(DirectTask):
     needs = frozenset({"guide"})
 
     @property
+    def neighbour_count(self) -> int | None:
+        """None."""
+        return 0
+
+    @property
     def keeps_known(self) -> bool:
         """No: every pixel has noise."""
         return False

@@ -33,6 +33,11 @@ class Inpaint(DirectTask):
     ] = True
 
     @property
+    def neighbour_count(self) -> int | None:
+        """None."""
+        return 0
+
+    @property
     def keeps_known(self) -> bool:
         """As the setting says."""
         return self.keep_known

@@ -44,6 +44,11 @@ class RemoveArtifacts(Task):
     ] = None
 
     @property
+    def neighbour_count(self) -> int | None:
+        """None."""
+        return 0
+
+    @property
     def keeps_known(self) -> bool:
         """No: every pixel was rounded with its block."""
         return False

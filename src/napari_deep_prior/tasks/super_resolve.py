@@ -56,6 +56,11 @@ class SuperResolve(TaskWithGuide):
     ] = 1.0
 
     @property
+    def neighbour_count(self) -> int | None:
+        """None."""
+        return 0
+
+    @property
     def keeps_known(self) -> bool:
         """No: there are new pixels."""
         return False

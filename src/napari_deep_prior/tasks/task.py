@@ -18,6 +18,7 @@ from ..arrays.frame import Frame, MissingPixels
 from ..arrays.pieces import Piece
 from ..estimation.channels import GivenNoise, correlation_length
 from ..estimation.residual_check import checked
+from ..physics.averaged_misfit import AveragedMisfit
 from ..physics.kernels import Kernel
 from ..physics.misfit import Misfit
 from ..physics.misfit_choice import MisfitName, choose_misfit
@@ -41,12 +42,15 @@ class Measured:
         The way back to the array.
     piece : Piece
         Where it lies in the array.
+    variance_share : Tensor, (1, C, *S), or None
+        Variance of the noise in units of that of a measurement, where the values are means of several ones.
     """
 
     values: Tensor
     weight: Tensor
     frame: Frame
     piece: Piece
+    variance_share: Tensor | None = None
 
 
 @final
@@ -134,6 +138,11 @@ class Task(Settings, ABC):
     @abstractmethod
     def keeps_known(self) -> bool:
         """Whether pixels that are not missing go into the result exactly as they were measured."""
+
+    @property
+    @abstractmethod
+    def neighbour_count(self) -> int | None:
+        """Most neighbours of a stack's piece that it is averaged with, on each side; None: as many as help."""
 
     @abstractmethod
     def operator(self, axes: str, kernel: Kernel | None) -> Operator:
@@ -230,7 +239,9 @@ class DirectTask(TaskWithGuide):
 
 
 def problem_of(measured: Measured, prepared: Prepared, misfit: Misfit, guide: Tensor | None = None) -> Problem:
-    """Return the problem of a piece with a misfit."""
+    """Return the problem of a piece with a misfit, that of a single measurement."""
+    if measured.variance_share is not None:
+        misfit = AveragedMisfit(misfit, measured.variance_share)
     return Problem(
         measured=measured.values,
         weight=measured.weight,
