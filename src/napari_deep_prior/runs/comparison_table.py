@@ -18,10 +18,10 @@ _LOG = f"{2 * LOG_RADIUS + 1} × {2 * LOG_RADIUS + 1}"
 NOTES = {
     "MSE": "mean squared error, in squared intensity units. It does not tell a shift of brightness from noise or blur.",
     "PSNR": "10 log10(data range² / MSE). It tells no more than the MSE does, and is infinite for equal images.",
-    "SSIM": f"mean over Gaussian windows of {_WINDOW} pixels (σ {SSIM_SIGMA:g}) in each plane. It does not see what "
-    "is larger than the window; windows that reach beyond the image do not count.",
-    "HFEN": f"2-norm of the error after a Laplacian of Gaussian (LoG) of {_LOG} pixels (σ {LOG_SIGMA:g}) in each "
-    "plane, divided by that of the reference. It does not see brightness and smooth errors.",
+    "SSIM": f"mean over {_WINDOW} Gaussian windows (σ {SSIM_SIGMA:g}) inside the image. It does not see what is larger "
+    "than a window.",
+    "HFEN": f"normalised 2-norm of the error after a {_LOG} Laplacian of Gaussian (LoG, σ {LOG_SIGMA:g}). It does not "
+    "see smooth errors.",
 }
 """What each measure is, and what it does not see."""
 
