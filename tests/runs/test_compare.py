@@ -216,7 +216,7 @@ def test_the_table_says_what_its_numbers_are(result: np.ndarray, stack: np.ndarr
     assert len({len(line) for line in (header, first, perfect)}) == 1
     assert first.split()[:3] == ["a,", "b", "all"]
     assert f" {rows[0].psnr:.2f} " in first
-    assert perfect.split() == ["truth", "all", "1", "0", "0.000", "inf", "1.0000", "0.000"]
+    assert perfect.split() == ["truth", "all", "0.000", "inf", "1.0000", "0.000", "1", "0"]
     assert len(planes) == 6
     lines = list(csv.DictReader(io.StringIO(table.separated())))
     assert float(lines[0]["mse"]) == rows[0].mse

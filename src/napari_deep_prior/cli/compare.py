@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays.axes import Array
 from ..files import images
-from ..files.replacing import replace_file
+from ..files.replacing import write_text
 from ..runs.compare import compare, difference
 from ..runs.comparison_table import Row
 from ..runs.reference import Reference, Region
@@ -78,8 +78,7 @@ def run(options: argparse.Namespace) -> bool:
     table = reference.table(rows, fitted=options.fit_intensity)
     print(table.text())
     if options.csv is not None:
-        text = table.separated()
-        replace_file(Path(options.csv), lambda name: _write_text(name, text))
+        write_text(Path(options.csv), table.separated())
         say(f"{options.csv}: the table")
     if changes is not None:
         _write_difference(options, true, changes)
@@ -117,7 +116,3 @@ def _write_difference(options: argparse.Namespace, reference: images.ImageFile, 
     written = dataclasses.replace(reference, pixels=changes, record={}, profile=b"", shows="difference")
     images.write(options.difference, written, overwrite=options.overwrite)
     say(f"{options.difference}: the result less the reference")
-
-
-def _write_text(name: str, text: str) -> None:
-    Path(name).write_text(text, encoding="utf-8", newline="")

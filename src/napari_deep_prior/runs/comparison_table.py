@@ -109,11 +109,11 @@ class ComparisonTable:
         return (
             "Result",
             *(("Plane",) if self._has_places else ()),
-            *(("Gain", "Offset") if self.fitted else ()),
             "MSE",
             "PSNR (dB)",
             f"SSIM ({_WINDOW})",
             f"HFEN (LoG {_LOG}, σ {LOG_SIGMA:g})",
+            *(("Gain", "Offset") if self.fitted else ()),
         )
 
     def cells(self, row: Row) -> tuple[str, ...]:
@@ -121,11 +121,11 @@ class ComparisonTable:
         return (
             row.title,
             *((row.place_in_words,) if self._has_places else ()),
-            *((f"{row.gain:.4g}", f"{row.offset:.4g}") if self.fitted else ()),
             four_digits(row.mse),
             f"{row.psnr:.2f}",
             row.ssim if isinstance(row.ssim, str) else f"{row.ssim:.4f}",
             row.hfen if isinstance(row.hfen, str) else four_digits(row.hfen),
+            *((f"{row.gain:.4g}", f"{row.offset:.4g}") if self.fitted else ()),
         )
 
     def text(self) -> str:
