@@ -91,7 +91,7 @@ class CompareDock(QWidget):
         self.difference_button.clicked.connect(self.add_difference)
         events = self._viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
-            event.connect(self.choices.layers_changed)
+            event.connect(self._layers_changed)
 
     # -- what a person does -------------------------------------------------------------------------------------
 
@@ -116,19 +116,20 @@ class CompareDock(QWidget):
     def copy(self) -> None:
         """Copy the table."""
         clipboard = QApplication.clipboard()
-        if self.compared is not None and clipboard is not None:
-            clipboard.setText(self.compared.table.separated("\t"))
+        if self.table.shown is not None and clipboard is not None:
+            clipboard.setText(self.table.shown.separated("\t"))
             self._tell("The table is copied: paste it into a spreadsheet.")
 
     def save(self) -> None:
         """Write the table where the person says."""
-        if self.compared is None:
+        table = self.table.shown
+        if table is None:
             return
-        path = ask_where_table(self, f"comparison with {self.compared.table.reference}")
+        path = ask_where_table(self, f"comparison with {table.reference}")
         if not path:
             return
         try:
-            write_text(Path(path), self.compared.table.separated())
+            write_text(Path(path), table.separated())
         except (ValueError, OSError) as error:
             self._tell(f"{path!r} could not be written: {error}", error=True)
             return
@@ -137,12 +138,12 @@ class CompareDock(QWidget):
     def add_difference(self) -> None:
         """Add the difference of the selected row as a layer."""
         made, row = self.compared, self.table.chosen
-        if self.job is not None or made is None or row is None:
+        if self.job is not None or row is None:
             return
-        layer = made.layers[row.name]
-        if layer not in self._viewer.layers or made.layer not in self._viewer.layers:
+        if made is None:
             self._tell("a layer of this comparison is gone: compare again", error=True)
             return
+        layer = made.layers[row.name]
         self._begin(partial(_difference, row, pixels_of(layer), made), partial(self._add, row, made))
 
     # -- inside -------------------------------------------------------------------------------------------------
@@ -159,6 +160,13 @@ class CompareDock(QWidget):
         self.stop_button.setEnabled(True)
         self._tell("Comparing …")
         self.job.start()
+
+    def _layers_changed(self) -> None:
+        self.choices.layers_changed()
+        made = self.compared
+        if made is not None and any(layer not in self._viewer.layers for layer in (made.layer, *made.layers.values())):
+            # A layer that the person deletes is to leave the memory.
+            self.compared = None
 
     def _show(self, made: Compared) -> None:
         self.compared = made

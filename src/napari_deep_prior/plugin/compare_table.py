@@ -26,7 +26,7 @@ class CompareTable(QTableWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows: tuple[Row, ...] = ()
+        self.shown: ComparisonTable | None = None
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -39,11 +39,11 @@ class CompareTable(QTableWidget):
     def chosen(self) -> Row | None:
         """The row that is selected."""
         at = self.currentRow()
-        return self._rows[at] if 0 <= at < len(self._rows) else None
+        return None if self.shown is None or at < 0 else self.shown.rows[at]
 
     def show_table(self, table: ComparisonTable) -> None:
         """Show a comparison, with its first row selected."""
-        self._rows = table.rows
+        self.shown = table
         titles = table.titles()
         self.clear()
         self.setRowCount(len(table.rows))

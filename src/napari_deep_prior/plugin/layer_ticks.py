@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import final
 
 from napari.layers import Image
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem
 
 MOST_NAMES = 5
@@ -35,8 +36,10 @@ class LayerTicks(QListWidget):
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         # In napari's dark theme an empty box has hardly another colour than the list.
         self.setStyleSheet("QListView::indicator:unchecked { border: 1px solid gray; }")
-        self.itemPressed.connect(self._pressed)
         self.itemClicked.connect(self._clicked)
+        viewport = self.viewport()
+        if viewport is not None:
+            viewport.installEventFilter(self)
 
     @property
     def ticked(self) -> list[Image]:
@@ -63,14 +66,19 @@ class LayerTicks(QListWidget):
         height = self.sizeHintForRow(0) if self._layers else self.fontMetrics().height()
         self.setFixedHeight(height * min(MOST_NAMES, max(2, len(self._layers))) + 2 * self.frameWidth())
 
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Note the state of a box when the mouse is pressed: nothing else says whether Qt changes it by the click."""
+        if isinstance(event, QMouseEvent) and event.type() == QEvent.Type.MouseButtonPress:
+            item = self.itemAt(event.position().toPoint())
+            if item is not None:
+                self._before = item.checkState()
+        return super().eventFilter(watched, event)
+
     def _item(self, at: int) -> QListWidgetItem:
         item = self.item(at)
         if item is None:
             raise IndexError(at)
         return item
-
-    def _pressed(self, item: QListWidgetItem) -> None:
-        self._before = item.checkState()
 
     def _clicked(self, item: QListWidgetItem) -> None:
         # Qt itself has ticked it if the box was clicked.

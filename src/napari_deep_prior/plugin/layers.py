@@ -171,8 +171,8 @@ def mask_of(labels: Labels, layer: Image, *, label: int = 0) -> Array:
     """
     if labels.ndim > layer.ndim:
         raise ValueError(
-            f"the mask {labels.name!r} has {labels.ndim} axes, the image {layer.name!r} only {layer.ndim}: make one "
-            "with 'New mask layer'"
+            f"the mask {labels.name!r} has {labels.ndim} axes, the image {layer.name!r} only {layer.ndim}: use one of "
+            "as many axes, or of fewer"
         )
     painted = np.asarray(labels.data[0] if labels.multiscale else labels.data)
     painted = painted == label if label else painted != 0

@@ -174,6 +174,6 @@ def _fitting(region: Region | None, pixels: ArrayLike, axes: str) -> Region | No
     """Return a region in the shape of the reference; refuse one that does not fit or has no pixel."""
     if region is None:
         return None
-    if not (region.mask != 0).any():
+    if not region.mask.any():
         raise ValueError(f"the mask {region.name!r} has no pixel: mark where the images are to be compared")
     return Region(region.name, repeated(region.mask, tuple(pixels.shape), axes))
