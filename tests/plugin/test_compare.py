@@ -307,3 +307,25 @@ def test_enter_compares(dock, qtbot):
     with qtbot.waitSignal(dock.job.finished, timeout=30_000):
         pass
     assert dock.table.rowCount() == 1
+
+
+def test_a_dock_that_is_closed_ends_its_comparison(viewer, layers, dock, click, qtbot):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(block):
+        begun.set()
+        go_on.wait(30)
+        return block
+
+    meta = np.empty((0, 0), np.float32)
+    lazy = dask.array.from_array(layers[1].data, chunks=-1).map_blocks(slow, dtype=np.float32, meta=meta)
+    dock.choices.results.tick([viewer.add_image(lazy, name="slow", visible=False, contrast_limits=(0, 1))])
+    begun.clear()
+    click(dock.compare_button)
+    job = dock.job
+    assert begun.wait(30)
+    with qtbot.waitSignal(job.finished, timeout=10_000):
+        viewer.window.remove_dock_widget(dock.parent())
+        dock.deleteLater()
+    go_on.set()
+    assert len(viewer.layers) == 3

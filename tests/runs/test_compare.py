@@ -53,6 +53,16 @@ def test_the_numbers_are_those_of_scikit_image(result: np.ndarray, stack: np.nda
     assert row.hfen == pytest.approx(math.sqrt(error / sum(np.sum(log_of(second) ** 2) for _, second in planes)))
 
 
+def test_tiles_of_a_large_plane_change_no_number(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = rng.normal(0, 1, (70, 65))
+    image, mask = truth + rng.normal(0, 1, truth.shape), rng.random(truth.shape) < 0.5
+    at_once = whole(image, truth, "YX", mask)
+    monkeypatch.setattr("napari_deep_prior.runs.error_sums.TILE", 32)
+    row = whole(image, truth, "YX", mask)
+    assert (row.pixels, row.mse, row.ssim) == pytest.approx((at_once.pixels, at_once.mse, at_once.ssim), rel=1e-12)
+    assert row.hfen == pytest.approx(at_once.hfen, rel=1e-5)
+
+
 def test_the_order_of_the_axes_changes_no_number(result: np.ndarray, stack: np.ndarray) -> None:
     first = whole(result, stack, "ZYXS")
     last = whole(result.transpose(3, 2, 0, 1), stack.transpose(3, 2, 0, 1), "CXZY")

@@ -16,6 +16,7 @@ from ..arrays.axes import Array, channel_position
 from ..arrays.resampling import filled
 from ..progress.stages import run_stage
 from .comparison_table import Place, Row
+from .error_sums import ErrorSums, sums_of_plane
 from .reference import Planes, Reference, is_missing, real_type_of, refuse_missing_values
 from .source import ArrayLike
 
@@ -34,10 +35,6 @@ AT_THE_EDGE = "no whole window"
 
 NO_DETAIL = "flat reference"
 """Why there is no HFEN where the reference has no high frequencies, by which it would be divided."""
-
-FLAT = 1e-5
-"""High frequencies, in units of the data range, below which the reference is flat: what passes the filter of an even
-brightness."""
 
 
 def compare(
@@ -65,10 +62,10 @@ def compare(
         if fit:
             gain, offset = _fitted(candidate, reference)
             candidate = replace(candidate, gain=gain, offset=offset)
-        total, parts = _Sums(), []
+        total, parts = ErrorSums(), []
         for place, image, true, inside in _pairs(candidate, reference):
             for channel, planes in enumerate(zip(image, true, inside, strict=True)):
-                sums = run_stage(_doing(candidate, place), partial(_measured, *planes, span=reference.span))
+                sums = run_stage(_doing(candidate, place), partial(sums_of_plane, *planes, span=reference.span))
                 total = total.plus(sums)
                 parts.append((place + _channel_place(reference.axes, channel), sums))
         if not total.count:
@@ -124,64 +121,9 @@ class _Candidate:
         return self.gain * values + self.offset
 
 
-@final
-@dataclass(frozen=True)
-class _Sums:
-    """Sums over pixels, of which the measures are made.
-
-    ``why`` says why there is no SSIM; ``flat`` is the energy of the filtered reference that is rounding error.
-    """
-
-    count: int = 0
-    squares: float = 0.0
-    similarity: float = 0.0
-    windows: int = 0
-    error: float = 0.0
-    detail: float = 0.0
-    flat: float = 0.0
-    why: str = AT_THE_EDGE
-
-    def plus(self, other: _Sums) -> _Sums:
-        """Return the sums of both."""
-        return _Sums(
-            self.count + other.count,
-            self.squares + other.squares,
-            self.similarity + other.similarity,
-            self.windows + other.windows,
-            self.error + other.error,
-            self.detail + other.detail,
-            self.flat + other.flat,
-            other.why,
-        )
-
-
-def _measured(image: Array, true: Array, inside: Array, *, span: float) -> _Sums:
-    """Return the sums over one plane; filters look beyond the region."""
-    count = int(inside.sum())
-    if not count:
-        return _Sums()
-    detail = metrics.high_frequencies(true)
-    error = metrics.high_frequencies(image) - detail
-    similarity, windows, why = 0.0, 0, TOO_SMALL
-    if min(true.shape) >= metrics.SSIM_WINDOW:
-        edge = metrics.SSIM_WINDOW // 2
-        within = (slice(edge, -edge),) * 2
-        every = metrics.ssim_map(image, true, span=span)[within]
-        similarity, windows, why = float(every[inside[within]].sum()), int(inside[within].sum()), AT_THE_EDGE
-    return _Sums(
-        count=count,
-        squares=float(((image - true)[inside] ** 2).sum()),
-        similarity=similarity,
-        windows=windows,
-        error=float((error[inside] ** 2).sum()),
-        detail=float((detail[inside] ** 2).sum()),
-        flat=count * (FLAT * span) ** 2,
-        why=why,
-    )
-
-
-def _row(candidate: _Candidate, place: Place, sums: _Sums, span: float) -> Row:
+def _row(candidate: _Candidate, place: Place, sums: ErrorSums, span: float) -> Row:
     mse = sums.squares / sums.count
+    no_window = TOO_SMALL if min(candidate.rows, candidate.columns) < metrics.SSIM_WINDOW else AT_THE_EDGE
     return Row(
         name=candidate.name,
         interpolation=candidate.interpolation,
@@ -191,7 +133,7 @@ def _row(candidate: _Candidate, place: Place, sums: _Sums, span: float) -> Row:
         offset=candidate.offset,
         mse=mse,
         psnr=10 * math.log10(span**2 / mse) if mse else math.inf,
-        ssim=sums.similarity / sums.windows if sums.windows else sums.why,
+        ssim=sums.similarity / sums.windows if sums.windows else no_window,
         hfen=math.sqrt(sums.error / sums.detail) if sums.detail > sums.flat else NO_DETAIL,
     )
 
