@@ -15,7 +15,8 @@ from PIL import Image
 
 from napari_deep_prior import EFFORTS, METHODS, NETWORKS, Guided, settings_for
 from napari_deep_prior.arrays.phantom import Camera, cells
-from napari_deep_prior.cli.main import main
+from napari_deep_prior.cli.compare import COMMAND
+from napari_deep_prior.cli.main import DONE, main
 from napari_deep_prior.files import images
 from napari_deep_prior.runs.efforts import TABLE
 from napari_deep_prior.tasks import TASKS
@@ -135,16 +136,20 @@ def test_every_command_is_understood(
         return
     monkeypatch.chdir(tmp_path)
     make_files(arguments)
+    if arguments[0] == COMMAND:
+        assert main(arguments) == DONE
+        return
     main([*arguments, "--device", NO_DEVICE])
     assert NO_DEVICE in capsys.readouterr().err
 
 
 def make_files(arguments: list[str]) -> None:
-    """Write the images that a command reads, which are all but the second file."""
+    """Write the images that a command reads: all but the second file, and of a comparison all."""
     files = [argument for argument in arguments if re.fullmatch(r"[\w.]+\.(tif|png|jpg)", argument)]
+    read = [name for name in files if f"--difference {name}" not in " ".join(arguments)]
     is_stack = "--volume" in arguments or "--axes" in arguments
     rng = np.random.default_rng(0)
-    for name in [files[0], *files[2:]]:
+    for name in read if arguments[0] == COMMAND else [files[0], *files[2:]]:
         pixels = rng.integers(0, 255, (3, 16, 16) if is_stack else (16, 16), np.uint8)
         if name.endswith(".jpg"):
             Image.fromarray(pixels).save(name)
@@ -157,6 +162,8 @@ def test_every_option_in_the_text_exists(capsys: pytest.CaptureFixture[str]) -> 
         for option in ("--help", "--help-advanced"):
             with pytest.raises(SystemExit):
                 main([task, option])
+    with pytest.raises(SystemExit):
+        main([COMMAND, "--help"])
     known = set(re.findall(OPTION, capsys.readouterr().out))
     codes = [(page, code) for page in PAGES for code in lines_of_code(page)]
     named = {option for _, code in codes if "PYTEST" not in code for option in re.findall(OPTION, code)}

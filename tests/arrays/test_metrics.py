@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_deep_prior.arrays.metrics import data_range, hfen, mse, psnr, ssim
+from napari_deep_prior.arrays.metrics import data_range, hfen, high_frequencies, mse, psnr, ssim, ssim_map
 
 
 @pytest.fixture
@@ -52,6 +52,18 @@ def test_ssim_refuses_an_image_smaller_than_its_window(reference: np.ndarray) ->
     assert 0 < ssim(reference[:11, :11] + 50, reference[:11, :11]) < 1
     with pytest.raises(ValueError, match="win_size"):
         ssim(reference[:10, :10], reference[:10, :10])
+
+
+def test_the_mean_of_the_map_without_its_edges_is_the_ssim(reference: np.ndarray, rng: np.random.Generator) -> None:
+    image, span = reference + rng.normal(0, 100, reference.shape), data_range(reference)
+    every = ssim_map(image, reference, span=span)
+    assert every.shape == reference.shape
+    assert every[5:-5, 5:-5].mean() == pytest.approx(ssim(image, reference))
+
+
+def test_no_brightness_passes_the_filter_of_high_frequencies(reference: np.ndarray) -> None:
+    np.testing.assert_allclose(high_frequencies(reference + 1e6), high_frequencies(reference), atol=0.1)
+    assert not high_frequencies(np.full((20, 20), 1e9)).any()
 
 
 def test_hfen_ignores_an_offset_of_all_intensities(reference: np.ndarray) -> None:

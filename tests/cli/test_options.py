@@ -242,9 +242,9 @@ def shown(capsys: Capture, *arguments: str) -> str:
     return capsys.readouterr().out
 
 
-def test_the_help_lists_the_tasks(capsys: Capture) -> None:
+def test_the_help_lists_the_commands(capsys: Capture) -> None:
     said = shown(capsys, "--help")
-    assert all(f"\n    {name}" in said for name in TASKS)
+    assert all(f"\n    {name}" in said for name in (*TASKS, "compare"))
 
 
 @pytest.mark.parametrize("command", TASKS)

@@ -207,6 +207,15 @@ def test_a_reference_too_small_for_ssim_is_compared_by_psnr_alone(folder: Path, 
     assert re.fullmatch(r"PSNR 48\.13 → [\d.]+ dB \(data range 255\)\n", capsys.readouterr().out)
 
 
+def test_an_image_with_missing_pixels_is_compared_only_when_they_are_filled(folder: Path, capsys: Capture) -> None:
+    pixels = np.random.default_rng(0).random((12, 13)).astype(np.float32)
+    save(pixels, "odd_truth.tif")
+    pixels[3, 4] = np.nan
+    save(pixels)
+    assert denoise("odd.tif", "out.tif", *FEW, "--missing", "fill", "--reference", "odd_truth.tif") == DONE
+    assert re.fullmatch(r"PSNR [\d.]+ dB, SSIM [-\d.]+ \(data range [\d.]+\)\n", capsys.readouterr().out)
+
+
 def test_residual_and_uncertainty_are_written_on_request(folder: Path, capsys: Capture) -> None:
     checks = ["--residual", "residual.tif", "--uncertainty", "uncertainty.tif"]
     assert denoise("in.ome.tif", "out.tif", *FEW, "--members", "2", *checks) == DONE
@@ -258,7 +267,10 @@ def test_missing_pixels_are_filled_on_request(folder: Path) -> None:
         (["in.ome.tif", "out.tif", "--steps", "0"], "steps is 0; it must lie between 1 and 1e"),
         (["in.ome.tif", "out.tif", "--reference", "missing.tif"], "there is no file 'missing.tif'"),
         (["in.ome.tif", "out.tif", "--reference", "small.tif"], "has shape .5, 7.; the result has .21, 17."),
-        (["in.ome.tif", "out.tif", "--reference", "constant.tif"], "is constant or not finite"),
+        (
+            ["in.ome.tif", "out.tif", "--reference", "constant.tif"],
+            "reference .constant.tif. is constant .every pixel is 7.: nothing can be compared",
+        ),
         (["in.ome.tif", "out.tif", "--uncertainty", "deviation.tif"], "no uncertainty to write: .* --members, and two"),
         (["constant.tif", "out.tif", *FEW], "the image is constant .every pixel is 7.: there is nothing to restore"),
         (["holes.tif", "out.tif"], "3 of 35 pixels are NaN or infinite: set 'missing' to 'fill'"),

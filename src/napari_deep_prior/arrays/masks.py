@@ -38,12 +38,24 @@ def spread_mask(mask: Array, shape: tuple[int, ...], axes: str) -> Array:
         if covered.any():
             number = int(np.argmax(covered))
             raise ValueError(f"the mask covers channel {number} entirely: uncover some of it, or leave the channel out")
-    whole = marked.reshape(tuple(lengths[letter] if letter in letters else 1 for letter in axes))
-    spread = np.broadcast_to(whole, shape)
+    spread = repeated(marked, shape, axes)
     if "S" in axes and sample_count(lengths["S"]) < lengths["S"]:
         colours = np.arange(lengths["S"]) < lengths["S"] - 1
         spread = spread & colours.reshape([-1 if letter == "S" else 1 for letter in axes])
     return spread
+
+
+def repeated(mask: Array, shape: tuple[int, ...], axes: str) -> Array:
+    """Return a mask in the shape of an image, repeated without a copy along the axes that it does not have.
+
+    Raises
+    ------
+    ValueError
+        If the mask has neither the shape of the image, nor of the image without channels, its volumes or its planes.
+    """
+    lengths = dict(zip(axes, shape, strict=True))
+    letters = _mask_axes(mask, lengths, axes)
+    return np.broadcast_to(mask.reshape(tuple(lengths[each] if each in letters else 1 for each in axes)), shape)
 
 
 def _mask_axes(mask: Array, lengths: dict[str, int], axes: str) -> str:

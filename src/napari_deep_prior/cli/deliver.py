@@ -13,20 +13,18 @@ from typing import Self, final
 import numpy as np
 from tqdm import tqdm
 
-from ..arrays import metrics
-from ..arrays.axes import Array, channel_position
+from ..arrays.axes import Array
 from ..files import images
 from ..files.kinds import Shown
 from ..runs import report
+from ..runs.compare import compare
 from ..runs.errors import RestorationError
+from ..runs.reference import Reference
 from ..runs.restoration import Restoration
 from ..runs.result import Result, result_of
 
 STEPS_PER_LOSS = 50
 """Steps after which the loss is shown anew: reading it waits for the device."""
-
-SSIM_WINDOW = 11
-"""Pixels along a side that the SSIM needs."""
 
 
 @final
@@ -48,11 +46,10 @@ class Ending:
 @final
 @dataclass(frozen=True)
 class Comparison:
-    """An image of the truth, and the image before the run."""
+    """An image of the truth, and the image before the run; None if that has pixels without a value."""
 
-    before: Array
-    reference: Array
-    axes: str
+    before: Array | None
+    reference: Reference
 
     @classmethod
     def of(cls, path: str | None, run: Restoration, pixels: Array) -> Self | None:
@@ -68,26 +65,23 @@ class Comparison:
         file = images.read_as_stored(path)
         for remark in file.remarks:
             say(f"{path}: {remark}")
-        reference = file.pixels
-        if reference.shape != run.shape:
-            raise ValueError(f"the reference {path!r} has shape {reference.shape}; the result has {run.shape}")
-        if reference.min() == reference.max() or not np.isfinite(reference).all():
-            raise ValueError(f"the reference {path!r} is constant or not finite: nothing can be compared with it")
-        return cls(run.image if run.factors else pixels, reference, run.axes)
+        if file.pixels.shape != run.shape:
+            raise ValueError(f"the reference {path!r} has shape {file.pixels.shape}; the result has {run.shape}")
+        before = run.image if run.factors else pixels
+        reference = Reference.of(path, file.pixels, run.axes)
+        return cls(before if np.isfinite(before).all() else None, reference)
 
     def with_result(self, after: Array) -> str:
         """Return PSNR and SSIM before and after, as one line."""
-        channel = channel_position(self.axes)
-        span = metrics.data_range(self.reference)
-        psnrs = [metrics.psnr(image, self.reference, span=span) for image in (self.before, after)]
-        parts = [f"PSNR {psnrs[0]:.2f} → {psnrs[1]:.2f} dB"]
-        window = [length for index, length in enumerate(self.reference.shape) if index != channel]
-        if min(window) >= SSIM_WINDOW:
-            ssims = [
-                metrics.ssim(image, self.reference, span=span, channel_axis=channel) for image in (self.before, after)
-            ]
-            parts.append(f"SSIM {ssims[0]:.4f} → {ssims[1]:.4f}")
-        return ", ".join(parts) + f" (data range {span:g})"
+        pair = {"before": self.before, "result": after}
+        rows = [
+            row for name, image in pair.items() if image is not None for row in compare(name, image, self.reference)
+        ]
+        parts = [f"PSNR {' → '.join(f'{row.psnr:.2f}' for row in rows)} dB"]
+        similarities = [row.ssim for row in rows if isinstance(row.ssim, float)]
+        if similarities:
+            parts.append(f"SSIM {' → '.join(f'{value:.4f}' for value in similarities)}")
+        return ", ".join(parts) + f" (data range {self.reference.span:g})"
 
 
 def say(text: str) -> None:

@@ -87,6 +87,16 @@ def given_text(name: str, options: Options) -> Any:
     return getattr(options, _place(name), None)
 
 
+def read_mask(path: str, files: FileReader) -> Array:
+    """Return where a mask is not 0, bool; of one saved as a colour image any colour counts, opacity does not."""
+    file = files.other(path)
+    marked = file.pixels != 0
+    if "S" in file.axes:
+        axis = file.axes.index("S")
+        marked = np.take(marked, range(sample_count(marked.shape[axis])), axis=axis).any(axis=axis)
+    return np.asarray(marked)
+
+
 def _place(name: str) -> str:
     """Return the attribute of the parsed options that belongs to an input; no other option has its name."""
     return f"input.{name}"
@@ -113,13 +123,8 @@ def _read_mask(name: str, options: Options, files: FileReader) -> Array | None:
         if invert:
             raise ValueError(f"{inverted} was given without --{name}: give the {name}, or leave out {inverted}")
         return None
-    file = files.other(path)
-    marked = file.pixels != 0
-    if "S" in file.axes:
-        # A mask saved as a colour image: any colour counts, opacity does not.
-        axis = file.axes.index("S")
-        marked = np.take(marked, range(sample_count(marked.shape[axis])), axis=axis).any(axis=axis)
-    return np.asarray(~marked if invert else marked)
+    marked = read_mask(path, files)
+    return ~marked if invert else marked
 
 
 def _read_images(name: str, options: Options, files: FileReader) -> list[Array]:

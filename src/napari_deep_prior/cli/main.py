@@ -10,7 +10,7 @@ from typing import NoReturn, final
 from ..runs.errors import RestorationError, failure_in_words
 from ..runs.notes import VERSION
 from ..tasks import TASKS
-from . import restore
+from . import compare, restore
 from .deliver import say
 from .options import layout
 from .streams import calm_streams
@@ -69,4 +69,11 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
         command.set_defaults(run=restore.run)
         if name in given:
             restore.add_options(command, kind)
+    details = f"{compare.SUMMARY} {compare.DETAILS}"
+    table = commands.add_parser(
+        compare.COMMAND, help=compare.SUMMARY, description=details, usage=compare.USAGE, formatter_class=layout
+    )
+    table.set_defaults(run=compare.run)
+    if compare.COMMAND in given:
+        compare.add_options(table)
     return parser

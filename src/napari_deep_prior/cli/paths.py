@@ -5,21 +5,36 @@ from __future__ import annotations
 import argparse
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..files.images import TIFF_ENDINGS, refuse_output
 from ..files.kinds import kind_of
+from ..files.replacing import refuse_place
 from ..tasks import TASKS
 from .inputs import given_text
 
 CHECKS = ("residual", "uncertainty")
 """Outputs beside the result, by the names of their options."""
 
+_FRACTIONS = (*CHECKS, "difference")
+"""Outputs that only a TIFF can hold, and that only replace their own kind."""
+
+_TABLE = "csv"
+"""The output that is no image, by the name of its option, and the ending of its name."""
+
 _FORMATS = dict.fromkeys(TIFF_ENDINGS, "TIFF") | {".png": "PNG"}
+
+Files = Sequence[tuple[str, str]]
+"""Names of arguments or options, each with a path."""
 
 
 def refuse_paths(options: argparse.Namespace) -> None:
+    """Check all files of a command that restores an image (see :func:`refuse_files`)."""
+    refuse_files(list(_inputs(options)), list(_outputs(options)), overwrite=options.overwrite)
+
+
+def refuse_files(inputs: Files, outputs: Files, *, overwrite: bool) -> None:
     """Check all files of a command.
 
     Raises
@@ -28,23 +43,31 @@ def refuse_paths(options: argparse.Namespace) -> None:
         If an output cannot be written, would replace something else than an older output of its kind, or is the same
         file as an input or another output, by whatever name.
     """
-    outputs = list(_outputs(options))
     for name, path in outputs:
-        ending = Path(path).suffix.lower()
-        if name in CHECKS and ending not in TIFF_ENDINGS:
-            raise ValueError(
-                f"--{name} is {path!r}; its values are fractions, which need a TIFF: give it a name that ends in .tif"
-            )
-        refuse_output(path, overwrite=options.overwrite)
-    files = [*_inputs(options), *outputs]
+        _refuse_output(name, path, overwrite=overwrite)
     seen: dict[tuple[object, ...], tuple[str, str]] = {}
-    for name, path in files:
+    for name, path in [*inputs, *outputs]:
         key = _identity(path)
         if key in seen and (name, path) in outputs:
             raise ValueError(_same_file(*seen[key], name, path))
         seen.setdefault(key, (name, path))
     for name, path in outputs:
         _refuse_other_kind(name, path)
+
+
+def _refuse_output(name: str, path: str, *, overwrite: bool) -> None:
+    """Raise a ValueError if an output cannot be written under its name."""
+    ending = Path(path).suffix.lower()
+    if name == _TABLE:
+        if ending != f".{_TABLE}":
+            raise ValueError(f"--{name} is {path!r}: give it a name that ends in .{_TABLE}")
+        refuse_place(Path(path), overwrite=overwrite)
+        return
+    if name in _FRACTIONS and ending not in TIFF_ENDINGS:
+        raise ValueError(
+            f"--{name} is {path!r}; its values are fractions, which need a TIFF: give it a name that ends in .tif"
+        )
+    refuse_output(path, overwrite=overwrite)
 
 
 def _outputs(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
@@ -82,15 +105,19 @@ def _identity(path: str) -> tuple[object, ...]:
 
 def _same_file(first: str, first_path: str, second: str, second_path: str) -> str:
     paths = " = ".join(map(repr, dict.fromkeys((first_path, second_path))))
-    lost = f"the {second} would replace the other" if first in ("output", *CHECKS) else "the original would be lost"
+    lost = (
+        f"the {second} would replace the other"
+        if first in ("output", _TABLE, *_FRACTIONS)
+        else "the original would be lost"
+    )
     return f"{first} and {second} are the same file {paths}: {lost}; choose another name"
 
 
 def _refuse_other_kind(name: str, path: str) -> None:
     """Raise a ValueError if an output would replace a file that is recognised as something else."""
     kind = kind_of(Path(path)) if Path(path).exists() else ""
-    replaced = name if name in CHECKS else _FORMATS[Path(path).suffix.lower()]
+    replaced = name if name in _FRACTIONS else _FORMATS.get(Path(path).suffix.lower(), "table")
     if kind not in ("", replaced):
-        own = f"an older {name}" if name in CHECKS else f"a {replaced} image"
+        own = f"an older {name}" if name in _FRACTIONS else f"a {replaced}" + " image" * (name != _TABLE)
         other = f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
         raise ValueError(f"{path!r} is {other}; the {name} only replaces {own}: choose another name")

@@ -10,7 +10,7 @@ from typing import Literal
 SHOWS_KEY = "deep-prior-shows"
 """Key, in an OME-TIFF that we wrote, of what it shows."""
 
-Shown = Literal["result", "residual", "uncertainty"]
+Shown = Literal["result", "residual", "uncertainty", "difference"]
 
 _BEGINNINGS: Mapping[bytes, str] = {
     b"II*\0": "TIFF",
@@ -25,11 +25,11 @@ _BEGINNINGS: Mapping[bytes, str] = {
 _MOST_BYTES = 2**24
 """At the beginning of a file, where its description is searched: it stands before the pixels."""
 
-_CHECK = re.compile(rf'<M K="{SHOWS_KEY}">(residual|uncertainty)</M>'.encode())
+_CHECK = re.compile(rf'<M K="{SHOWS_KEY}">(residual|uncertainty|difference)</M>'.encode())
 
 
 def kind_of(file: Path) -> str:
-    """Return "residual" or "uncertainty" for ours, else the format: "TIFF", "PNG" or "JPEG"; empty for other files."""
+    """Return what a check of ours shows, as "residual", else the format: "TIFF", "PNG", "JPEG"; empty if none."""
     with file.open("rb") as opened:
         # Only searched, not parsed: damaged files have a kind, too.
         content = opened.read(_MOST_BYTES)

@@ -78,6 +78,15 @@ def replace_file(file: Path, write_to: Callable[[str], None]) -> None:
     _store_names(target.parent)
 
 
+def write_text(file: Path, text: str) -> None:
+    """Write a text file whole, UTF-8, with the ends of its lines as they are (see :func:`replace_file`)."""
+    replace_file(file, lambda name: _write_under(name, text))
+
+
+def _write_under(name: str, text: str) -> None:
+    Path(name).write_text(text, encoding="utf-8", newline="")
+
+
 def _refuse_old(file: Path, *, overwrite: bool) -> None:
     """Raise a ValueError if what has the name already must stay."""
     if file.is_dir():

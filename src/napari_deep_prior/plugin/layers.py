@@ -19,7 +19,7 @@ from ..physics.jpeg import JpegTables
 from ..runs.source import ArrayLike
 
 if TYPE_CHECKING:
-    from napari.layers import Labels
+    from napari.layers import Labels, Shapes
     from napari.viewer import Viewer
 
 Extent = Literal["slice", "stack", "volume"]
@@ -171,14 +171,14 @@ def mask_of(labels: Labels, layer: Image, *, label: int = 0) -> Array:
     """
     if labels.ndim > layer.ndim:
         raise ValueError(
-            f"the mask {labels.name!r} has {labels.ndim} axes, the image {layer.name!r} only {layer.ndim}: make one "
-            "with 'New mask layer'"
+            f"the mask {labels.name!r} has {labels.ndim} axes, the image {layer.name!r} only {layer.ndim}: use one of "
+            "as many axes, or of fewer"
         )
     painted = np.asarray(labels.data[0] if labels.multiscale else labels.data)
     painted = painted == label if label else painted != 0
     shape = pixels_of(layer).shape[: layer.ndim]
     inner = shape[layer.ndim - labels.ndim :]
-    mask, covered = resample(painted, transform=_between(layer, labels), shape=inner, order=0)
+    mask, covered = resample(painted, transform=matrix_between(layer, labels), shape=inner, order=0)
     refuse_no_overlap(covered, f"the mask {labels.name!r}")
     return np.broadcast_to(mask.astype(bool), shape)
 
@@ -214,7 +214,7 @@ def guide_of(guide: Image, part: Part, factors: Mapping[str, float], shape: tupl
     onto = np.diag([*1 / enlarged, 1])
     onto[:-1, -1] = (1 / enlarged - 1) / 2 + np.array(part.offset[: layer.ndim])
     outer = layer.ndim - guide.ndim
-    transform = _between(layer, guide) @ onto[outer:, outer:]
+    transform = matrix_between(layer, guide) @ onto[outer:, outer:]
     pixels = np.asarray(pixels_of(guide))
     colours = np.moveaxis(pixels, -1, 0) if guide.rgb else pixels[None]
     planes = []
@@ -235,7 +235,7 @@ def tables_of(layer: Image) -> JpegTables | None:
     return tables if fits else None
 
 
-def _between(target: Image, source: Image | Labels) -> Array:
+def matrix_between(target: Image, source: Image | Labels | Shapes) -> Array:
     """Return the matrix from the data coordinates of one layer to those of another, of the other's axes."""
     outer = target.ndim - source.ndim
 

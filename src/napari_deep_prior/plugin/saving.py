@@ -12,9 +12,20 @@ from .files import ENDINGS, write_image
 
 def ask_where(parent: QWidget, name: str) -> str:
     """Return the path at which the person wants to save a layer of that name; empty if nowhere."""
+    return _asked(parent, ("Save result", name, "OME-TIFF (*.ome.tif)"), ENDINGS)
+
+
+def ask_where_table(parent: QWidget, name: str) -> str:
+    """Return the path at which the person wants to save a table; empty if nowhere."""
+    return _asked(parent, ("Save table", name, "CSV (*.csv)"), (".csv",))
+
+
+def _asked(parent: QWidget, texts: tuple[str, str, str], endings: tuple[str, ...]) -> str:
+    """Ask with a title, a name and a kind of file; the first ending is added where there is none."""
+    title, name, kind = texts
     plain = "".join("_" if letter in '<>:"/\\|?*' else letter for letter in name)
-    path, _ = QFileDialog.getSaveFileName(parent, "Save result", f"{plain}{ENDINGS[0]}", "OME-TIFF (*.ome.tif)")
-    return path if not path or path.lower().endswith(ENDINGS) else f"{path}{ENDINGS[0]}"
+    path, _ = QFileDialog.getSaveFileName(parent, title, f"{plain}{endings[0]}", kind)
+    return path if not path or path.lower().endswith(endings) else f"{path}{endings[0]}"
 
 
 def save_layer(path: str, layer: Image) -> str:
