@@ -32,7 +32,7 @@ def errors_as_sentences(device: torch.device) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise RestorationError(f"the run on {device} failed: {_first_sentence(error)}") from error
         sentence = _no_memory(device, _asked_for(error), free_memory(device))
         # An error keeps the tensors of the step that failed, and what was restored so far needs memory to be finished.
@@ -45,7 +45,7 @@ def checked_if_there_is_memory(task: Task, problem: Problem, image: Tensor) -> t
     try:
         return task.checked(problem, image)
     except (RuntimeError, MemoryError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         return image, "there was no memory left to look for structure in what was removed"
 
@@ -55,7 +55,7 @@ def failure_in_words(error: RuntimeError | ImportError | SystemError) -> str:
     reason = _first_sentence(error)
     if isinstance(error, ImportError):
         return f"a library could not be loaded ({reason}): give the program more memory, or install it anew"
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return f"not enough memory ({reason}): crop the image, or close other programs"
     return f"the image could not be restored: {reason}"
 
@@ -67,7 +67,7 @@ def refuse_without_memory(device: torch.device, needed: int) -> None:
         raise OutOfMemoryError(_no_memory(device, f"this run needs about {_gigabytes(needed)}", free))
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that a device, or the computer, has no memory left."""
     # On the CPU neither the allocator nor oneDNN, whose primitives need memory, has an error type of its own.
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
