@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..files.images import TIFF_ENDINGS, refuse_output
 from ..files.kinds import kind_of
+from ..files.recipes import refuse_recipe
 from ..tasks import TASKS
 from .inputs import given_text
 
 CHECKS = ("residual", "uncertainty")
 """Outputs beside the result, by the names of their options."""
+
+SAVED = "saved settings"
+"""What the file of --save-settings is called."""
 
 _FORMATS = dict.fromkeys(TIFF_ENDINGS, "TIFF") | {".png": "PNG"}
 
@@ -28,7 +32,7 @@ def refuse_paths(options: argparse.Namespace) -> None:
         If an output cannot be written, would replace something else than an older output of its kind, or is the same
         file as an input or another output, by whatever name.
     """
-    outputs = list(_outputs(options))
+    outputs = list(outputs_of(options))
     for name, path in outputs:
         ending = Path(path).suffix.lower()
         if name in CHECKS and ending not in TIFF_ENDINGS:
@@ -36,18 +40,45 @@ def refuse_paths(options: argparse.Namespace) -> None:
                 f"--{name} is {path!r}; its values are fractions, which need a TIFF: give it a name that ends in .tif"
             )
         refuse_output(path, overwrite=options.overwrite)
-    files = [*_inputs(options), *outputs]
-    seen: dict[tuple[object, ...], tuple[str, str]] = {}
-    for name, path in files:
-        key = _identity(path)
-        if key in seen and (name, path) in outputs:
-            raise ValueError(_same_file(*seen[key], name, path))
-        seen.setdefault(key, (name, path))
+    if options.save_settings is not None:
+        refuse_recipe(options.save_settings, overwrite=options.overwrite)
+    saved = [] if options.save_settings is None else [(SAVED, options.save_settings)]
+    _refuse_same_files(list(_inputs(options)), [*outputs, *saved])
     for name, path in outputs:
         _refuse_other_kind(name, path)
 
 
-def _outputs(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
+def refuse_all_paths(every: Sequence[argparse.Namespace], more: Sequence[tuple[str, str]]) -> None:
+    """Raise a ValueError if an output of one of several commands is an input or another output of any of them.
+
+    Parameters
+    ----------
+    more : sequence of (str, str)
+        Outputs besides those of the commands: what each file is, and its path.
+    """
+    inputs = [each for options in every for each in _inputs(options)]
+    _refuse_same_files(inputs, [*(each for options in every for each in outputs_of(options)), *more])
+
+
+def _refuse_same_files(inputs: Sequence[tuple[str, str]], outputs: Sequence[tuple[str, str]]) -> None:
+    """Raise a ValueError if an output is an input or another output, by whatever name.
+
+    Parameters
+    ----------
+    inputs, outputs : sequence of (str, str)
+        What each file is, for people, and its path.
+    """
+    seen: dict[tuple[object, ...], tuple[str, str]] = {}
+    for name, path in inputs:
+        seen.setdefault(_identity(path), (name, path))
+    for name, path in outputs:
+        key = _identity(path)
+        if key in seen:
+            raise ValueError(_same_file(*seen[key], name, path))
+        seen[key] = (name, path)
+
+
+def outputs_of(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """Yield name and path of every file that is to be written."""
     for name in ("output", *CHECKS):
         path = getattr(options, name)
@@ -60,6 +91,8 @@ def _inputs(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     yield "input", options.input
     if options.reference is not None:
         yield "reference", options.reference
+    if options.settings is not None:
+        yield "settings", options.settings
     for name in TASKS[options.command].takes:
         given = given_text(name, options)
         for path in [given] if isinstance(given, str) else given or []:
@@ -82,7 +115,8 @@ def _identity(path: str) -> tuple[object, ...]:
 
 def _same_file(first: str, first_path: str, second: str, second_path: str) -> str:
     paths = " = ".join(map(repr, dict.fromkeys((first_path, second_path))))
-    lost = f"the {second} would replace the other" if first in ("output", *CHECKS) else "the original would be lost"
+    own = first in ("output", "table", *CHECKS, SAVED)
+    lost = f"the {second} would replace the other" if own else "the original would be lost"
     return f"{first} and {second} are the same file {paths}: {lost}; choose another name"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -19,13 +18,12 @@ from ..tasks.task import Measured, Posed, Prepared
 from . import report
 from .devices import describe_device, instruction_set
 from .diagnostics import Checks
+from .identity import VERSION
 from .pixel_type import changed_mean
 from .preparation import Preparation
 from .recommend import Choice, asked
 from .record import NoiseRecord, Record
 from .setup import Setup
-
-VERSION = importlib.metadata.version("napari-deep-prior")
 
 BLUR_DIGITS = 5
 """Decimal places of a blur in the record, where it is only looked at."""
@@ -142,6 +140,7 @@ class Notes:
             residuals=list(checks.residuals),
             remarks=[*filter(None, remarks)],
             file_remarks=list(setup.file_remarks),
+            identity=setup.identity,
         )
 
 
