@@ -17,7 +17,7 @@ from ..files.folders import TABLE
 from ..files.recipes import refuse_recipe, write_recipe
 from ..files.replacing import alone_in
 from ..runs import report
-from ..runs.batch import Job, Outcome, Progress, Status, restore_all
+from ..runs.batch import Job, JobOutcome, Progress, Status, restore_all
 from ..runs.batch_table import Table
 from ..runs.devices import describe_device, resolve_device
 from ..tasks import TASKS
@@ -57,7 +57,12 @@ def add_tasks(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
     for name, kind in TASKS.items():
         usage = f"deep-prior {COMMAND} {name} [options] FOLDER OUT"
         command = commands.add_parser(
-            name, help=kind.result, description=SUMMARY, epilog=CODES, usage=usage, formatter_class=layout
+            name,
+            help=f"images are {kind.result}",
+            description=SUMMARY,
+            epilog=CODES,
+            usage=usage,
+            formatter_class=layout,
         )
         command.set_defaults(run=run)
         if name in given:
@@ -93,14 +98,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _add_folders(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("folder", metavar="FOLDER", help="of the images; an input below may be a folder, too: of files of their names")
-    add("output", metavar="OUT", help="folder of the results (OME-TIFF, of the same names) and of the table")
+    add("folder", metavar="FOLDER", help="of the images; for other inputs, too, a folder with files of their names")
+    add("output", metavar="OUT", help="folder of the results (.tif, of their names) and of the table; --residual, too")
     add("--pattern", metavar="NAMES", help="which files, such as '*.tif'; default: all TIFF, PNG and JPEG")
-    add(
-        "--reference-folder",
-        metavar="FOLDER",
-        help="of images of the truth, of the same names: PSNR, SSIM in the table",
-    )
+    truth = "of images of the truth, of the same names: PSNR and SSIM in the table"
+    add("--reference-folder", metavar="FOLDER", help=truth)
 
 
 def _refuse_settings(options: argparse.Namespace) -> torch.device:
@@ -140,13 +142,13 @@ def _job(options: argparse.Namespace, of_file: argparse.Namespace) -> Job:
 
 def _drive(jobs: Sequence[Job], table: Table) -> int:
     """Restore everything under a progress bar; return the exit code."""
-    outcomes: list[Outcome] = []
+    outcomes: list[JobOutcome] = []
     tqdm.monitor_interval = 0  # no thread that only watches the bar
     shown = 0.0
     try:
         with tqdm(total=len(jobs), unit="file", file=sys.stderr, dynamic_ncols=True) as bar:
             for event in restore_all(jobs):
-                if isinstance(event, Outcome):
+                if isinstance(event, JobOutcome):
                     outcomes.append(event)
                     table.add(event)
                     tqdm.write(f"{len(outcomes)}/{len(jobs)} {_outcome_in_words(event)}", file=sys.stderr)
@@ -174,7 +176,7 @@ def _progress_in_words(progress: Progress) -> str:
     return ", ".join(parts)
 
 
-def _outcome_in_words(outcome: Outcome) -> str:
+def _outcome_in_words(outcome: JobOutcome) -> str:
     if outcome.status == "done":
         return f"{outcome.job.name}: restored in {report.duration(outcome.seconds or 0)}"
     if outcome.status == "skipped":
@@ -182,20 +184,22 @@ def _outcome_in_words(outcome: Outcome) -> str:
     return f"{outcome.job.name}: {outcome.status}: {outcome.message}"
 
 
-def _say_end(outcomes: Sequence[Outcome]) -> None:
+def _say_end(outcomes: Sequence[JobOutcome]) -> None:
     """Say how many files are restored, which ones are not, and which images are unlike most."""
-    kinds = Counter(outcome.image for outcome in outcomes if outcome.image)
-    for kind, count in kinds.most_common()[1:]:
-        names = [outcome.job.name for outcome in outcomes if outcome.image == kind]
-        which = ", ".join(names) if count <= report.MOST_NAMED else _files(count)
-        say(f"{which}: {kind}; most images are {kinds.most_common()[0][0]}")
+    kinds = Counter(outcome.image for outcome in outcomes if outcome.image).most_common()
+    unlike = [outcome for outcome in outcomes if outcome.image and outcome.image != kinds[0][0]]
+    if len(unlike) <= report.MOST_NAMED:
+        for outcome in unlike:
+            say(f"{outcome.job.name} is {outcome.image}; most images are {kinds[0][0]}")
+    else:
+        say(f"the images are of {len(kinds)} different shapes or types: see the table")
     say(f"{_counts(outcomes)} of {_files(len(outcomes))}")
     for outcome in outcomes:
         if outcome.status in WITHOUT_RESULT:
             say(f"deep-prior: {_outcome_in_words(outcome)}")
 
 
-def _counts(outcomes: Sequence[Outcome]) -> str:
+def _counts(outcomes: Sequence[JobOutcome]) -> str:
     statuses = Counter(outcome.status for outcome in outcomes)
     parts = [f"{statuses[status]} {words}" for status, words in STATUSES.items() if statuses[status]]
     return ", ".join(parts) or "nothing was written"

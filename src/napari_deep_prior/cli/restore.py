@@ -244,8 +244,10 @@ def _add_image(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--axes", help="one letter per axis, such as ZYX or YXS (colour); default: as in the file")
     add("--spacing", metavar="Z,Y,X", help="size of a pixel in micrometres, where the file does not say it")
-    volume = "restore Z, Y and X together in 3D, not plane by plane (default no)"
-    add("--volume", action=argparse.BooleanOptionalAction, help=volume)
+    together = "restore Z, Y and X together in 3D, not plane by plane (--no-volume)"
+    add("--volume", action="store_true", default=None, help=together)
+    # Only needed where the settings in a file are those of a volume.
+    add("--no-volume", dest="volume", action="store_false", default=None, help=argparse.SUPPRESS)
 
 
 def _add_method(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
@@ -254,7 +256,7 @@ def _add_method(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
     add("--method", metavar="NAME", help=_choices([AUTO, *methods_of(kind())], AUTO))
     add("--effort", metavar="NAME", help=f"time: {_choices(EFFORTS, DEFAULT_EFFORT)}")
     add_groups(group, kind)
-    add("--settings", metavar="FILE", help="take them from a .json, or from a result; options count more")
+    add("--settings", metavar="FILE", help="take them from a .json or a result; what is given as an option counts more")
     add("--device", metavar="NAME", default=DEVICES[0], help=_choices(DEVICES, DEVICES[0]))
     parser.set_defaults(recipe=None)
 

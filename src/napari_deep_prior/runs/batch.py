@@ -118,7 +118,7 @@ class Progress:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class JobOutcome:
     """What has become of a job.
 
     Parameters
@@ -146,8 +146,8 @@ class Outcome:
     message: str = ""
 
 
-def restore_all(jobs: Sequence[Job]) -> Iterator[Progress | Outcome]:
-    """Restore arrays one after another; yields how far the batch is, and for every job one :class:`Outcome`.
+def restore_all(jobs: Sequence[Job]) -> Iterator[Progress | JobOutcome]:
+    """Restore arrays one after another; yields how far the batch is, and for every job one :class:`JobOutcome`.
 
     Raises
     ------
@@ -162,8 +162,8 @@ def restore_all(jobs: Sequence[Job]) -> Iterator[Progress | Outcome]:
         yield outcome
 
 
-def _attempt(place: Progress, clock: _Clock) -> Generator[Progress, None, Outcome]:
-    outcome = Outcome(job=place.job, status="failed")
+def _attempt(place: Progress, clock: _Clock) -> Generator[Progress, None, JobOutcome]:
+    outcome = JobOutcome(job=place.job, status="failed")
     yield replace(place, seconds_left=clock.left())
     try:
         work = place.job.open()
@@ -178,7 +178,7 @@ def _attempt(place: Progress, clock: _Clock) -> Generator[Progress, None, Outcom
         return replace(outcome, message=failure_in_words(error))
 
 
-def _known(outcome: Outcome, earlier: Earlier) -> Outcome:
+def _known(outcome: JobOutcome, earlier: Earlier) -> JobOutcome:
     """Return the outcome of a job where something lies already."""
     if outcome.identity and earlier.record.get("identity") == outcome.identity:
         return replace(outcome, status="skipped", record=earlier.record, scores=earlier.scores)
@@ -187,7 +187,7 @@ def _known(outcome: Outcome, earlier: Earlier) -> Outcome:
     return replace(outcome, status="refused", message=words)
 
 
-def _restored(outcome: Outcome, work: Work, place: Progress, clock: _Clock) -> Generator[Progress, None, Outcome]:
+def _restored(outcome: JobOutcome, work: Work, place: Progress, clock: _Clock) -> Generator[Progress, None, JobOutcome]:
     """Restore an array, write its result, and return the outcome."""
     started, device = time.monotonic(), work.setup.device
     forget_peak(device)
@@ -239,7 +239,7 @@ class _Clock:
         """Take in how long the job will take."""
         self._forecast = plan.seconds / max(self._job, 1)
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self, outcome: JobOutcome) -> None:
         """Take in how a job has ended."""
         if outcome.seconds is not None:
             self._size += outcome.job.size

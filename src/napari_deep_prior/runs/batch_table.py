@@ -10,7 +10,7 @@ from typing import Any, final
 
 from ..files.replacing import replace_file
 from ..methods import METHODS
-from .batch import Outcome, Scores
+from .batch import JobOutcome, Scores
 
 COLUMNS = (
     "file", "result", "status", "hash", "image", "noise", "method", "seconds", "memory_mib", "psnr_before", "psnr",
@@ -36,7 +36,7 @@ class Table:
         self._file = file
         self._rows = _read(file) if file.exists() else {}
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: JobOutcome) -> None:
         """Take in what has become of a job; the file is written if its result is new."""
         row = row_of(outcome)
         before = self._rows.get(row["file"], {})
@@ -58,7 +58,7 @@ class Table:
             writer.writerows(self._rows[key] for key in sorted(self._rows))
 
 
-def row_of(outcome: Outcome) -> dict[str, str]:
+def row_of(outcome: JobOutcome) -> dict[str, str]:
     """Return a row of the table, by its columns; what is not known is empty."""
     record = outcome.record
     return {
