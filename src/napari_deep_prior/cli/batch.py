@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ..files.folders import TABLE
 from ..files.recipes import refuse_recipe, write_recipe
-from ..files.replacing import alone_in
+from ..files.replacing import alone_in, refuse_place
 from ..runs import report
 from ..runs.batch import Job, JobOutcome, Progress, Status, restore_all
 from ..runs.batch_table import Table
@@ -86,8 +86,10 @@ def run(options: argparse.Namespace) -> int:
     every = options_of_files(options)
     refuse_all_paths(every, _own_outputs(options))
     make_folders(every)
-    with alone_in(Path(options.output)):
-        table = Table(Path(options.output) / TABLE)
+    place = Path(options.output) / TABLE
+    refuse_place(place, overwrite=True)
+    with alone_in(place.parent):
+        table = Table(place)
         _save_settings(options)
         say(f"{_files(len(every))}; on {describe_device(device)}")
         lacking = sum(each.reference is None for each in every)

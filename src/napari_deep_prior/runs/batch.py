@@ -182,7 +182,9 @@ def _known(outcome: JobOutcome, earlier: Earlier) -> JobOutcome:
     """Return the outcome of a job where something lies already."""
     if outcome.identity and earlier.record.get("identity") == outcome.identity:
         return replace(outcome, status="skipped", record=earlier.record, scores=earlier.scores)
-    other = "was made of another input, with other settings or by another version" if earlier.record else "is no result"
+    other = "is no result of this program"
+    if earlier.record:
+        other = "was made of another input, with other settings, by another version, or was stopped"
     words = f"{outcome.job.result!r} exists already, and {other}: choose another folder, or allow it with --overwrite"
     return replace(outcome, status="refused", message=words)
 

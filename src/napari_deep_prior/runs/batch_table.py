@@ -108,7 +108,7 @@ def _read(file: Path) -> dict[str, dict[str, str]]:
         with file.open(encoding="utf-8", errors="surrogateescape", newline="") as opened:
             rows = csv.DictReader(opened)
             if {*COLUMNS[:4]} <= set(rows.fieldnames or ()):
-                return {row["file"]: row for row in rows}
+                return {row["file"]: row for row in rows if row["file"]}
     except (csv.Error, OSError) as error:
         raise ValueError(f"cannot read the table {str(file)!r}: {error}") from error
     raise ValueError(f"{str(file)!r} is no table of a batch, and would be replaced: move it, or choose another folder")

@@ -50,6 +50,7 @@ class Notes:
     chosen_steps: list[int | None] = field(default_factory=list)
     passed_through: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    solved_pieces: int = 0
     rounded_means: dict[int, tuple[float, float]] = field(default_factory=dict)
     threads: int = field(default_factory=torch.get_num_threads)
 
@@ -79,7 +80,8 @@ class Notes:
         self.noise = NoiseRecord(misfit=posed.misfit, in_words=words, channels=prepared.noise)
 
     def solved(self, solver: Method | GuideComparison | Unchanged, posed: Posed) -> None:
-        """Take down what a guide was worth, if there was one."""
+        """Take down that a piece came to its end, and what a guide was worth if there was one."""
+        self.solved_pieces += 1
         if isinstance(solver, GuideComparison):
             self.remarks.append(report.guide_in_words(solver, posed.guide_remark))
 
@@ -111,6 +113,8 @@ class Notes:
         """Return the record; ``latest`` is the step of the piece that is under way, if there is one."""
         remarks = [self.instead, *dict.fromkeys(self.remarks), report.agreement_in_words(checks.agreements)]
         remarks.append(report.rounding_in_words(setup.output.dtype, self.rounded_means, count=len(setup.pieces)))
+        # A result that was stopped is not to be taken for a finished one.
+        finished = self.solved_pieces + len(self.passed_through) == len(setup.pieces)
         device, instructions = describe_device(setup.device), instruction_set()
         return Record(
             version=VERSION,
@@ -140,7 +144,7 @@ class Notes:
             residuals=list(checks.residuals),
             remarks=[*filter(None, remarks)],
             file_remarks=list(setup.file_remarks),
-            identity=setup.identity,
+            identity=setup.identity if finished else "",
         )
 
 

@@ -65,7 +65,8 @@ class Record:
     file_remarks : list of str
         What was converted, guessed or missing when the files were read.
     identity : str
-        Hash of input, settings and version, by which a finished result is known again; empty if the input was no file.
+        Hash of input, settings and version, by which a finished result is known again; empty if the input was no
+        file, or the run was stopped.
     """
 
     version: str
