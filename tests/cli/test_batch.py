@@ -6,7 +6,6 @@ import csv
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,9 +19,10 @@ from PIL import Image
 from napari_deep_prior.cli.main import DONE, FAILED, INCOMPLETE, INTERRUPTED, main
 from napari_deep_prior.files import images
 from napari_deep_prior.files.folders import TABLE
+from napari_deep_prior.files.replacing import alone_in
 from napari_deep_prior.runs.restoration import Restoration
 
-from .conftest import FEW, QUICK, Capture, Refused
+from .conftest import FEW, QUICK, Capture
 
 FAST = ["--effort", "fast", "--device", "cpu"]
 WINDOWS = sys.platform == "win32"
@@ -68,7 +68,7 @@ def test_a_file_is_restored_as_by_the_command_of_its_task(raw: Path, capsys: Cap
     # For the table the residual is looked at in any case.
     assert together.record | {"residuals": []} == alone.record
     said = capsys.readouterr().err
-    assert re.search(r"^3/3 c\.ome\.tif: restored in \d+ s$", said, re.MULTILINE)
+    assert re.search(r"\r3/3 c\.ome\.tif: restored in \d+ s\n", said)
     assert "3 restored of 3 files" in said
     row = rows()["c.ome.tif"]
     assert row["hash"] == alone.record["identity"]
@@ -175,29 +175,28 @@ def test_ctrl_c_keeps_what_is_finished_and_writes_nothing_else(
 
 
 @pytest.mark.skipif(WINDOWS, reason="there are no signals to kill with")
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, INTERRUPTED)])
-def test_a_batch_that_was_killed_goes_on_where_it_was(raw: Path, noisy: np.ndarray, sent: int, code: int) -> None:
-    tifffile.imwrite(raw / "b.tif", np.tile(noisy, (3, 3)))
-    options = [*QUICK, "--stop", "none", "--steps", "40", "--seed", "5"]
-    # Tests that run in the background of a shell inherit that Ctrl-C is ignored, and would hand it on.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def test_a_batch_that_was_killed_goes_on_where_it_was(raw: Path) -> None:
+    options = [*QUICK, "--stop", "none", "--steps", "8", "--seed", "5"]
     with subprocess.Popen(
         [sys.executable, "-m", "napari_deep_prior", "batch", "denoise", "raw", "out", *options],
         stderr=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     ) as process:
         said = b""
-        while not re.search(rb"b\.tif, step \d+/40", said):
+        while b", b.tif" not in said:
             more = os.read(process.stderr.fileno(), 4096)
             assert more, said.decode()
             said += more
-        process.send_signal(sent)
-        process.communicate(timeout=60)
-    assert process.returncode == code
-    assert results() == ["a.tif"]
-    assert column("status") == {"a.tif": "done"}
+        process.kill()
+    finished = [name for name in results() if not name.startswith(".")]
+    assert "a.tif" in finished
+    assert "c.ome.tif" not in finished
+    assert set(column("status")) <= set(finished)
     assert batch(*options) == DONE
-    assert column("status") == {"a.tif": "skipped", "b.tif": "done", "c.ome.tif": "done"}
+    assert column("status") == {
+        name: "skipped" if name in finished else "done" for name in ("a.tif", "b.tif", "c.ome.tif")
+    }
+    assert results() == ["a.tif", "b.tif", "c.ome.tif"]
     assert main(["batch", "denoise", "raw", "whole", *options]) == DONE
     for name in results("whole"):
         one, other = images.read(f"out/{name}"), images.read(f"whole/{name}")
@@ -238,7 +237,7 @@ def refusals(raw: Path) -> dict[str, tuple[list[str], str]]:
 @pytest.mark.skipif(WINDOWS, reason="the system's words are others there")
 @pytest.mark.parametrize("case", refusals(Path()))
 def test_what_is_wrong_with_the_whole_batch_is_refused_before_the_first_image(
-    raw: Path, refused: Refused, case: str
+    raw: Path, capsys: Capture, case: str
 ) -> None:
     for name in ("empty", "foreign", "twins/deep"):
         Path(name).mkdir(parents=True)
@@ -246,15 +245,22 @@ def test_what_is_wrong_with_the_whole_batch_is_refused_before_the_first_image(
     shutil.copy(raw / "a.tif", "twins/a.tif")
     Image.fromarray(np.eye(9, dtype=np.uint8)).save("twins/a.png")
     Path("twins/deep/a.tif").symlink_to("../a.tif")
-    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
-    Path("out").mkdir()
     arguments, sentence = refusals(raw)[case]
-    assert sentence in refused_batch(refused, *arguments)
-    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+    assert sentence in refused(capsys, "batch", "denoise", *arguments)
 
 
-def refused_batch(refused: Refused, *arguments: str) -> str:
-    return refused("batch", "denoise", *arguments, *([] if "--device" in arguments else ["--device", "cpu"]))
+def refused(capsys: Capture, *arguments: str) -> str:
+    """Run a command, which must fail with one sentence and leave all files as they are; return the sentence."""
+    before = contents()
+    assert main([*arguments, *([] if "--device" in arguments else ["--device", "cpu"])]) == FAILED
+    assert contents() == before
+    said = capsys.readouterr().err.strip().splitlines()
+    assert said[-1].startswith("deep-prior: ")
+    return said[-1]
+
+
+def contents() -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
 
 
 def test_the_truth_of_each_file_is_compared(raw: Path, capsys: Capture) -> None:
@@ -314,16 +320,14 @@ def test_folders_of_folders_keep_their_names_and_results_are_no_images(raw: Path
     assert images.read("raw/out/deep/a.tif").spacing
 
 
-def test_two_batches_into_one_folder_are_refused(raw: Path, refused: Refused) -> None:
-    from napari_deep_prior.files.replacing import alone_in
-
+@pytest.mark.skipif(WINDOWS, reason="folders cannot be locked there")
+def test_two_batches_into_one_folder_are_refused(raw: Path, capsys: Capture) -> None:
     Path("out").mkdir()
-    if not WINDOWS:
-        with alone_in(Path("out")):
-            assert "another batch writes into 'out': wait until" in refused("batch", "denoise", "raw", "out", *FAST)
+    with alone_in(Path("out")):
+        assert "another batch writes into 'out': wait" in refused(capsys, "batch", "denoise", "raw", "out", *FAST)
 
 
-def test_settings_of_a_batch_are_written_and_used_again(raw: Path, refused: Refused, capsys: Capture) -> None:
+def test_settings_of_a_batch_are_written_and_used_again(raw: Path, capsys: Capture) -> None:
     changed = ["--sigma", "40", *FEW, "--save-settings", "run.json"]
     assert batch(*changed) == DONE
     assert batch(*changed) == DONE
@@ -334,12 +338,11 @@ def test_settings_of_a_batch_are_written_and_used_again(raw: Path, refused: Refu
     assert main(["denoise", "raw/a.tif", "alone.tif", "--settings", "out/b.tif", "--device", "cpu"]) == DONE
     np.testing.assert_array_equal(images.read("alone.tif").pixels, images.read("out/a.tif").pixels)
     assert images.read("alone.tif").record["identity"] == rows()["a.tif"]["hash"]
-    assert "settings of 'denoise', and 'inpaint'" in refused("inpaint", "raw/a.tif", "x.tif", "--settings", "run.json")
-    assert "are the same file" in refused("denoise", "raw/a.tif", "x.json.tif", "--settings", "run.json", *same())
-
-
-def same() -> list[str]:
-    return ["--save-settings", "run.json", "--overwrite"]
+    command = ["denoise", "raw/a.tif", "x.tif", "--settings", "run.json"]
+    assert "settings of 'denoise', and 'inpaint' is to be done" in refused(capsys, "inpaint", *command[1:])
+    saved = ["--save-settings", "run.json"]
+    assert "settings and saved settings are the same file" in refused(capsys, *command, *saved, "--overwrite")
+    assert "'run.json' exists already" in refused(capsys, *command[:3], *saved)
 
 
 def test_options_count_more_than_the_settings_in_a_file(raw: Path) -> None:
@@ -362,7 +365,9 @@ def test_options_count_more_than_the_settings_in_a_file(raw: Path) -> None:
 
 
 def test_settings_keep_volume_and_blur(folder: Path, noisy: np.ndarray) -> None:
-    tifffile.imwrite("stack.tif", noisy[:36, :12].reshape(3, 12, 12), metadata={"axes": "ZYX"})
+    tifffile.imwrite(
+        "stack.tif", noisy[:36, :12].reshape(3, 12, 12), photometric="minisblack", metadata={"axes": "ZYX"}
+    )
     few = [*QUICK, "--steps", "2"]
     assert main(["denoise", "stack.tif", "volume.tif", "--volume", *few]) == DONE
     command = ["denoise", "stack.tif", "--device", "cpu", "--settings", "volume.tif"]
@@ -375,11 +380,12 @@ def test_settings_keep_volume_and_blur(folder: Path, noisy: np.ndarray) -> None:
     assert main([*enlarge, "large.tif", *few, "--factor", "3", "--kernel", "gaussian:1.2"]) == DONE
     assert main([*enlarge, "same.tif", "--device", "cpu", "--settings", "large.tif"]) == DONE
     one, other = images.read("large.tif"), images.read("same.tif")
-    assert one.record["kernel"] == other.record["kernel"]
+    np.testing.assert_allclose(one.record["kernel"], other.record["kernel"], rtol=1e-6)
     assert one.pixels.shape == other.pixels.shape == (63, 51)
     for blur in (["--kernel", "gaussian:2"], ["--blur", "area"]):
         assert main([*enlarge, "other.tif", "--overwrite", "--device", "cpu", "--settings", "large.tif", *blur]) == DONE
-        assert images.read("other.tif").record["kernel"] != one.record["kernel"]
+        kernel = images.read("other.tif").record["kernel"]
+        assert kernel is None or len(kernel) > len(one.record["kernel"])
 
 
 def test_the_help_says_what_exit_codes_mean(capsys: Capture) -> None:
