@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -204,6 +203,23 @@ def test_a_batch_that_was_killed_goes_on_where_it_was(raw: Path) -> None:
         assert one.record == other.record
 
 
+@pytest.mark.skipif(WINDOWS, reason="the size of files cannot be limited there")
+def test_a_full_disk_ends_a_batch_with_a_sentence_and_leaves_no_part_of_a_file(raw: Path, capsys: Capture) -> None:
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    tifffile.imwrite(raw / "b.tif", np.random.default_rng(0).normal(100, 9, (40, 40)).astype(np.float32))
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (6000, limits[1]))
+        assert batch(*FEW) == FAILED
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    said = capsys.readouterr().err.strip().splitlines()
+    assert re.fullmatch(r"deep-prior: the result of 'b\.tif' could not be written: .*File too large.*", said[-1])
+    assert results() == ["a.tif"]
+    assert column("status") == {"a.tif": "done"}
+
+
 def refusals(raw: Path) -> dict[str, tuple[list[str], str]]:
     """Return command lines by what is wrong with them, and what is said."""
     return {
@@ -328,12 +344,13 @@ def test_two_batches_into_one_folder_are_refused(raw: Path, capsys: Capture) -> 
 
 
 def test_settings_of_a_batch_are_written_and_used_again(raw: Path, capsys: Capture) -> None:
-    changed = ["--sigma", "40", *FEW, "--save-settings", "run.json"]
+    two = ["--pattern", "[ab].tif", "--device", "cpu"]
+    changed = ["--sigma", "40", *FEW, "--save-settings", "run.json", *two]
     assert batch(*changed) == DONE
-    assert batch(*changed) == DONE
-    assert set(column("status").values()) == {"skipped"}
-    assert batch("--settings", "run.json", "--device", "cpu") == DONE
-    assert set(column("status").values()) == {"skipped"}
+    # The same batch is begun again, with its options or with its settings.
+    for same in (changed, ["--settings", "run.json", *two]):
+        assert batch(*same) == DONE
+        assert set(column("status").values()) == {"skipped"}
     # A result has the same settings as the file.
     assert main(["denoise", "raw/a.tif", "alone.tif", "--settings", "out/b.tif", "--device", "cpu"]) == DONE
     np.testing.assert_array_equal(images.read("alone.tif").pixels, images.read("out/a.tif").pixels)
@@ -343,49 +360,6 @@ def test_settings_of_a_batch_are_written_and_used_again(raw: Path, capsys: Captu
     saved = ["--save-settings", "run.json"]
     assert "settings and saved settings are the same file" in refused(capsys, *command, *saved, "--overwrite")
     assert "'run.json' exists already" in refused(capsys, *command[:3], *saved)
-
-
-def test_options_count_more_than_the_settings_in_a_file(raw: Path) -> None:
-    first = ["denoise", "raw/a.tif", "one.tif", *FEW, "--sigma", "40", "--seed", "3", "--save-settings", "run.json"]
-    assert main(first) == DONE
-
-    def again(*arguments: str) -> dict[str, Any]:
-        command = ["denoise", "raw/a.tif", "two.tif", "--device", "cpu", "--overwrite", "--settings", "run.json"]
-        assert main([*command, *arguments]) == DONE
-        return dict(images.read("two.tif").record)
-
-    record = again()
-    assert record == images.read("one.tif").record
-    record = again("--steps", "3", "--gain", "2")
-    assert (record["task"]["sigma"], record["task"]["gain"]) == (40, 2)
-    assert (record["method"]["steps"], record["method"]["seed"]) == (3, 3)
-    record = again("--method", "nl-ridge")
-    assert (record["task"]["sigma"], record["method"]["kind"]) == (40, "NLRidge")
-    assert again("--effort", "fast", "--method", "auto")["method"]["kind"] == "NLRidge"
-
-
-def test_settings_keep_volume_and_blur(folder: Path, noisy: np.ndarray) -> None:
-    tifffile.imwrite(
-        "stack.tif", noisy[:36, :12].reshape(3, 12, 12), photometric="minisblack", metadata={"axes": "ZYX"}
-    )
-    few = [*QUICK, "--steps", "2"]
-    assert main(["denoise", "stack.tif", "volume.tif", "--volume", *few]) == DONE
-    command = ["denoise", "stack.tif", "--device", "cpu", "--settings", "volume.tif"]
-    assert main([*command[:2], "again.tif", *command[2:]]) == DONE
-    assert images.read("again.tif").record["volume"]
-    np.testing.assert_array_equal(images.read("again.tif").pixels, images.read("volume.tif").pixels)
-    assert main([*command[:2], "planes.tif", *command[2:], "--no-volume"]) == DONE
-    assert not images.read("planes.tif").record["volume"]
-    enlarge = ["super-resolve", "in.ome.tif"]
-    assert main([*enlarge, "large.tif", *few, "--factor", "3", "--kernel", "gaussian:1.2"]) == DONE
-    assert main([*enlarge, "same.tif", "--device", "cpu", "--settings", "large.tif"]) == DONE
-    one, other = images.read("large.tif"), images.read("same.tif")
-    np.testing.assert_allclose(one.record["kernel"], other.record["kernel"], rtol=1e-6)
-    assert one.pixels.shape == other.pixels.shape == (63, 51)
-    for blur in (["--kernel", "gaussian:2"], ["--blur", "area"]):
-        assert main([*enlarge, "other.tif", "--overwrite", "--device", "cpu", "--settings", "large.tif", *blur]) == DONE
-        kernel = images.read("other.tif").record["kernel"]
-        assert kernel is None or len(kernel) > len(one.record["kernel"])
 
 
 def test_the_help_says_what_exit_codes_mean(capsys: Capture) -> None:
