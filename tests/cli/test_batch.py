@@ -245,7 +245,9 @@ def refusals(raw: Path) -> dict[str, tuple[list[str], str]]:
         "residuals over results": (["raw", "out", "--residual", "out"], "output and residual are the same file"),
         "residuals over images": (["raw", "out", "--residual", "raw"], "input and residual are the same file"),
         "a foreign table": (["raw", "foreign"], f"'foreign/{TABLE}' is no table of a batch, and would be replaced"),
-        "settings over an image": (["raw", "out", "--save-settings", "raw/a.tif"], "the name must end in .json"),
+        "settings over an image": (["raw", "out", "--save-settings", "raw/a.tif"], "input and saved settings are the"),
+        "settings of another kind": (["raw", "out", "--save-settings", "run.txt"], "the name must end in .json"),
+        "settings over a table": (["raw", "out", "--save-settings", f"out/{TABLE}"], "table and saved settings are"),
         "settings that are none": (["raw", "out", "--settings", "truth.tif"], "there are no settings of Deep Prior"),
     }
 
@@ -345,12 +347,15 @@ def test_two_batches_into_one_folder_are_refused(raw: Path, capsys: Capture) -> 
 
 def test_settings_of_a_batch_are_written_and_used_again(raw: Path, capsys: Capture) -> None:
     two = ["--pattern", "[ab].tif", "--device", "cpu"]
-    changed = ["--sigma", "40", *FEW, "--save-settings", "run.json", *two]
+    changed = ["--sigma", "40", *FEW, "--save-settings", "out/run.json", *two]
     assert batch(*changed) == DONE
+    shutil.copy("out/run.json", "run.json")
     # The same batch is begun again, with its options or with its settings.
     for same in (changed, ["--settings", "run.json", *two]):
         assert batch(*same) == DONE
         assert set(column("status").values()) == {"skipped"}
+    other = ["batch", "denoise", "raw", "out", *two, "--save-settings", "run.json"]
+    assert "'run.json' has other settings: choose another name" in refused(capsys, *other)
     # A result has the same settings as the file.
     assert main(["denoise", "raw/a.tif", "alone.tif", "--settings", "out/b.tif", "--device", "cpu"]) == DONE
     np.testing.assert_array_equal(images.read("alone.tif").pixels, images.read("out/a.tif").pixels)
@@ -360,6 +365,14 @@ def test_settings_of_a_batch_are_written_and_used_again(raw: Path, capsys: Captu
     saved = ["--save-settings", "run.json"]
     assert "settings and saved settings are the same file" in refused(capsys, *command, *saved, "--overwrite")
     assert "'run.json' exists already" in refused(capsys, *command[:3], *saved)
+
+
+def test_a_batch_without_a_task_or_of_no_task_is_refused(capsys: Capture) -> None:
+    for arguments, sentence in ((["batch"], "required: TASK"), (["batch", "paint", "raw", "out"], "invalid choice")):
+        with pytest.raises(SystemExit) as ending:
+            main(arguments)
+        assert ending.value.code == FAILED
+        assert sentence in capsys.readouterr().err
 
 
 def test_the_help_says_what_exit_codes_mean(capsys: Capture) -> None:

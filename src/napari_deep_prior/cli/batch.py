@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from ..files.folders import TABLE
-from ..files.recipes import refuse_recipe, write_recipe
+from ..files.recipes import read_recipe, refuse_recipe, write_recipe
 from ..files.replacing import alone_in, refuse_place
 from ..runs import report
 from ..runs.batch import Job, JobOutcome, Progress, Status, restore_all
@@ -112,9 +112,6 @@ def _refuse_settings(options: argparse.Namespace) -> torch.device:
     wish_of(changed_task(task_of(options), options), options)
     if options.reference is not None and options.reference_folder is not None:
         raise ValueError("--reference and --reference-folder exclude each other: leave out one of them")
-    if options.save_settings is not None:
-        # The same batch is begun again to go on.
-        refuse_recipe(options.save_settings, overwrite=True)
     return resolve_device(options.device)
 
 
@@ -126,9 +123,16 @@ def _own_outputs(options: argparse.Namespace) -> list[tuple[str, str]]:
 
 def _save_settings(options: argparse.Namespace) -> None:
     """Write the settings that were asked for; by which method a file is restored, only the file shows."""
-    if options.save_settings is not None:
-        task = changed_task(task_of(options), options)
-        write_recipe(options.save_settings, recipe_of(task, wish_of(task, options)))
+    path = options.save_settings
+    if path is None:
+        return
+    task = changed_task(task_of(options), options)
+    recipe = recipe_of(task, wish_of(task, options))
+    refuse_recipe(path, overwrite=True)
+    # The same settings may be there: a batch is begun again to go on.
+    if Path(path).exists() and not options.overwrite and read_recipe(path) != recipe:
+        raise ValueError(f"{path!r} has other settings: choose another name, or allow it with --overwrite")
+    write_recipe(path, recipe)
 
 
 def _job(options: argparse.Namespace, of_file: argparse.Namespace) -> Job:
