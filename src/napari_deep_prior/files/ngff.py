@@ -127,8 +127,8 @@ def order_of(axes: str) -> list[int]:
     names = axes.replace("S", "C")
     if unknown := [letter for letter in axes if letter not in f"{ORDER}S"]:
         raise ValueError(
-            f"an OME-Zarr has the axes {', '.join(ORDER)}, and no {', '.join(unknown)}: name the axes of the image with "
-            "--axes, or write an .ome.tif"
+            f"an OME-Zarr has the axes {', '.join(ORDER)}, and no {', '.join(unknown)}: name the axes of the image "
+            "with --axes, or write an .ome.tif"
         )
     return sorted(range(len(axes)), key=lambda axis: ORDER.index(names[axis]))
 
@@ -152,11 +152,12 @@ def attributes_of(image: ImageFile, levels: Sequence[Level], limits: Sequence[tu
         axis = {"name": name.lower(), "type": TYPES[name]}
         unit = UNITS.get(image.units.get(letter, ""))
         axes.append({**axis, "unit": unit} if unit and letter in image.spacing else axis)
-    ome: dict[str, Any] = {"version": VERSION, "multiscales": [{"axes": axes, "datasets": _datasets(image, letters, levels)}]}
+    multiscale: dict[str, Any] = {"axes": axes, "datasets": _datasets(image, letters, levels)}
     if image.about.get("Name"):
-        ome["multiscales"][0]["name"] = image.about["Name"]
+        multiscale["name"] = image.about["Name"]
     if len(levels) > 1:
-        ome["multiscales"][0]["type"] = "mean"
+        multiscale["type"] = "mean"
+    ome: dict[str, Any] = {"version": VERSION, "multiscales": [multiscale]}
     if limits and ("S" in image.axes or any(image.channels)):
         ome["omero"] = {"channels": _written_channels(image, limits)}
     return ome
@@ -209,7 +210,8 @@ def _written_channels(image: ImageFile, limits: Sequence[tuple[float, float]]) -
             # Red, green, blue and opacity, one byte each, as one signed number.
             colour = f"{int(known['Color']) & 0xFFFFFFFF:08X}"[:6]
         window = {"min": low, "max": high, "start": low, "end": high}
-        written.append({"label": known.get("Name", f"channel {number}"), "color": colour, "window": window, "active": True})
+        name = known.get("Name", f"channel {number}")
+        written.append({"label": name, "color": colour, "window": window, "active": True})
     return written
 
 

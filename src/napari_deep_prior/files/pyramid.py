@@ -47,9 +47,7 @@ def _halved(group: Any, path: str, array: Any, axes: str) -> tuple[Any, str]:
     """Write the means of an array, and return them and the axes that have half as many pixels."""
     # A line of one pixel cannot be halved.
     fewer = "".join(letter for letter in "YX" if array.shape[axes.index(letter)] > 1)
-    shape = tuple(
-        length // 2 if letter in fewer else length for letter, length in zip(axes, array.shape, strict=True)
-    )
+    shape = tuple(length // 2 if letter in fewer else length for letter, length in zip(axes, array.shape, strict=True))
     chunks = tuple(map(min, array.chunks, shape))
     names = array.metadata.dimension_names
     smaller = group.create_array(

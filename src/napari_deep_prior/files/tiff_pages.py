@@ -43,7 +43,9 @@ class _Planes:
     def _plane(self, number: int) -> Array:
         start = self._series.dataoffset
         if start is None:
-            return np.asarray(self._series[number].asarray())
+            page = self._series[number]
+            assert page is not None  # noqa: S101  (for mypy: images that lack planes are read as a whole)
+            return np.asarray(page.asarray())
         # Of a large ImageJ file only the first plane has an entry.
         dtype = np.dtype(self.page.dtype).newbyteorder(self.page.parent.byteorder)
         offset = start + number * math.prod(self.page.shape) * dtype.itemsize

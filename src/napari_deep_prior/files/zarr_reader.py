@@ -18,7 +18,9 @@ ZARR_ENDING = ".zarr"
 METADATA = ("zarr.json", ".zarray", ".zgroup")
 """Files by which a folder is known as Zarr."""
 
-NOT_INSTALLED = "Zarr is read and written with the package zarr, which is not installed: pip install 'napari-deep-prior[zarr]'"
+NOT_INSTALLED = (
+    "Zarr is read and written with the package zarr, which is not installed: pip install 'napari-deep-prior[zarr]'"
+)
 
 
 def zarr_library() -> Any:
