@@ -57,7 +57,7 @@ def add_settings(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
     defaults: dict[str, dict[str, str]] = {}
     for section in sections(kind):
         for each in section.fields:
-            distinct.setdefault(each.name, each)
+            distinct[each.name] = _with_choices_of(distinct.get(each.name, each), each)
             defaults.setdefault(each.name, {})[section.title] = _shown(each.default)
     group = parser.add_argument_group("settings")
     for name, each in distinct.items():
@@ -75,17 +75,28 @@ def add_settings(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
 
 
 def add_groups(group: Group, kind: type[Task]) -> None:
-    """Add an option for every choice between groups of settings, such as ``--network``; the default stands first."""
-    texts: dict[str, dict[str, list[str]]] = {}
+    """Add an option for every choice between groups of settings, such as ``--network``."""
+    offered: dict[str, dict[str, list[str]]] = {}
     for method, settings in methods_with(kind(), DEFAULT_EFFORT):
         for each in fields(type(settings)):
             if each.groups:
                 own = type(getattr(settings, each.name))
-                choices = ", ".join(sorted(each.groups, key=lambda name: each.groups[name] is not own))
-                texts.setdefault(each.name, {}).setdefault(choices, []).append(method)
-    for name, methods in texts.items():
-        text = "; ".join(f"{', '.join(names)}: {choices}" for choices, names in methods.items())
+                choices = sorted(each.groups, key=lambda name: each.groups[name] is not own)
+                offered.setdefault(each.name, {})[method] = choices
+    for name, methods in offered.items():
+        text = _choices_in_words(methods)
         group.add_argument(f"--{name}", dest=f"{GROUP}{name}", metavar="NAME", default=argparse.SUPPRESS, help=text)
+
+
+def _choices_in_words(methods: Mapping[str, list[str]]) -> str:
+    """Return the choices that methods offer, with the default of each, which stands first in its list."""
+    every = dict.fromkeys(choice for choices in methods.values() for choice in choices)
+    text = f"{', '.join(every)} (default: {', '.join(f'{name} {choices[0]}' for name, choices in methods.items())}"
+    for choice in every:
+        takers = [name for name, choices in methods.items() if choice in choices]
+        if len(takers) < len(methods):
+            text += f"; {choice} only with {', '.join(takers)}"
+    return f"{text})"
 
 
 def advanced_help(kind: type[Task]) -> str:
@@ -151,6 +162,11 @@ def _add_setting(group: Group, field: Field, text: str) -> None:
         add(action=argparse.BooleanOptionalAction)
     else:
         add(type=partial(_checked, partial(_value, field)), metavar=_metavar(field))
+
+
+def _with_choices_of(field: Field, other: Field) -> Field:
+    """Return ``field`` with the choices of another of its name: networks differ in them, and refuse the others'."""
+    return dataclasses.replace(field, choices=tuple(dict.fromkeys(field.choices + other.choices)))
 
 
 def _metavar(field: Field) -> str:

@@ -75,8 +75,7 @@ class ActivatedConvolution(DrawnLayer):
         weight, bias = self.weight.to(image.dtype), self.bias.to(image.dtype)
         convolve = CONVOLVE[len(self.strides)]
         features = convolve(image, weight, bias, self.strides, self.padding, self.dilation)
-        activated: Tensor = functional.leaky_relu(features, LEAK, inplace=True)
-        return activated
+        return functional.leaky_relu(features, LEAK, inplace=True)
 
 
 @final
@@ -89,8 +88,8 @@ class PlaneByPlane(nn.Module):
 
     def forward(self, volume: Tensor) -> Tensor:
         """Return (N, outputs, Z, rows, columns) for volumes (N, inputs, Z, rows, columns)."""
-        planes: Tensor = self.module(volume.movedim(2, 1).flatten(0, 1))
-        return planes.unflatten(0, (len(volume), -1)).movedim(1, 2)
+        output: Tensor = self.module(volume.movedim(2, 1).flatten(0, 1)).unflatten(0, (len(volume), -1)).movedim(1, 2)
+        return output
 
 
 @final
