@@ -13,7 +13,7 @@ from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.networks import Autoencoder, EncoderDecoder, ResidualNetwork
 from napari_deep_prior.networks.layers import halvings, pad_to_multiple
 from napari_deep_prior.networks.network import initialise, training_memory
-from napari_deep_prior.networks.resampling import Enlargement, Reduction
+from napari_deep_prior.networks.resampling import Downscaling, Upscaling
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 TINY = EncoderDecoder(channels=(4, 6), bottleneck=5)
@@ -37,16 +37,16 @@ def code(*shape: int) -> torch.Tensor:
 @pytest.mark.parametrize(("shape", "factors"), [((8, 6), (2, 2)), ((3, 4, 6), (1, 2, 2)), ((4, 4, 6), (2, 2, 2))])
 def test_max_unpooling_puts_each_maximum_back_where_it_was(shape: tuple[int, ...], factors: tuple[int, ...]) -> None:
     image = code(*shape)
-    pooled, places = Reduction("max-pooling", 3, factors)(image)
-    enlargement = Enlargement("max-unpooling", 3, 3, factors)
+    pooled, places = Downscaling("max-pooling", 3, factors)(image)
+    upscaling = Upscaling("max-unpooling", 3, 3, factors)
     with torch.no_grad():
-        enlargement.convolution.bias.zero_()
+        upscaling.convolution.bias.zero_()
         # A convolution that changes nothing.
-        enlargement.convolution.weight.zero_()
+        upscaling.convolution.weight.zero_()
         centre = (1,) * len(shape)
         for channel in range(3):
-            enlargement.convolution.weight[(channel, channel, *centre)] = 1
-        unpooled = enlargement(pooled, places)
+            upscaling.convolution.weight[(channel, channel, *centre)] = 1
+        unpooled = upscaling(pooled, places)
     kept = unpooled != 0
     assert int(kept.sum()) == pooled.numel()
     torch.testing.assert_close(unpooled[kept], image[kept])
@@ -55,18 +55,18 @@ def test_max_unpooling_puts_each_maximum_back_where_it_was(shape: tuple[int, ...
 @pytest.mark.parametrize(("shape", "factors"), [((8, 6), (2, 2)), ((3, 4, 6), (1, 2, 2)), ((4, 4, 6), (2, 2, 2))])
 def test_average_pooling_is_that_of_pytorch(shape: tuple[int, ...], factors: tuple[int, ...]) -> None:
     pool = functional.avg_pool2d if len(shape) == 2 else functional.avg_pool3d
-    pooled, places = Reduction("average-pooling", 3, factors)(code(*shape))
+    pooled, places = Downscaling("average-pooling", 3, factors)(code(*shape))
     torch.testing.assert_close(pooled, pool(code(*shape), factors))
     assert places is None
 
 
 def test_pixel_shuffle_is_that_of_pytorch() -> None:
-    enlargement = Enlargement("pixel-shuffle", 3, 4, (2, 2))
+    upscaling = Upscaling("pixel-shuffle", 3, 4, (2, 2))
     with torch.no_grad():
-        for parameter in enlargement.parameters():
+        for parameter in upscaling.parameters():
             parameter.uniform_(-1, 1, generator=torch.Generator().manual_seed(0))
-    features = enlargement.convolution(code(3, 5))
-    assert torch.equal(enlargement(code(3, 5), None), functional.pixel_shuffle(features, 2))
+    features = upscaling.convolution(code(3, 5))
+    assert torch.equal(upscaling(code(3, 5), None), functional.pixel_shuffle(features, 2))
 
 
 def test_no_axis_is_halved_below_one_pixel() -> None:

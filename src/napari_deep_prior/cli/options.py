@@ -84,19 +84,11 @@ def add_groups(group: Group, kind: type[Task]) -> None:
                 choices = sorted(each.groups, key=lambda name: each.groups[name] is not own)
                 offered.setdefault(each.name, {})[method] = choices
     for name, methods in offered.items():
-        text = _choices_in_words(methods)
+        # Which of them a method does not offer, it says when it is asked for.
+        every = dict.fromkeys(choice for choices in methods.values() for choice in choices)
+        defaults = ", ".join(f"{method} {choices[0]}" for method, choices in methods.items())
+        text = f"{', '.join(every)} (default: {defaults})"
         group.add_argument(f"--{name}", dest=f"{GROUP}{name}", metavar="NAME", default=argparse.SUPPRESS, help=text)
-
-
-def _choices_in_words(methods: Mapping[str, list[str]]) -> str:
-    """Return the choices that methods offer, with the default of each, which stands first in its list."""
-    every = dict.fromkeys(choice for choices in methods.values() for choice in choices)
-    text = f"{', '.join(every)} (default: {', '.join(f'{name} {choices[0]}' for name, choices in methods.items())}"
-    for choice in every:
-        takers = [name for name, choices in methods.items() if choice in choices]
-        if len(takers) < len(methods):
-            text += f"; {choice} only with {', '.join(takers)}"
-    return f"{text})"
 
 
 def advanced_help(kind: type[Task]) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..settings import Setting
 from .layers import CONVOLUTIONS, RESIDUAL_SCALE, ActivatedConvolution, cropped, halvings, pad_to_multiple
 from .network import MOST_SCALES, ResidualNetwork
-from .resampling import Downsampling, Enlargement, Enlarging, Reduction
+from .resampling import Downsampling, Downscaling, Enlarging, Upscaling
 
 Joining = Literal["concatenation", "addition", "none"]
 
@@ -177,12 +177,12 @@ class _EncoderDecoderModule(nn.Module):
             for (before, after), dilation in zip(itertools.pairwise((inputs, *channels)), dilations, strict=False)
         )
         self.down = nn.ModuleList(
-            Reduction(settings.downsampling, width, each) for width, each in zip(channels, factors, strict=True)
+            Downscaling(settings.downsampling, width, each) for width, each in zip(channels, factors, strict=True)
         )
         self.bottleneck = _pair(channels[-1], settings.bottleneck, dilations[-1], dimensions)
         coarser = (*channels[1:], settings.bottleneck)
         self.up = nn.ModuleList(
-            Enlargement(settings.upsampling if halved else "nearest", wide, width, each)
+            Upscaling(settings.upsampling if halved else "nearest", wide, width, each)
             for wide, width, each in zip(coarser, channels, factors, strict=True)
         )
         self.decoder = nn.ModuleList(

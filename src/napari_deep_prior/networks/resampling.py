@@ -19,7 +19,7 @@ MAX_UNPOOL = {2: functional.max_unpool2d, 3: functional.max_unpool3d}
 
 
 @final
-class Reduction(nn.Module):
+class Downscaling(nn.Module):
     """The way to the next coarser scale; also tells where the maxima were, if max-pooling found them."""
 
     def __init__(self, downsampling: Downsampling, channels: int, factors: tuple[int, ...]) -> None:
@@ -42,7 +42,7 @@ class Reduction(nn.Module):
 
 
 @final
-class Enlargement(nn.Module):
+class Upscaling(nn.Module):
     """The way to the next finer scale and its channels."""
 
     def __init__(self, upsampling: Enlarging, inputs: int, outputs: int, factors: tuple[int, ...]) -> None:
