@@ -33,7 +33,7 @@ def code(*shape: int) -> torch.Tensor:
 def test_the_transposed_convolution_starts_as_linear_interpolation(
     shape: tuple[int, ...], factors: tuple[int, ...]
 ) -> None:
-    layer = _BilinearTransposedConvolution(3, factors, learnt=True)
+    layer = _BilinearTransposedConvolution(3, factors, fitted=True)
     initialise(layer, torch.Generator().manual_seed(0), gain=3.0)
     mode = "bilinear" if len(shape) == 2 else "trilinear"
     scale = [float(factor) for factor in factors]
@@ -71,13 +71,13 @@ def test_before_training_nothing_finer_than_its_scores_comes_out(kind: type[Resi
 
 
 @every_fcn
-def test_upsampling_that_is_not_learnt_stays_as_it_is(kind: type[ResidualNetwork]) -> None:
+def test_upsampling_that_is_not_fitted_stays_as_it_is(kind: type[ResidualNetwork]) -> None:
     image = Camera().expose(cells((40, 36)), np.random.default_rng(0))
-    for learnt in (True, False):
-        network = kind(width=2, dense=8, learn_upsampling=learnt)
+    for fitted in (True, False):
+        network = kind(width=2, dense=8, fit_upsampling=fitted)
         module = built(network, (40, 36))
         (module(code(40, 36)) - 1).square().sum().backward()
-        assert all((layer.weight.grad is not None) == learnt for layer in module.up)
+        assert all((layer.weight.grad is not None) == fitted for layer in module.up)
         method = DeepImagePrior(steps=3, network=network, precision="float32")
         assert restore(image, Denoise(), method, device="cpu").finish().shape == image.shape
 

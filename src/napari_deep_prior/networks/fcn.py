@@ -55,10 +55,10 @@ class _FCNSettings(ResidualNetwork, ABC):
     dense: Annotated[
         int, Setting("Dense channels", "feature channels of the two 1×1 layers after the blocks", 1, 8192)
     ] = 64
-    learn_upsampling: Annotated[
+    fit_upsampling: Annotated[
         bool,
         Setting(
-            "Learn upsampling",
+            "Fit upsampling",
             "fit the transposed convolutions, which start as bilinear interpolation; off: they stay so",
         ),
     ] = True
@@ -145,7 +145,7 @@ class _FCNModule(nn.Module):
         self.scores = nn.ModuleList(convolution(width, outputs, 1) for width in [settings.dense, *reversed(finer)])
         between = len(BLOCKS) - self.added
         self.up = nn.ModuleList(
-            _BilinearTransposedConvolution(outputs, each, learnt=settings.learn_upsampling)
+            _BilinearTransposedConvolution(outputs, each, fitted=settings.fit_upsampling)
             for each in [*reversed(factors[between:]), _product(factors[:between])]
         )
         self.level = nn.Parameter(torch.empty(outputs))
@@ -170,11 +170,11 @@ class _FCNModule(nn.Module):
 class _BilinearTransposedConvolution(DrawnLayer):
     """Enlarge by a transposed convolution that starts as linear interpolation with the border repeated."""
 
-    def __init__(self, channels: int, factors: tuple[int, ...], *, learnt: bool) -> None:
+    def __init__(self, channels: int, factors: tuple[int, ...], *, fitted: bool) -> None:
         super().__init__()
         self.factors = factors
         sides = [1 if factor == 1 else 2 * factor for factor in factors]
-        self.weight = nn.Parameter(torch.empty(channels, channels, *sides), requires_grad=learnt)
+        self.weight = nn.Parameter(torch.empty(channels, channels, *sides), requires_grad=fitted)
 
     def draw(self, generator: torch.Generator) -> None:
         """Set the kernel of linear interpolation for each channel; nothing is random."""
