@@ -9,7 +9,7 @@ from napari_deep_prior.arrays import metrics
 from napari_deep_prior.arrays.phantom import Camera, cells
 
 camera = Camera()
-photons = cells((128, 128))
+photons = cells((96, 96))
 noisy, truth = camera.expose(photons, np.random.default_rng(0)), camera.expected(photons)
 
 # All at once, in a few seconds. The default effort is "balanced", which takes longer and is better.

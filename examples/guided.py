@@ -8,7 +8,7 @@ from napari_deep_prior import Denoise, Guided, restore
 from napari_deep_prior.arrays import metrics
 from napari_deep_prior.arrays.phantom import Camera, cells
 
-photons = 0.2 * cells((128, 128))
+photons = 0.2 * cells((80, 80))
 camera = Camera()
 dim, truth = camera.expose(photons, np.random.default_rng(0)), camera.expected(photons)
 # Another stain of the same cells: brighter, of another contrast, three pixels off.

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from napari_deep_prior.cli.chosen import changed_task, given_settings, wish_of
 from napari_deep_prior.cli.main import DONE, FAILED, _parser, main
 from napari_deep_prior.cli.options import choices_of, methods_with, option_of, sections
+from napari_deep_prior.networks import EncoderDecoder
 from napari_deep_prior.runs.efforts import DEFAULT_EFFORT, EFFORTS, methods_of, settings_for
 from napari_deep_prior.runs.recommend import Wish
 from napari_deep_prior.settings import Field, flat_fields
@@ -87,7 +88,7 @@ def test_settings_of_one_name_are_of_one_kind() -> None:
         kinds: dict[str, set[Any]] = {}
         for name, field in FIELDS:
             if name == command:
-                kinds.setdefault(field.name, set()).add((field.kind, field.choices, field.optional))
+                kinds.setdefault(field.name, set()).add((field.kind, bool(field.choices), field.optional))
         assert all(len(found) == 1 for found in kinds.values())
 
 
@@ -152,6 +153,16 @@ def test_a_network_is_chosen_with_its_settings() -> None:
     )
 
 
+def test_a_setting_that_networks_share_takes_the_choices_of_each() -> None:
+    prior = ("denoise", "--method", "deep-image-prior", "--network")
+    network = wish(
+        *prior, "encoder-decoder", "--upsampling", "pixel-shuffle", "--set", "joining=addition"
+    ).settings.network
+    assert network == EncoderDecoder(upsampling="pixel-shuffle", joining="addition")
+    with pytest.raises(ValueError, match="upsampling is 'pixel-shuffle'; it must be one of 'bilinear', 'nearest'"):
+        wish(*prior, "hourglass", "--upsampling", "pixel-shuffle")
+
+
 @pytest.mark.parametrize(
     ("command", "arguments", "sentence"),
     [
@@ -177,7 +188,11 @@ def test_a_network_is_chosen_with_its_settings() -> None:
         ),
         ("super-resolve", ["--passes", "4", "--steps", "4"], "no setting --passes: no method has all that was given"),
         ("remove-artifacts", ["--steps", "9"], "'nl-deblocking' has no setting --steps: leave it out, or choose"),
-        ("denoise", ["--network", "hourglass"], "network is 'hourglass'; one of unet, plain is needed"),
+        (
+            "denoise",
+            ["--network", "hourglass"],
+            "network is 'hourglass'; one of unet, plain, encoder-decoder, autoencoder, fcn-32s",
+        ),
         ("denoise", ["--method", "dream"], "'denoise' cannot be done by 'dream', .*'self-distillation', 'nl-ridge'"),
         ("denoise", ["--method", "zero-shot-sr"], "'denoise' cannot be done by 'zero-shot-sr': choose 'auto' or one"),
         ("denoise", ["--effort", "vast"], "has no effort 'vast': choose one of fast, balanced, best"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
+from collections.abc import Iterator
 
 import hypothesis
 import numpy as np
@@ -17,14 +19,30 @@ from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.methods import DeepImagePrior, SelfDistillation, ZeroShotSR
 from napari_deep_prior.networks import NETWORKS, RESIDUAL_NETWORKS, Network, ResidualNetwork
 from napari_deep_prior.networks.network import initialise, training_memory
-from napari_deep_prior.settings import replace_flat
+from napari_deep_prior.settings import fields, replace_flat
 
 CPU, META = torch.device("cpu"), torch.device("meta")
-SMALL = {"channels": (8, 16), "skip": (2, 2)}
+SMALL = {"channels": (8, 16), "skip": (2, 2), "bottleneck": 16, "width": 2, "dense": 8}
 
 
 def small(kind: type[Network]) -> Network:
     return replace_flat(kind(), SMALL)
+
+
+def variants() -> Iterator[Network]:
+    """Yield small networks with every combination of choices that they allow."""
+    for kind in NETWORKS.values():
+        choices = {each.name: each.choices for each in fields(kind) if each.choices}
+        for chosen in itertools.product(*choices.values()):
+            values = dict(zip(choices, chosen, strict=True))
+            # The one combination that is refused: unpooling needs the places of the maxima.
+            if values.get("upsampling") != "max-unpooling" or values["downsampling"] == "max-pooling":
+                yield dataclasses.replace(small(kind), **values)
+
+
+def name(network: Network) -> str:
+    chosen = [getattr(network, each.name) for each in fields(type(network)) if each.choices]
+    return "-".join([type(network).__name__, *chosen])
 
 
 def built(network: Network, shape: tuple[int, ...], *, seed: int = 0, outputs: int = 2) -> torch.nn.Module:
@@ -58,6 +76,20 @@ def test_any_size_goes_in_and_the_same_size_comes_out(kind: type[Network], data:
     assert image.shape == (1, 2, *shape)
     assert image.dtype == torch.float32
     assert torch.isfinite(image).all()
+
+
+@pytest.mark.parametrize("network", list(variants()), ids=name)
+def test_every_choice_keeps_the_size_reaches_every_weight_and_repeats_with_the_seed(network: Network) -> None:
+    for shape in ((7, 10), (2, 5, 6)):
+        module, same, other = (built(network, shape, seed=seed) for seed in (3, 3, 4))
+        image = module(code(*shape))
+        assert image.shape == (1, 2, *shape)
+        assert torch.equal(image, same(code(*shape)))
+        assert not torch.equal(image, other(code(*shape)))
+        (image * torch.rand(1, 2, *shape, generator=torch.Generator().manual_seed(2))).sum().backward()
+        for weight, parameter in module.named_parameters():
+            assert parameter.grad is not None, weight
+            assert parameter.grad.abs().sum() > 0, weight
 
 
 @every_network
@@ -127,7 +159,7 @@ def test_memory_is_counted_without_allocating_and_grows_with_the_pixels(
 @every_network
 def test_every_network_works_as_the_deep_image_prior(kind: type[Network], shape: tuple[int, ...]) -> None:
     truth, noisy = Camera().expected(cells(shape)), Camera().expose(cells(shape), np.random.default_rng(0))
-    network = replace_flat(kind(), {"channels": (16, 24), "skip": (4, 4)})
+    network = replace_flat(kind(), {"channels": (16, 24), "skip": (4, 4), "bottleneck": 24, "width": 4, "dense": 16})
     method = DeepImagePrior(steps=150, network=network, precision="float32")
     volume = len(shape) == 3
     run = restore(

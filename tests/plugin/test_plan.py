@@ -79,6 +79,7 @@ def test_of_a_lazy_stack_the_plan_reads_the_current_slice_and_the_run_reads_piec
         dock = open_task("Denoise", NLRidge())
         dock.image_input.extent.value = "whole stack, slice by slice"
         dock.task_form.widgets["gain"].value = "0.5"
+        dock.task_form.widgets["neighbours"].value = "0"
         reads.clear()
         dock.notes.update_soon()
         qtbot.waitUntil(lambda: "of memory" in dock.notes.plan_note.text() and not dock.notes._busy, timeout=30_000)
@@ -90,7 +91,7 @@ def test_of_a_lazy_stack_the_plan_reads_the_current_slice_and_the_run_reads_piec
     assert by_viewer <= {2}
     # Every slice once for the noise, which they share; and then in order, none ahead of time.
     assert by_worker == [0, *range(6), *range(1, 6)]
-    wanted = restore(planes, Denoise(gain=0.5), NLRidge(), axes="ZYX").finish()
+    wanted = restore(planes, Denoise(gain=0.5, neighbours=0), NLRidge(), axes="ZYX").finish()
     np.testing.assert_array_equal(layer.data, wanted)
 
 

@@ -75,6 +75,9 @@ def test_a_lazy_stack_is_read_frame_by_frame(static: Stacks) -> None:
     run = restore(frames, Denoise(neighbours=1), effort="fast", axes="TYX")
     next(run)
     assert max(np.prod(static[0][index].shape) for index in frames.indices) <= 2 * 64 * 64
+    run.finish()
+    # For the noise, as a piece and as a neighbour.
+    assert frames.count <= 4 * static[0].size
 
 
 def test_no_neighbours_are_looked_at_if_there_are_to_be_none(static: Stacks) -> None:

@@ -88,6 +88,7 @@ class Looking(TaskWithGuide):
     result = "seen"
     looks_at_image = True
     keeps_known = False
+    neighbour_count = 0
     seen: ClassVar[list[int]] = []
 
     def operator(self, axes: str, kernel: Kernel | None) -> Operator:

@@ -29,7 +29,7 @@ def stack(rng: np.random.Generator) -> np.ndarray:
     return rng.integers(0, 1000, (3, 13, 11)).astype(np.uint16)
 
 
-NOISY = Denoise(gain=1.0, offset=0.0, sigma=250.0)
+NOISY = Denoise(neighbours=0, gain=1.0, offset=0.0, sigma=250.0)
 """All of the stack is noise."""
 
 
@@ -210,7 +210,7 @@ def test_a_dask_array_stays_lazy_until_a_slice_is_needed(stack: np.ndarray) -> N
 
 def test_the_noise_of_a_time_lapse_is_estimated_once_from_some_of_its_frames(rng: np.random.Generator) -> None:
     lazy = Counting(rng.poisson(100, (40, 24, 24)).astype(np.uint16))
-    run = restore(lazy, Denoise(), dimming(), axes="TYX", device="cpu")
+    run = restore(lazy, Denoise(neighbours=0), dimming(), axes="TYX", device="cpu")
     next(run)
     assert lazy.count == (1 + MOST_WINDOWS) * 24 * 24
     noise = run.record.noise

@@ -57,7 +57,7 @@ def add_settings(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
     defaults: dict[str, dict[str, str]] = {}
     for section in sections(kind):
         for each in section.fields:
-            distinct.setdefault(each.name, each)
+            distinct[each.name] = _with_choices_of(distinct.get(each.name, each), each)
             defaults.setdefault(each.name, {})[section.title] = _shown(each.default)
     group = parser.add_argument_group("settings")
     for name, each in distinct.items():
@@ -75,16 +75,19 @@ def add_settings(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
 
 
 def add_groups(group: Group, kind: type[Task]) -> None:
-    """Add an option for every choice between groups of settings, such as ``--network``; the default stands first."""
-    texts: dict[str, dict[str, list[str]]] = {}
+    """Add an option for every choice between groups of settings, such as ``--network``."""
+    offered: dict[str, dict[str, list[str]]] = {}
     for method, settings in methods_with(kind(), DEFAULT_EFFORT):
         for each in fields(type(settings)):
             if each.groups:
                 own = type(getattr(settings, each.name))
-                choices = ", ".join(sorted(each.groups, key=lambda name: each.groups[name] is not own))
-                texts.setdefault(each.name, {}).setdefault(choices, []).append(method)
-    for name, methods in texts.items():
-        text = "; ".join(f"{', '.join(names)}: {choices}" for choices, names in methods.items())
+                choices = sorted(each.groups, key=lambda name: each.groups[name] is not own)
+                offered.setdefault(each.name, {})[method] = choices
+    for name, methods in offered.items():
+        # Which of them a method does not offer, it says when it is asked for.
+        every = dict.fromkeys(choice for choices in methods.values() for choice in choices)
+        defaults = ", ".join(f"{method} {choices[0]}" for method, choices in methods.items())
+        text = f"{', '.join(every)} (default: {defaults})"
         group.add_argument(f"--{name}", dest=f"{GROUP}{name}", metavar="NAME", default=argparse.SUPPRESS, help=text)
 
 
@@ -151,6 +154,11 @@ def _add_setting(group: Group, field: Field, text: str) -> None:
         add(action=argparse.BooleanOptionalAction)
     else:
         add(type=partial(_checked, partial(_value, field)), metavar=_metavar(field))
+
+
+def _with_choices_of(field: Field, other: Field) -> Field:
+    """Return ``field`` with the choices of another of its name: networks differ in them, and refuse the others'."""
+    return dataclasses.replace(field, choices=tuple(dict.fromkeys(field.choices + other.choices)))
 
 
 def _metavar(field: Field) -> str:

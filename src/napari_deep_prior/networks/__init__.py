@@ -3,12 +3,23 @@
 To add a network, write one file with a subclass of :class:`.network.Network` and add one row here.
 """
 
+from .encoder_decoder import Autoencoder, EncoderDecoder
+from .fcn import FCN8s, FCN16s, FCN32s
 from .hourglass import Hourglass
 from .network import Network, ResidualNetwork
 from .plain import Plain
 from .unet import UNet
 
-NETWORKS: dict[str, type[Network]] = {"hourglass": Hourglass, "unet": UNet, "plain": Plain}
+NETWORKS: dict[str, type[Network]] = {
+    "hourglass": Hourglass,
+    "unet": UNet,
+    "plain": Plain,
+    "encoder-decoder": EncoderDecoder,
+    "autoencoder": Autoencoder,
+    "fcn-32s": FCN32s,
+    "fcn-16s": FCN16s,
+    "fcn-8s": FCN8s,
+}
 """All networks by name: each can be the network of the deep image prior."""
 
 RESIDUAL_NETWORKS: dict[str, type[ResidualNetwork]] = {
@@ -16,4 +27,17 @@ RESIDUAL_NETWORKS: dict[str, type[ResidualNetwork]] = {
 }
 """The networks that can be trained to correct images: by self-distillation and for zero-shot super-resolution."""
 
-__all__ = ["NETWORKS", "RESIDUAL_NETWORKS", "Hourglass", "Network", "Plain", "ResidualNetwork", "UNet"]
+__all__ = [
+    "NETWORKS",
+    "RESIDUAL_NETWORKS",
+    "Autoencoder",
+    "EncoderDecoder",
+    "FCN8s",
+    "FCN16s",
+    "FCN32s",
+    "Hourglass",
+    "Network",
+    "Plain",
+    "ResidualNetwork",
+    "UNet",
+]

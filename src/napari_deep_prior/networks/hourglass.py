@@ -10,14 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..settings import Setting
-from .layers import Padding, Upsampling, pad_reflection, upsample
+from .layers import CONVOLUTIONS, CONVOLVE, Padding, Upsampling, pad_reflection, upsample
 from .network import MOST_SCALES, Network
 
 LEAK = 0.2
 """Slope of the activation below zero (Ulyanov et al. 2018)."""
 
-CONVOLUTIONS: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
-CONVOLVE = {2: functional.conv2d, 3: functional.conv3d}
 NORMALISATIONS: dict[int, type[nn.BatchNorm2d] | type[nn.BatchNorm3d]] = {
     2: nn.BatchNorm2d,
     3: nn.BatchNorm3d,

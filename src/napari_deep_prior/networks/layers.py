@@ -1,4 +1,4 @@
-"""Layers that networks share: a convolution in the precision of its input, and deterministic padding and upsampling.
+"""Layers that networks share: convolutions in the precision of their input, and deterministic padding and upsampling.
 
 PyTorch's own padding and upsampling are used on the CPU, where they are deterministic and fast. Their CUDA gradients
 sum in no fixed order, so that the same seed would not give the same image; there the same values are composed of
@@ -7,6 +7,8 @@ slices.
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from typing import Literal, final
 
 import torch
@@ -18,6 +20,76 @@ Padding = Literal["zero", "reflection"]
 
 RESIDUAL_SCALE = 0.1
 """Factor of the output of residual networks: the untrained network is to change the image only a little."""
+
+CONVOLUTIONS: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+CONVOLVE = {2: functional.conv2d, 3: functional.conv3d}
+MAX_POOL = {2: functional.max_pool2d, 3: functional.max_pool3d}
+TRANSPOSED = {2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
+
+LEAK = 0.1
+"""Slope of the activation below zero."""
+
+
+class DrawnLayer(nn.Module, ABC):
+    """A layer that draws its first weights itself, where PyTorch's usual distribution does not serve."""
+
+    @abstractmethod
+    def draw(self, generator: torch.Generator) -> None:
+        """Set all weights of the layer from ``generator``, drawn on the CPU; called without autograd."""
+
+
+@final
+class ActivatedConvolution(DrawnLayer):
+    """Convolve planes or volumes and apply a leaky rectifier, in the precision of the input.
+
+    The first weights keep the variance of the features from layer to layer (He et al. 2015, arXiv 1502.01852), so that
+    the features of a deep network without normalisation do not vanish.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    strides : tuple of int
+        Step along each axis; as many as the image has axes.
+    kernel : int
+        Side of the kernel, odd.
+    dilation : int
+        Distance of the pixels under the kernel (atrous convolution).
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, strides: tuple[int, ...], *, kernel: int = 3, dilation: int = 1
+    ) -> None:
+        super().__init__()
+        self.strides, self.dilation, self.padding = strides, dilation, kernel // 2 * dilation
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, *(kernel,) * len(strides)))
+        self.bias = nn.Parameter(torch.empty(outputs))
+
+    def draw(self, generator: torch.Generator) -> None:
+        """Draw the weights; biases start at 0."""
+        draw_weights(self.weight, generator, inputs=self.weight[0].numel())
+        self.bias.zero_()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the features (N, outputs, *T) of images (N, inputs, *S)."""
+        weight, bias = self.weight.to(image.dtype), self.bias.to(image.dtype)
+        convolve = CONVOLVE[len(self.strides)]
+        features = convolve(image, weight, bias, self.strides, self.padding, self.dilation)
+        return functional.leaky_relu(features, LEAK, inplace=True)
+
+
+@final
+class PlaneByPlane(nn.Module):
+    """Apply a module for planes to the planes of a volume, one by one."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """Return (N, outputs, Z, rows, columns) for volumes (N, inputs, Z, rows, columns)."""
+        output: Tensor = self.module(volume.movedim(2, 1).flatten(0, 1)).unflatten(0, (len(volume), -1)).movedim(1, 2)
+        return output
 
 
 @final
@@ -36,6 +108,41 @@ class Convolution(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Return the features (N, outputs, rows, columns) of images (N, inputs, rows, columns)."""
         return functional.conv2d(image, self.weight.to(image.dtype), self.bias.to(image.dtype), padding=1)
+
+
+def draw_weights(weight: Tensor, generator: torch.Generator, *, inputs: int) -> None:
+    """Fill weights with uniform random numbers that keep the variance from one leaky rectifier to the next.
+
+    ``inputs`` is how many values are added up for one output.
+    """
+    bound = math.sqrt(6 / ((1 + LEAK**2) * inputs))
+    weight.copy_(torch.empty(weight.shape).uniform_(-bound, bound, generator=generator))
+
+
+def halvings(shape: tuple[int, ...], count: int) -> list[tuple[int, ...]]:
+    """Return by how much each of ``count`` reductions divides each axis: by 2 while it has pixels to halve, else by 1.
+
+    Thus no network is deeper than its image, and thin volumes keep their few planes.
+    """
+    found = []
+    for _ in range(count):
+        found.append(tuple(2 if length > 1 else 1 for length in shape))
+        shape = tuple((length + 1) // 2 for length in shape)
+    return found
+
+
+def pad_to_multiple(image: Tensor, multiples: tuple[int, ...]) -> Tensor:
+    """Return ``image`` (N, C, *S) with its last pixels repeated until each axis is a multiple of a number of pixels."""
+    missing = [-length % multiple for length, multiple in zip(image.shape[2:], multiples, strict=True)]
+    padding = [pixels for axis in reversed(missing) for pixels in (0, axis)]
+    return functional.pad(image, padding, mode="replicate") if any(missing) else image
+
+
+def cropped(padded: Tensor, image: Tensor) -> Tensor:
+    """Return the part of ``padded`` (N, C, *T) that lies where ``image`` (N, D, *S) was before its padding."""
+    for axis, length in enumerate(image.shape[2:], start=2):
+        padded = padded.narrow(axis, 0, length)
+    return padded
 
 
 def pad_reflection(image: Tensor) -> Tensor:

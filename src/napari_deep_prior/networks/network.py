@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..progress.stages import checkpoint, is_watched
 from ..settings import Settings
+from .layers import DrawnLayer
 
 IN_FLIGHT = 2.05
 """Peak of a training step in units of what autograd saves: gradients in flight, layers whose output is not saved, the
@@ -77,6 +78,10 @@ class ResidualNetwork(Network, ABC):
     pixel depends only on a neighbourhood of it, so that a network trained on crops can be applied to a whole image.
     """
 
+    has_deep_kernels: ClassVar[bool] = False
+    """Whether its kernels for volumes have three dimensions. To correct images it is then built for planes, which it
+    takes one by one: pieces of a volume have few planes."""
+
     @property
     @abstractmethod
     def margin(self) -> int:
@@ -110,20 +115,30 @@ def initialise(module: nn.Module, generator: torch.Generator, *, gain: float = 1
     """Draw the weights of a module from ``generator`` alone, with the distribution that PyTorch uses by default.
 
     They are drawn on the CPU, so that a seed gives the same weights on every device. Normalisations start as the
-    identity, biases at 0.
+    identity, biases at 0. Layers that know better draw themselves (:class:`.layers.DrawnLayer`).
 
     Parameters
     ----------
     gain : float
-        Factor of the weights. Deep networks without normalisation need more than 1, or their features vanish.
+        Factor of the weights. Deep networks without normalisation need more than 1, or their features vanish. Layers
+        that draw themselves do without.
     """
     with torch.no_grad():
-        for name, parameter in module.named_parameters():
-            if parameter.ndim > 1:
-                bound = gain / math.sqrt(parameter[0].numel())
-                parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator))
+        for layer in module.modules():
+            if isinstance(layer, DrawnLayer):
+                layer.draw(generator)
             else:
-                parameter.fill_(1.0 if name.endswith("weight") else 0.0)
+                _draw(layer, generator, gain)
+
+
+def _draw(layer: nn.Module, generator: torch.Generator, gain: float) -> None:
+    """Draw the weights of one layer, without those of the layers in it."""
+    for name, parameter in layer.named_parameters(recurse=False):
+        if parameter.ndim > 1:
+            bound = gain / math.sqrt(parameter[0].numel())
+            parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator))
+        else:
+            parameter.fill_(1.0 if name == "weight" else 0.0)
 
 
 def training_memory(module: nn.Module, inputs: Tensor) -> int:

@@ -11,11 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..settings import Setting
-from .layers import RESIDUAL_SCALE, Convolution
+from .layers import LEAK, RESIDUAL_SCALE, Convolution
 from .network import MOST_SCALES, ResidualNetwork
-
-LEAK = 0.1
-"""Slope of the activation below zero."""
 
 BLOCK = 2
 """Pixels along a side that become channels at the entrance: all work is done at half resolution."""

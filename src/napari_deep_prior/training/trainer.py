@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..networks.layers import PlaneByPlane
 from ..networks.network import ResidualNetwork, initialise, training_memory
 from ..physics.misfit import weighted_mean
 from .augmentation import ORIENTATIONS, crop_shape, oriented, oriented_back
@@ -86,7 +87,10 @@ class TrainingPlan:
 
     def build(self, device: torch.device) -> nn.Module:
         """Return the network, without initial weights."""
-        return self.network.build(inputs=self.channels, outputs=self.channels, shape=self.shape, device=device)
+        in_planes = len(self.shape) == 3 and self.network.has_deep_kernels
+        shape = self.shape[1:] if in_planes else self.shape
+        module = self.network.build(inputs=self.channels, outputs=self.channels, shape=shape, device=device)
+        return PlaneByPlane(module) if in_planes else module
 
 
 @final
