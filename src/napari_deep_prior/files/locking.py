@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import weakref
 from pathlib import Path
 from typing import final
 
@@ -34,8 +35,10 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path, file: Path) -> None:
-        self._file, self._handle = file, None if sys.platform == "win32" else os.open(folder, os.O_RDONLY)
-        locked = _locked(self._handle)
+        handle = None if sys.platform == "win32" else os.open(folder, os.O_RDONLY)
+        # Also a lock that nobody releases ends with its last user.
+        self._file, self._close = file, weakref.finalize(self, _close, handle)
+        locked = _locked(handle)
         other = _running(file)
         if locked is False or (locked is None and other is not None):
             self._close()
@@ -50,10 +53,10 @@ class FolderLock:
         self._file.unlink(missing_ok=True)
         self._close()
 
-    def _close(self) -> None:
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+
+def _close(handle: int | None) -> None:
+    if handle is not None:
+        os.close(handle)
 
 
 def _locked(handle: int | None) -> bool | None:

@@ -77,5 +77,5 @@ def refuse_without_room(shape: tuple[int, ...], size: int) -> None:
     if size > available:
         raise ValueError(
             f"its shape is {' × '.join(map(str, shape))}, which needs {size / 2**30:.1f} GiB of memory, and "
-            f"{available / 2**30:.1f} GiB are free: crop it"
+            f"{available / 2**30:.1f} GiB are free: crop it, or restore it piece by piece into a .zarr"
         )

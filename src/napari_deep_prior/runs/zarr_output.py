@@ -130,13 +130,22 @@ class ZarrOutput(Output):
     def preview(self, piece: Piece, values: Array) -> None:
         """Do nothing: what is not finished does not go to the disk."""
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether a run before has finished the result."""
+        return self._complete
+
     def image(self) -> Reordered:
-        """Return the result, read and written where it is sliced."""
+        """Return the result, read where it is sliced."""
+        if self._array is None and (self._place.path / LARGEST).is_dir() and self._done:
+            # Reading needs no lock.
+            group = self._zarr.open_group(str(self._place.path), mode="r")
+            return Reordered(group[LARGEST], self._order)
         return self._opened()
 
     def snapshot(self) -> Array:
         """Return a copy in memory."""
-        return np.asarray(self._opened())
+        return np.asarray(self.image())
 
     def finish(self, record: Mapping[str, Any]) -> None:
         """Write the pyramid and the record, and remove the markers.
@@ -171,16 +180,16 @@ class ZarrOutput(Output):
         if self._array is not None:
             return self._array
         place = self._place
-        if self._complete:
-            self._array = Reordered(self._open_array(), self._order)
-            return self._array
-        # Something else may have been written there since.
+        # Something else may have been written there since, or another run of the same identity has ended.
         place.replaces()
-        place.path.mkdir(exist_ok=True)
-        self._lock = FolderLock(place.path, place.process_file)
+        self._complete = place.is_complete()
+        if not self._complete:
+            place.path.mkdir(exist_ok=True)
+            self._lock = FolderLock(place.path, place.process_file)
         try:
-            place.begin()
-            self._done = place.marked()
+            if not self._complete:
+                place.begin()
+                self._done = place.marked()
             self._array = Reordered(self._open_array(), self._order)
         except BaseException:
             self.close()

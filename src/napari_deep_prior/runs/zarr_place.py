@@ -83,6 +83,8 @@ class ZarrPlace:
 
     def begin(self) -> None:
         """Take down the identity of the run, in a folder with nothing of another one."""
+        if self.is_complete():
+            raise ValueError(f"another run has just finished {str(self.path)!r}: there is nothing left to do")
         if self.replaces() or not self.marked():
             # Also what a run has left that was killed before its first piece was finished.
             self._empty()
