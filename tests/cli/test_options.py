@@ -23,8 +23,8 @@ from napari_deep_prior.tasks import TASKS, Denoise, SuperResolve
 from .conftest import Capture, Refused
 
 FILES = ["in.tif", "out.tif"]
-LINES, COLUMNS = 48, 100
-"""Two screens."""
+LINES, COLUMNS = 50, 100
+"""Two screens of 25 lines."""
 
 PARSERS = {name: _parser([name]) for name in TASKS}
 FIELDS = [(name, field) for name, kind in TASKS.items() for section in sections(kind) for field in section.fields]

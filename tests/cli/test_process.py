@@ -17,7 +17,7 @@ import torch
 
 from napari_deep_prior.cli.main import DONE, FAILED, INTERRUPTED, main
 from napari_deep_prior.files import images
-from napari_deep_prior.runs.notes import VERSION
+from napari_deep_prior.runs.identity import VERSION
 from napari_deep_prior.tasks import Denoise
 
 from .conftest import FEW, QUICK, Capture

@@ -16,7 +16,7 @@ from napari_deep_prior.files import images
 from napari_deep_prior.runs import restore
 from napari_deep_prior.runs.devices import DEVICES, available_devices
 from napari_deep_prior.runs.errors import RestorationError
-from napari_deep_prior.runs.notes import VERSION
+from napari_deep_prior.runs.identity import VERSION
 from napari_deep_prior.runs.record import Recipe
 from napari_deep_prior.runs.restoration import Restoration
 

@@ -58,7 +58,7 @@ def test_an_effort_that_a_method_lacks_is_left_and_the_seed_is_kept(qtbot):
 
 
 def recipe(task, method, **changes):
-    values = {"asked_method": AUTO, "effort": "fast", "volume": False, "had_kernel": False}
+    values = {"asked_method": AUTO, "effort": "fast", "volume": False, "kernel": None}
     return Recipe(task=task, method=method, **(values | changes))
 
 

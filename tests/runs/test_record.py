@@ -13,7 +13,7 @@ import torch
 from napari_deep_prior.methods import DeepImagePrior
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.runs.devices import instruction_set
-from napari_deep_prior.runs.notes import VERSION
+from napari_deep_prior.runs.identity import VERSION
 from napari_deep_prior.runs.record import SCHEMA, NoiseRecord, Recipe, Record
 from napari_deep_prior.runs.run import restore
 from napari_deep_prior.tasks import Denoise, Guided, Inpaint, SuperResolve
@@ -85,8 +85,8 @@ def test_a_record_is_json_with_a_schema_and_lists_that_stay_lists() -> None:
 def test_a_recipe_is_what_the_record_says() -> None:
     recipe = Recipe.from_json(saved(record()))
     assert (recipe.task, recipe.method) == (Inpaint(keep_known=False), DeepImagePrior(steps=7))
-    assert (recipe.asked_method, recipe.effort, recipe.volume, recipe.had_kernel) == ("auto", "best", True, False)
-    assert Recipe.from_json(saved(record(kernel=[[1.0]]))).had_kernel
+    assert (recipe.asked_method, recipe.effort, recipe.volume, recipe.kernel) == ("auto", "best", True, None)
+    assert Recipe.from_json(saved(record(kernel=[[1.0]]))).kernel == [[1.0]]
 
 
 def without(name: str) -> dict[str, Any]:

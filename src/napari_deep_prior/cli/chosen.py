@@ -1,4 +1,4 @@
-"""The settings that the options of the command line ask for."""
+"""The settings that the options of the command line ask for, and those in a file."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import argparse
 import dataclasses
 from typing import Any
 
+import numpy as np
+
+from ..files.recipes import read_recipe
 from ..methods import Method
-from ..runs.efforts import name_of
+from ..runs.efforts import DEFAULT_EFFORT, name_of
 from ..runs.recommend import Wish, asked
+from ..runs.record import Recipe
 from ..settings import Settings, choose_group, fields, flat_fields, replace_flat
-from ..tasks import Task
+from ..tasks import TASKS, Task
+from .inputs import given_text
 from .options import ASSIGNED, GROUP, SETTING, choices_of, methods_with, option_of
 
 
@@ -38,7 +43,7 @@ def wish_of(task: Task, options: argparse.Namespace) -> Wish:
     ValueError
         If there is no such method, effort or network, the method has no such setting, or a value is beyond its limits.
     """
-    wish = Wish(method=options.method, effort=options.effort, volume=options.volume)
+    wish = _named(options)
     method, _ = asked(task, wish)
     groups, of_task = _with_prefix(options, GROUP), _names(task)
     values = {name: value for name, value in given_settings(options).items() if name not in of_task}
@@ -50,6 +55,72 @@ def wish_of(task: Task, options: argparse.Namespace) -> Wish:
     if lacking := [*sorted(set(groups) - own), *sorted(set(values) - _names(method))]:
         raise ValueError(_no_setting(task, method, lacking, wanted={*groups, *values}, effort=wish.effort))
     return dataclasses.replace(wish, settings=replace_flat(method, values))
+
+
+def with_recipe(options: argparse.Namespace) -> argparse.Namespace:
+    """Return the options with the settings of the file in ``--settings``; what was given as an option counts more.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, or its settings are those of another task.
+    """
+    if options.settings is None:
+        return options
+    recipe, kind = read_recipe(options.settings), TASKS[options.command]
+    if type(recipe.task) is not kind:
+        raise ValueError(
+            f"{options.settings!r} has settings of {recipe.task.command!r}, and {kind.command!r} is to be done: "
+            "choose other settings"
+        )
+    volume = recipe.volume if options.volume is None else options.volume
+    return argparse.Namespace(**vars(options) | {"recipe": recipe, "volume": volume})
+
+
+def task_of(options: argparse.Namespace) -> Task:
+    """Return the task before the settings are changed that were given as options."""
+    return TASKS[options.command]() if options.recipe is None else options.recipe.task
+
+
+def saved_inputs(task: Task, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the blur that the settings of ``--settings`` were used with, unless another one is given.
+
+    Raises
+    ------
+    ValueError
+        If it is no image.
+    """
+    kernel = None if options.recipe is None else options.recipe.kernel
+    if (
+        kernel is None
+        or "kernel" not in task.takes
+        or given_text("kernel", options)
+        or "blur" in given_settings(options)
+    ):
+        return {}
+    try:
+        return {"kernel": np.array(kernel, float)}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the blur in {options.settings!r} is no image of numbers: {error}") from error
+
+
+def recipe_of(task: Task, wish: Wish) -> Recipe:
+    """Return the settings that are asked for, without a blur that was given."""
+    return Recipe(
+        task=task,
+        method=asked(task, wish)[0],
+        asked_method=wish.method,
+        effort=wish.effort,
+        volume=wish.volume,
+    )
+
+
+def _named(options: argparse.Namespace) -> Wish:
+    """Return what is asked for by method and effort; where one of them is given, the file's settings are left out."""
+    wish = Wish() if options.recipe is None else options.recipe.wish
+    if options.method is not None or options.effort is not None:
+        wish = Wish(method=options.method or wish.method, effort=options.effort or wish.effort or DEFAULT_EFFORT)
+    return dataclasses.replace(wish, volume=bool(options.volume))
 
 
 def _no_setting(task: Task, method: Method, lacking: list[str], *, wanted: set[str], effort: str) -> str:

@@ -15,6 +15,7 @@ from ..runs.compare import compare, difference
 from ..runs.comparison_table import Row
 from ..runs.reference import Reference, Region
 from .deliver import say
+from .exit_codes import DONE
 from .inputs import FileReader, read_mask
 from .paths import refuse_files
 
@@ -49,8 +50,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     out("--overwrite", action="store_true", help="replace files that exist")
 
 
-def run(options: argparse.Namespace) -> bool:
-    """Compare, print the table and write what was asked for; return True.
+def run(options: argparse.Namespace) -> int:
+    """Compare, print the table and write what was asked for; return DONE.
 
     Raises
     ------
@@ -82,7 +83,7 @@ def run(options: argparse.Namespace) -> bool:
         say(f"{options.csv}: the table")
     if changes is not None:
         _write_difference(options, true, changes)
-    return True
+    return DONE
 
 
 def _refuse(options: argparse.Namespace) -> list[str]:

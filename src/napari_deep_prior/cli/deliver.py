@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import math
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Self, final
 
@@ -16,9 +16,12 @@ from tqdm import tqdm
 from ..arrays.axes import Array
 from ..files import images
 from ..files.kinds import Shown
+from ..files.recipes import write_recipe
 from ..runs import report
+from ..runs.batch import Scores
 from ..runs.compare import compare
 from ..runs.errors import RestorationError
+from ..runs.record import Recipe
 from ..runs.reference import Reference
 from ..runs.restoration import Restoration
 from ..runs.result import Result, result_of
@@ -52,8 +55,13 @@ class Comparison:
     reference: Reference
 
     @classmethod
-    def of(cls, path: str | None, run: Restoration, pixels: Array) -> Self | None:
+    def of(cls, path: str | None, run: Restoration, pixels: Array, read: Callable[[str], Array]) -> Self | None:
         """Return the comparison with a file, None if there is none; before an enlarged image is the interpolated one.
+
+        Parameters
+        ----------
+        read : function
+            Returns the pixels of a file.
 
         Raises
         ------
@@ -62,26 +70,34 @@ class Comparison:
         """
         if path is None:
             return None
-        file = images.read_as_stored(path)
-        for remark in file.remarks:
-            say(f"{path}: {remark}")
-        if file.pixels.shape != run.shape:
-            raise ValueError(f"the reference {path!r} has shape {file.pixels.shape}; the result has {run.shape}")
+        reference = read(path)
+        if reference.shape != run.shape:
+            raise ValueError(f"the reference {path!r} has shape {reference.shape}; the result has {run.shape}")
         before = run.image if run.factors else pixels
-        reference = Reference.of(path, file.pixels, run.axes)
-        return cls(before if np.isfinite(before).all() else None, reference)
+        return cls(before if np.isfinite(before).all() else None, Reference.of(path, reference, run.axes))
+
+    def scores(self, after: Array) -> Scores:
+        """Return PSNR and SSIM before and after."""
+        (result,) = compare("result", after, self.reference)
+        similarity = result.ssim if isinstance(result.ssim, float) else None
+        if self.before is None:
+            return Scores(psnr_before=None, psnr=result.psnr, ssim_before=None, ssim=similarity)
+        (before,) = compare("before", self.before, self.reference)
+        similarity_before = before.ssim if isinstance(before.ssim, float) else None
+        return Scores(psnr_before=before.psnr, psnr=result.psnr, ssim_before=similarity_before, ssim=similarity)
 
     def with_result(self, after: Array) -> str:
         """Return PSNR and SSIM before and after, as one line."""
-        pair = {"before": self.before, "result": after}
-        rows = [
-            row for name, image in pair.items() if image is not None for row in compare(name, image, self.reference)
-        ]
-        parts = [f"PSNR {' → '.join(f'{row.psnr:.2f}' for row in rows)} dB"]
-        similarities = [row.ssim for row in rows if isinstance(row.ssim, float)]
-        if similarities:
-            parts.append(f"SSIM {' → '.join(f'{value:.4f}' for value in similarities)}")
+        scores = self.scores(after)
+        parts = [f"PSNR {_arrow(scores.psnr_before, scores.psnr, '.2f')} dB"]
+        if scores.ssim is not None:
+            parts.append(f"SSIM {_arrow(scores.ssim_before, scores.ssim, '.4f')}")
         return ", ".join(parts) + f" (data range {self.reference.span:g})"
+
+
+def _arrow(before: float | None, after: float, digits: str) -> str:
+    """Return two numbers with an arrow between them; the first can be unknown."""
+    return " → ".join(format(value, digits) for value in (before, after) if value is not None)
 
 
 def say(text: str) -> None:
@@ -127,15 +143,15 @@ def deliver(
     Parameters
     ----------
     file : ImageFile
-        The input, with the size of the pixels of the result.
+        The input.
     told : collection of str
         Remarks that were made before the run.
     """
     state = f"stopped while the result was written: {options.output!r} is complete, or as it was before"
     try:
         result = result_of(run)
-        record, file = result.record, _part_of(file, result.image.shape)
-        _write(options.output, result.image, file, options, record=record.to_json())
+        record = result.record
+        write_result(result, file, run.factors, options)
         state = f"stopped after the result was written to {options.output!r}"
         done = report.done_in_words(record, steps=ending.steps, total=ending.total, stopped=not ending.finished)
         say(f"{options.output}: {done}")
@@ -148,9 +164,23 @@ def deliver(
             say("nothing was compared with the reference: not all slices are restored")
         elif comparison is not None:
             print(comparison.with_result(result.image))
-        _write_diagnostics(result, file, options)
+        for verdict in filter(None, record.residuals):
+            say(verdict)
+        write_checks(result, file, options, tell=say)
+        if options.save_settings is not None:
+            write_recipe(options.save_settings, Recipe.of(record))
+            say(f"{options.save_settings}: settings")
     except KeyboardInterrupt:
         raise KeyboardInterrupt(state) from None
+
+
+def write_result(
+    result: Result, file: images.ImageFile, factors: Mapping[str, float], options: argparse.Namespace
+) -> None:
+    """Write a result with its record, and with the size of its pixels."""
+    spacing = {letter: size / factors.get(letter, 1) for letter, size in file.spacing.items()}
+    file = _part_of(dataclasses.replace(file, spacing=spacing), result.image.shape)
+    _write(options.output, result.image, file, options, record=result.record.to_json())
 
 
 def _write(
@@ -177,15 +207,22 @@ def _part_of(file: images.ImageFile, shape: tuple[int, ...]) -> images.ImageFile
     return dataclasses.replace(file, planes=planes)
 
 
-def _write_diagnostics(result: Result, file: images.ImageFile, options: argparse.Namespace) -> None:
-    """Write what the result can be checked by, where it was asked for."""
-    for verdict in filter(None, result.record.residuals):
-        say(verdict)
+def write_checks(
+    result: Result, file: images.ImageFile, options: argparse.Namespace, *, tell: Callable[[str], None]
+) -> None:
+    """Write what the result can be checked by, where it was asked for, and tell its paths.
+
+    Raises
+    ------
+    ValueError
+        If the run had nothing of what was asked for.
+    """
+    file = _part_of(file, result.image.shape)
     asked: list[tuple[Shown, str | None]] = [("residual", options.residual), ("uncertainty", options.uncertainty)]
     for name, path in asked:
         if path is not None and name in result.diagnostics:
             _write(path, result.diagnostics[name], file, options, shows=name)
-            say(f"{path}: {name}")
+            tell(f"{path}: {name}")
     for name, path in asked:
         if path is not None and name not in result.diagnostics:
             raise ValueError(f"no {name} was written to {path!r}: no slice was restored in a way that has one")

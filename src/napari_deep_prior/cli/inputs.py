@@ -43,10 +43,17 @@ class _Reader:
 
 @final
 class FileReader:
-    """Reads image files, says what is to be known of each of them, and keeps it for the record."""
+    """Reads image files, says what is to be known of each of them, and keeps it for the record.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    tell : function
+        How it is said.
+    """
+
+    def __init__(self, tell: Callable[[str], None] = say) -> None:
         self.remarks: list[str] = []
+        self._tell = tell
 
     def image(self, path: str, *, axes: str | None, turned: bool) -> images.ImageFile:
         """Return the image to restore (see :func:`.images.read`)."""
@@ -59,7 +66,7 @@ class FileReader:
     def _noted(self, path: str, file: images.ImageFile) -> images.ImageFile:
         remarks = [f"{path}: {remark}" for remark in file.remarks]
         for remark in remarks:
-            say(remark)
+            self._tell(remark)
         self.remarks += remarks
         return file
 
@@ -84,7 +91,7 @@ def read_inputs(task: Task, options: Options, files: FileReader) -> dict[str, An
 
 def given_text(name: str, options: Options) -> Any:
     """Return the value of the option of an input as it was typed, None if it was not."""
-    return getattr(options, _place(name), None)
+    return getattr(options, place_of(name), None)
 
 
 def read_mask(path: str, files: FileReader) -> Array:
@@ -97,23 +104,27 @@ def read_mask(path: str, files: FileReader) -> Array:
     return np.asarray(marked)
 
 
-def _place(name: str) -> str:
+def place_of(name: str) -> str:
     """Return the attribute of the parsed options that belongs to an input; no other option has its name."""
     return f"input.{name}"
 
 
 def _add_file(group: Group, name: str, row: Input) -> None:
-    group.add_argument(f"--{name}", dest=_place(name), metavar=row.metavar, help=row.help)
+    group.add_argument(f"--{name}", dest=place_of(name), metavar=row.metavar, help=row.help)
 
 
 def _add_files(group: Group, name: str, row: Input) -> None:
-    group.add_argument(f"--{name}", dest=_place(name), metavar=row.metavar, help=row.help, action="append", default=[])
+    group.add_argument(
+        f"--{name}", dest=place_of(name), metavar=row.metavar, help=row.help, action="append", default=[]
+    )
 
 
 def _add_mask(group: Group, name: str, row: Input) -> None:
     _add_file(group, name, row)
     inverted = f"--invert-{name}"
-    group.add_argument(inverted, dest=_place(inverted), action="store_true", help=f"fill where the {name} is 0 instead")
+    group.add_argument(
+        inverted, dest=place_of(inverted), action="store_true", help=f"fill where the {name} is 0 instead"
+    )
 
 
 def _read_mask(name: str, options: Options, files: FileReader) -> Array | None:

@@ -7,16 +7,16 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn, final
 
-from ..runs.errors import RestorationError, failure_in_words
-from ..runs.notes import VERSION
+from ..runs.errors import FAILURES, failure_in_words
+from ..runs.identity import VERSION
 from ..tasks import TASKS
-from . import compare, restore
+from . import batch, compare, restore
 from .deliver import say
+from .exit_codes import DONE, FAILED, INCOMPLETE, INTERRUPTED
 from .options import layout
 from .streams import calm_streams
 
-DONE, FAILED, INTERRUPTED = 0, 2, 130
-"""Exit codes: all went well; a sentence on the error stream says what did not; Ctrl-C (128 + SIGINT)."""
+__all__ = ["DONE", "FAILED", "INCOMPLETE", "INTERRUPTED", "main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,14 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    command: Callable[[argparse.Namespace], bool] = options.run
+    command: Callable[[argparse.Namespace], int] = options.run
     try:
-        return DONE if command(options) else INTERRUPTED
-    except (ValueError, OSError, RestorationError) as error:
-        say(f"deep-prior: {error}")
-    except MemoryError as error:
-        say(f"deep-prior: not enough memory for an image of this size: crop it, or close other programs. {error}")
-    except (RuntimeError, ImportError, SystemError) as error:
+        return command(options)
+    except FAILURES as error:
         say(f"deep-prior: {failure_in_words(error)}")
     except KeyboardInterrupt as stop:
         say(f"deep-prior: {stop.args[0] if stop.args else 'stopped; nothing was written'}")
@@ -68,6 +64,7 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=summary, description=summary, usage=usage, formatter_class=layout)
         command.set_defaults(run=restore.run)
         if name in given:
+            restore.add_files(command)
             restore.add_options(command, kind)
     details = f"{compare.SUMMARY} {compare.DETAILS}"
     table = commands.add_parser(
@@ -76,4 +73,7 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     table.set_defaults(run=compare.run)
     if compare.COMMAND in given:
         compare.add_options(table)
+    several = commands.add_parser(batch.COMMAND, help=batch.SUMMARY, description=batch.SUMMARY, epilog=batch.CODES)
+    if batch.COMMAND in given:
+        batch.add_tasks(several, given)
     return parser

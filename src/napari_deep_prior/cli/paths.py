@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..files.images import TIFF_ENDINGS, refuse_output
 from ..files.kinds import kind_of
+from ..files.recipes import refuse_recipe
 from ..files.replacing import refuse_place
 from ..tasks import TASKS
 from .inputs import given_text
@@ -23,6 +24,9 @@ _FRACTIONS = (*CHECKS, "difference")
 _TABLE = "csv"
 """The output that is no image, by the name of its option, and the ending of its name."""
 
+SAVED = "saved settings"
+"""What the file of --save-settings is called."""
+
 _FORMATS = dict.fromkeys(TIFF_ENDINGS, "TIFF") | {".png": "PNG"}
 
 Files = Sequence[tuple[str, str]]
@@ -31,7 +35,8 @@ Files = Sequence[tuple[str, str]]
 
 def refuse_paths(options: argparse.Namespace) -> None:
     """Check all files of a command that restores an image (see :func:`refuse_files`)."""
-    refuse_files(list(_inputs(options)), list(_outputs(options)), overwrite=options.overwrite)
+    saved = [] if options.save_settings is None else [(SAVED, options.save_settings)]
+    refuse_files(list(_inputs(options)), [*outputs_of(options), *saved], overwrite=options.overwrite)
 
 
 def refuse_files(inputs: Files, outputs: Files, *, overwrite: bool) -> None:
@@ -45,19 +50,30 @@ def refuse_files(inputs: Files, outputs: Files, *, overwrite: bool) -> None:
     """
     for name, path in outputs:
         _refuse_output(name, path, overwrite=overwrite)
-    seen: dict[tuple[object, ...], tuple[str, str]] = {}
-    for name, path in [*inputs, *outputs]:
-        key = _identity(path)
-        if key in seen and (name, path) in outputs:
-            raise ValueError(_same_file(*seen[key], name, path))
-        seen.setdefault(key, (name, path))
+    _refuse_same_files(inputs, outputs)
     for name, path in outputs:
-        _refuse_other_kind(name, path)
+        if name != SAVED:
+            _refuse_other_kind(name, path)
+
+
+def refuse_all_paths(every: Sequence[argparse.Namespace], more: Files) -> None:
+    """Raise a ValueError if an output of one of several commands is an input or another output of any of them.
+
+    Parameters
+    ----------
+    more : sequence of (str, str)
+        Outputs besides those of the commands: what each file is, and its path.
+    """
+    inputs = [each for options in every for each in _inputs(options)]
+    _refuse_same_files(inputs, [*(each for options in every for each in outputs_of(options)), *more])
 
 
 def _refuse_output(name: str, path: str, *, overwrite: bool) -> None:
     """Raise a ValueError if an output cannot be written under its name."""
     ending = Path(path).suffix.lower()
+    if name == SAVED:
+        refuse_recipe(path, overwrite=overwrite)
+        return
     if name == _TABLE:
         if ending != f".{_TABLE}":
             raise ValueError(f"--{name} is {path!r}: give it a name that ends in .{_TABLE}")
@@ -70,7 +86,25 @@ def _refuse_output(name: str, path: str, *, overwrite: bool) -> None:
     refuse_output(path, overwrite=overwrite)
 
 
-def _outputs(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
+def _refuse_same_files(inputs: Files, outputs: Files) -> None:
+    """Raise a ValueError if an output is an input or another output, by whatever name.
+
+    Parameters
+    ----------
+    inputs, outputs : sequence of (str, str)
+        What each file is, for people, and its path.
+    """
+    seen: dict[tuple[object, ...], tuple[str, str]] = {}
+    for name, path in inputs:
+        seen.setdefault(_identity(path), (name, path))
+    for name, path in outputs:
+        key = _identity(path)
+        if key in seen:
+            raise ValueError(_same_file(*seen[key], name, path))
+        seen[key] = (name, path)
+
+
+def outputs_of(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """Yield name and path of every file that is to be written."""
     for name in ("output", *CHECKS):
         path = getattr(options, name)
@@ -83,6 +117,8 @@ def _inputs(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     yield "input", options.input
     if options.reference is not None:
         yield "reference", options.reference
+    if options.settings is not None:
+        yield "settings", options.settings
     for name in TASKS[options.command].takes:
         given = given_text(name, options)
         for path in [given] if isinstance(given, str) else given or []:
@@ -105,11 +141,8 @@ def _identity(path: str) -> tuple[object, ...]:
 
 def _same_file(first: str, first_path: str, second: str, second_path: str) -> str:
     paths = " = ".join(map(repr, dict.fromkeys((first_path, second_path))))
-    lost = (
-        f"the {second} would replace the other"
-        if first in ("output", _TABLE, *_FRACTIONS)
-        else "the original would be lost"
-    )
+    own = first in ("output", "table", _TABLE, *_FRACTIONS, SAVED)
+    lost = f"the {second} would replace the other" if own else "the original would be lost"
     return f"{first} and {second} are the same file {paths}: {lost}; choose another name"
 
 

@@ -15,14 +15,16 @@ from ..files import images
 from ..runs.devices import DEVICES, describe_device, why_no_gpu
 from ..runs.efforts import AUTO, DEFAULT_EFFORT, EFFORTS, methods_of
 from ..runs.forecast import Forecast
+from ..runs.identity import identity
 from ..runs.preparation import Outlook, look_ahead
 from ..runs.restoration import Restoration
 from ..runs.setup import ResultType, RunOptions, Setup, set_up
 from ..settings import flat_fields
 from ..tasks import TASKS, SuperResolve, Task
 from . import super_resolve
-from .chosen import changed_task, wish_of
+from .chosen import changed_task, saved_inputs, task_of, wish_of, with_recipe
 from .deliver import Comparison, deliver, drive, say
+from .exit_codes import DONE, INTERRUPTED
 from .inputs import FileReader, Group, add_inputs, read_inputs
 from .options import add_groups, add_settings, advanced_help
 from .paths import CHECKS, refuse_paths
@@ -32,7 +34,7 @@ PRESETS_ARE_GONE = (
     "spent ({efforts}; 'paper' is now 'published')"
 )
 
-_ARGUMENTS = {"input": "IN", "output": "OUT"}
+_ARGUMENTS = {"input": "IN", "folder": "FOLDER", "output": "OUT", "save_settings": "--save-settings"}
 """What the help calls the arguments that are no options."""
 
 
@@ -46,6 +48,12 @@ class _Extras:
 
 
 _EXTRAS: Mapping[str, _Extras] = {SuperResolve.command: _Extras(super_resolve.add_options, super_resolve.task)}
+
+
+def add_files(parser: argparse.ArgumentParser) -> None:
+    """Add the image and its result."""
+    parser.add_argument("input", metavar="IN", help="TIFF, OME-TIFF, PNG or JPEG")
+    parser.add_argument("output", metavar="OUT", help="OME-TIFF (.tif), with a record of what was done; or .png")
 
 
 def add_options(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
@@ -69,8 +77,8 @@ def add_options(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
     parser.add_argument("--preset", help=argparse.SUPPRESS)
 
 
-def run(options: argparse.Namespace) -> bool:
-    """Restore an image and write it; return False if Ctrl-C stopped the run and the best so far was written.
+def run(options: argparse.Namespace) -> int:
+    """Restore an image and write it, after Ctrl-C the best so far; return the exit code.
 
     Raises
     ------
@@ -79,33 +87,58 @@ def run(options: argparse.Namespace) -> bool:
     RestorationError
         If the run failed; what was restored so far is written.
     """
-    _refuse(options)
+    options = with_recipe(options)
+    refuse_values(options)
+    refuse_paths(options)
     files = FileReader()
-    file = _read(options, files)
-    setup = _set_up(file, options, files)
-    _refuse_results(setup, options)
+    file, setup = open_run(options, files)
     outlook = look_ahead(setup)
     with Restoration(setup, outlook.preparation) as restoration:
-        comparison = Comparison.of(options.reference, restoration, file.pixels)
-        _refuse_uncertainty(outlook.plan, options)
+        comparison = Comparison.of(options.reference, restoration, file.pixels, lambda path: files.other(path).pixels)
+        refuse_outlook(setup, outlook.plan, options)
         say(f"{options.input}: {_in_words(file)}; on {describe_device(restoration.device)}")
         if restoration.device.type == "cpu" and options.device == "auto":
             say(why_no_gpu())
         told = _say_outlook(outlook)
-        # The image may have shown that its result needs another type.
-        _refuse_results(setup, options)
         ending = drive(restoration)
         if not ending.finished and all(step is None for step in restoration.record.chosen_steps):
             raise ending.failure or KeyboardInterrupt
-    spacing = {letter: size / restoration.factors.get(letter, 1) for letter, size in file.spacing.items()}
-    deliver(restoration, dataclasses.replace(file, spacing=spacing), comparison, ending, options, told=told)
+    deliver(restoration, file, comparison, ending, options, told=told)
     if ending.failure:
         raise ending.failure
-    return ending.finished
+    return DONE if ending.finished else INTERRUPTED
 
 
-def _refuse(options: argparse.Namespace) -> None:
-    """Raise a ValueError for what can be seen to be wrong before a file is read."""
+def open_run(
+    options: argparse.Namespace, files: FileReader, *, diagnostics: bool = False
+) -> tuple[images.ImageFile, Setup]:
+    """Return the image, and the run that the options ask for.
+
+    Parameters
+    ----------
+    diagnostics : bool
+        Look at the residual also where it is not to be written.
+
+    Raises
+    ------
+    ValueError
+        If something that was given cannot be used.
+    """
+    file = _read(options, files)
+    setup = _set_up(file, options, files, diagnostics=diagnostics)
+    _refuse_results(setup, options)
+    return file, setup
+
+
+def refuse_outlook(setup: Setup, plan: Forecast, options: argparse.Namespace) -> None:
+    """Raise a ValueError if there is no file for what the run will make, or nothing for a file."""
+    # The image may have shown that its result needs another type.
+    _refuse_results(setup, options)
+    _refuse_uncertainty(plan, options)
+
+
+def refuse_values(options: argparse.Namespace) -> None:
+    """Raise a ValueError for options without a value, and for one that is gone."""
     if options.preset is not None:
         methods = ", ".join([AUTO, *methods_of(TASKS[options.command]())])
         raise ValueError(PRESETS_ARE_GONE.format(methods=methods, efforts=", ".join(EFFORTS)))
@@ -113,7 +146,6 @@ def _refuse(options: argparse.Namespace) -> None:
         if value == "" or (isinstance(value, list) and "" in value):
             label = _ARGUMENTS.get(name, f"--{name.rpartition('.')[2]}")
             raise ValueError(f"{label} is empty: give a value, or leave it out")
-    refuse_paths(options)
 
 
 def _read(options: argparse.Namespace, files: FileReader) -> images.ImageFile:
@@ -131,19 +163,19 @@ def _read(options: argparse.Namespace, files: FileReader) -> images.ImageFile:
     )
 
 
-def _set_up(file: images.ImageFile, options: argparse.Namespace, files: FileReader) -> Setup:
-    """Return the run that the options ask for."""
+def _set_up(file: images.ImageFile, options: argparse.Namespace, files: FileReader, *, diagnostics: bool) -> Setup:
     extras = _EXTRAS.get(options.command)
-    task = changed_task(extras.task(file, options) if extras else TASKS[options.command](), options)
+    task = changed_task(extras.task(file, options) if extras else task_of(options), options)
     wish = wish_of(task, options)
-    given = read_inputs(task, options, files)
+    given = read_inputs(task, options, files) | saved_inputs(task, options)
     run_options = RunOptions(
         axes=file.axes,
-        volume=options.volume,
+        volume=wish.volume,
         device=options.device,
         dtype=options.dtype,
-        diagnostics=any(getattr(options, name) is not None for name in CHECKS),
+        diagnostics=diagnostics or any(getattr(options, name) is not None for name in CHECKS),
         file_remarks=tuple(files.remarks),
+        source=identity(file),
     )
     return set_up(file.pixels, task, wish, given, run_options)
 
@@ -210,20 +242,23 @@ class _AdvancedHelp(argparse.Action):
 
 def _add_image(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("input", metavar="IN", help="TIFF, OME-TIFF, PNG or JPEG")
-    add("output", metavar="OUT", help="OME-TIFF (.tif), with a record of what was done; or .png")
     add("--axes", help="one letter per axis, such as ZYX or YXS (colour); default: as in the file")
     add("--spacing", metavar="Z,Y,X", help="size of a pixel in micrometres, where the file does not say it")
-    add("--volume", action="store_true", help="restore Z, Y and X together in 3D, not plane by plane")
+    together = "restore Z, Y and X together in 3D, not plane by plane (--no-volume)"
+    add("--volume", action="store_true", default=None, help=together)
+    # Only needed where the settings in a file are those of a volume.
+    add("--no-volume", dest="volume", action="store_false", default=None, help=argparse.SUPPRESS)
 
 
 def _add_method(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
     group = parser.add_argument_group("how")
     add = group.add_argument
-    add("--method", metavar="NAME", default=AUTO, help=_choices([AUTO, *methods_of(kind())], AUTO))
-    add("--effort", metavar="NAME", default=DEFAULT_EFFORT, help=f"time: {_choices(EFFORTS, DEFAULT_EFFORT)}")
+    add("--method", metavar="NAME", help=_choices([AUTO, *methods_of(kind())], AUTO))
+    add("--effort", metavar="NAME", help=f"time: {_choices(EFFORTS, DEFAULT_EFFORT)}")
     add_groups(group, kind)
+    add("--settings", metavar="FILE", help="from a .json or a result; options count more")
     add("--device", metavar="NAME", default=DEVICES[0], help=_choices(DEVICES, DEVICES[0]))
+    parser.set_defaults(recipe=None)
 
 
 def _choices(names: Sequence[str], default: str) -> str:
@@ -244,4 +279,5 @@ def _add_result(parser: argparse.ArgumentParser) -> None:
     add("--reference", metavar="FILE", help="an image of the truth: print PSNR and SSIM before and after")
     add("--residual", metavar="FILE", help="write what was taken away, in standard deviations of the noise (.tif)")
     add("--uncertainty", metavar="FILE", help="write the deviation between the --members of an ensemble (.tif)")
+    add("--save-settings", metavar="FILE", help="write the settings that ran, for --settings (.json)")
     add("--overwrite", action="store_true", help="replace OUT, and the other files that are written, if they exist")

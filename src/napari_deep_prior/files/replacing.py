@@ -10,7 +10,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 if sys.platform != "win32":
@@ -85,6 +85,29 @@ def write_text(file: Path, text: str) -> None:
 
 def _write_under(name: str, text: str) -> None:
     Path(name).write_text(text, encoding="utf-8", newline="")
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Let no other batch write into a folder within the context, where the system has locks of folders.
+
+    Raises
+    ------
+    ValueError
+        If another one does.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        if _locked(handle) is False:
+            raise ValueError(
+                f"another batch writes into {str(folder)!r}: wait until it has ended, or choose another folder"
+            )
+        yield
+    finally:
+        os.close(handle)
 
 
 def _refuse_old(file: Path, *, overwrite: bool) -> None:

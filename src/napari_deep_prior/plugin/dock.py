@@ -279,7 +279,7 @@ class Dock(QWidget):
         except ValueError as error:
             self.outcome.tell(str(error), error=True)
             return
-        blur = " Choose the blur image again that it was made with." if recipe.had_kernel else ""
+        blur = " Choose the blur image again that it was made with." if recipe.kernel is not None else ""
         self.outcome.tell(f"Settings of {layer.name!r} taken over.{blur}")
 
     def _show_recipe(self, layer: Image) -> Recipe:

@@ -50,8 +50,16 @@ def checked_if_there_is_memory(task: Task, problem: Problem, image: Tensor) -> t
         return image, "there was no memory left to look for structure in what was removed"
 
 
-def failure_in_words(error: RuntimeError | ImportError | SystemError) -> str:
-    """Return a sentence on what a library raised before a run began, or after it."""
+FAILURES = (ValueError, OSError, RestorationError, MemoryError, RuntimeError, ImportError, SystemError)
+"""What an image that cannot be restored raises, from its file to its result."""
+
+
+def failure_in_words(error: BaseException) -> str:
+    """Return a sentence on one of ``FAILURES``."""
+    if isinstance(error, ValueError | OSError | RestorationError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"not enough memory for an image of this size: crop it, or close other programs. {error}".strip()
     reason = _first_sentence(error)
     if isinstance(error, ImportError):
         return f"a library could not be loaded ({reason}): give the program more memory, or install it anew"

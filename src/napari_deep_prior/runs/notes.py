@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -19,13 +18,12 @@ from ..tasks.task import Measured, Posed, Prepared
 from . import report
 from .devices import describe_device, instruction_set
 from .diagnostics import Checks
+from .identity import VERSION
 from .pixel_type import changed_mean
 from .preparation import Preparation
 from .recommend import Choice, asked
 from .record import NoiseRecord, Record
 from .setup import Setup
-
-VERSION = importlib.metadata.version("napari-deep-prior")
 
 BLUR_DIGITS = 5
 """Decimal places of a blur in the record, where it is only looked at."""
@@ -52,6 +50,7 @@ class Notes:
     chosen_steps: list[int | None] = field(default_factory=list)
     passed_through: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    solved_pieces: int = 0
     rounded_means: dict[int, tuple[float, float]] = field(default_factory=dict)
     threads: int = field(default_factory=torch.get_num_threads)
 
@@ -81,7 +80,8 @@ class Notes:
         self.noise = NoiseRecord(misfit=posed.misfit, in_words=words, channels=prepared.noise)
 
     def solved(self, solver: Method | GuideComparison | Unchanged, posed: Posed) -> None:
-        """Take down what a guide was worth, if there was one."""
+        """Take down that a piece came to its end, and what a guide was worth if there was one."""
+        self.solved_pieces += 1
         if isinstance(solver, GuideComparison):
             self.remarks.append(report.guide_in_words(solver, posed.guide_remark))
 
@@ -113,6 +113,8 @@ class Notes:
         """Return the record; ``latest`` is the step of the piece that is under way, if there is one."""
         remarks = [self.instead, *dict.fromkeys(self.remarks), report.agreement_in_words(checks.agreements)]
         remarks.append(report.rounding_in_words(setup.output.dtype, self.rounded_means, count=len(setup.pieces)))
+        # A result that was stopped is not to be taken for a finished one.
+        finished = self.solved_pieces + len(self.passed_through) == len(setup.pieces)
         device, instructions = describe_device(setup.device), instruction_set()
         return Record(
             version=VERSION,
@@ -142,6 +144,7 @@ class Notes:
             residuals=list(checks.residuals),
             remarks=[*filter(None, remarks)],
             file_remarks=list(setup.file_remarks),
+            identity=setup.identity if finished else "",
         )
 
 

@@ -10,6 +10,8 @@ from typing import Any, final
 from ..methods import METHODS, Method
 from ..physics.noise_model import NoiseModel
 from ..tasks import TASKS, Task
+from .efforts import name_of
+from .recommend import Wish, asked
 
 NOT_UNDERSTOOD = "there are no settings of Deep Prior that this version understands"
 
@@ -62,6 +64,9 @@ class Record:
         Pieces that were not restored, and why; what the residual of each piece looks like; all else for people.
     file_remarks : list of str
         What was converted, guessed or missing when the files were read.
+    identity : str
+        Hash of input, settings and version, by which a finished result is known again; empty if the input was no
+        file, or the run was stopped.
     """
 
     version: str
@@ -89,6 +94,7 @@ class Record:
     residuals: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     file_remarks: list[str] = field(default_factory=list)
+    identity: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON types; ``schema`` is the number of this version of the record."""
@@ -102,18 +108,29 @@ class Record:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The part of a record with which a run is made again."""
+    """The part of a record with which a run is made again, also of other images.
+
+    Parameters
+    ----------
+    task, method, asked_method, effort, volume, kernel
+        See :class:`Record`.
+    """
 
     task: Task
     method: Method
     asked_method: str
     effort: str
     volume: bool
-    had_kernel: bool
+    kernel: list[Any] | None = None
+
+    @classmethod
+    def of(cls, record: Record) -> Recipe:
+        """Return the recipe of a run."""
+        return cls(**{each.name: getattr(record, each.name) for each in dataclasses.fields(cls)})
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Recipe:
-        """Return what :meth:`Record.to_json` wrote.
+        """Return what :meth:`to_json` or :meth:`Record.to_json` wrote.
 
         Raises
         ------
@@ -131,13 +148,31 @@ class Recipe:
                 asked_method=record["asked_method"],
                 effort=record["effort"],
                 volume=record["volume"],
-                had_kernel=record["kernel"] is not None,
+                kernel=record["kernel"],
             )
         except (KeyError, TypeError):
             raise ValueError(NOT_UNDERSTOOD) from None
-        if not (isinstance(recipe.task, Task) and isinstance(recipe.method, Method)):
+        of_kind = isinstance(recipe.task, Task) and isinstance(recipe.method, Method)
+        named = isinstance(recipe.asked_method, str) and isinstance(recipe.effort, str)
+        if not (of_kind and named and isinstance(recipe.volume, bool) and isinstance(recipe.kernel, list | None)):
             raise ValueError(NOT_UNDERSTOOD)
         return recipe
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON types; ``schema`` is that of the record."""
+        values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        return {"schema": SCHEMA, **values, "task": self.task.to_json(), "method": self.method.to_json()}
+
+    @property
+    def wish(self) -> Wish:
+        """What was asked for: exact settings only where the method would not have them by itself."""
+        wish = Wish(method=self.asked_method, effort=self.effort, volume=self.volume)
+        exact = dataclasses.replace(wish, method=name_of(self.method), settings=self.method)
+        try:
+            by_itself, _ = asked(self.task, wish)
+        except ValueError:  # the effort of exact settings has no name
+            return exact
+        return wish if by_itself == self.method else exact
 
 
 def _plain(model: NoiseModel) -> dict[str, Any]:

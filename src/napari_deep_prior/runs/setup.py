@@ -22,6 +22,7 @@ from .devices import resolve_device
 from .efforts import name_of
 from .errors import refuse_without_memory
 from .forecast import Forecast, blank_problem, forecast
+from .identity import VERSION, identity
 from .output import ArrayOutput, Output
 from .recommend import Choice, Wish, recommend
 from .source import ArrayLike, SourceArray, real_type
@@ -51,6 +52,8 @@ class RunOptions:
     diagnostics: bool = False
     file_remarks: tuple[str, ...] = ()
     """What is to be known of how the files were read, for the record."""
+    source: str = ""
+    """The identity of the file that the image was read from; empty if there is none."""
 
     def __post_init__(self) -> None:
         if self.dtype not in get_args(ResultType):
@@ -72,6 +75,8 @@ class Setup:
         What was given besides the image.
     operator : Operator
         As far as it is known before the image is read: it tells the shape of the result.
+    identity : str
+        Of the result (see :func:`.identity`); empty if the image was read from no file.
     """
 
     task: Task
@@ -84,6 +89,7 @@ class Setup:
     device: torch.device
     diagnostics: bool
     file_remarks: tuple[str, ...] = ()
+    identity: str = ""
 
     @property
     def factors(self) -> dict[str, float]:
@@ -179,6 +185,7 @@ def set_up(image: ArrayLike, task: Task, wish: Wish, given: Mapping[str, Any], o
         device=device,
         diagnostics=options.diagnostics,
         file_remarks=options.file_remarks,
+        identity=identity(VERSION, options.source, task, wish, given, options.dtype) if options.source else "",
     )
     refuse_without_memory(device, setup.forecast().memory)
     refuse_without_memory(torch.device("cpu"), setup.output.memory)

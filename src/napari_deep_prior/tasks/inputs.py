@@ -123,7 +123,7 @@ INPUTS: Mapping[str, Input] = {
         "images",
         "Guides",
         "FILE",
-        "another image of the same place, of the input's size or of its planes; may be given again",
+        "an image of the same place, of the input's size or its planes; may be given again",
         _checked_guides,
     ),
     "jpeg": Input(

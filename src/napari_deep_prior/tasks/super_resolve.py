@@ -43,8 +43,8 @@ class SuperResolve(TaskWithGuide):
         Literal["bicubic", "lanczos", "area", "gaussian", "estimated"],
         Setting(
             "Blur",
-            "of the large pixels. area: a detector's pixels; bicubic, lanczos: reduced by a program; gaussian: of the "
-            "width below; estimated: from the image itself, in planes. Rather too narrow than too wide",
+            "of the large pixels. area: a detector's; bicubic, lanczos: a program's; gaussian: of the width "
+            "below; estimated: from the image, in planes. Rather too narrow than too wide",
             advanced=False,
         ),
     ] = "bicubic"
