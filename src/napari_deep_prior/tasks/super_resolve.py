@@ -44,7 +44,7 @@ class SuperResolve(TaskWithGuide):
         Setting(
             "Blur",
             "of the large pixels. area: a detector's; bicubic, lanczos: a program's; gaussian: of the width "
-            "below; estimated: from the image, in planes. Rather too narrow than too wide",
+            "below; estimated: from the image. In doubt, too narrow",
             advanced=False,
         ),
     ] = "bicubic"
