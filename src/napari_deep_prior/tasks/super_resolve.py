@@ -25,7 +25,7 @@ from .task import Measured, Posed, Prepared, TaskWithGuide
 @final
 @dataclass(frozen=True, kw_only=True)
 class SuperResolve(TaskWithGuide):
-    """Enlarge an image, and undo the blur of its large pixels: detail that was there, as far as it left a trace."""
+    """Enlarge an image, and undo the blur of its large pixels, as far as detail has left a trace."""
 
     command = "super-resolve"
     result = "super-resolved"
@@ -43,8 +43,8 @@ class SuperResolve(TaskWithGuide):
         Literal["bicubic", "lanczos", "area", "gaussian", "estimated"],
         Setting(
             "Blur",
-            "of the large pixels. area: a detector's; bicubic, lanczos: a program's; gaussian: of the width "
-            "below; estimated: from the image. In doubt, too narrow",
+            "of the large pixels. area: a detector's pixels; bicubic, lanczos: reduced by a program; gaussian: of the "
+            "width below; estimated: from the image itself, in planes. Rather too narrow than too wide",
             advanced=False,
         ),
     ] = "bicubic"
