@@ -51,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compare, print the table and write what was asked for; return the exit code.
+    """Compare, print the table and write what was asked for; return DONE.
 
     Raises
     ------

@@ -20,7 +20,6 @@ from ..files.recipes import write_recipe
 from ..runs import report
 from ..runs.batch import Scores
 from ..runs.compare import compare
-from ..runs.comparison_table import Row
 from ..runs.errors import RestorationError
 from ..runs.record import Recipe
 from ..runs.reference import Reference
@@ -75,34 +74,30 @@ class Comparison:
         if reference.shape != run.shape:
             raise ValueError(f"the reference {path!r} has shape {reference.shape}; the result has {run.shape}")
         before = run.image if run.factors else pixels
-        found = Reference.of(path, reference, run.axes)
-        return cls(before if np.isfinite(before).all() else None, found)
+        return cls(before if np.isfinite(before).all() else None, Reference.of(path, reference, run.axes))
 
     def scores(self, after: Array) -> Scores:
         """Return PSNR and SSIM before and after."""
-        row, before = self._row("result", after), None if self.before is None else self._row("before", self.before)
-        return Scores(
-            psnr_before=None if before is None else before.psnr,
-            psnr=row.psnr,
-            ssim_before=None if before is None else _number(before.ssim),
-            ssim=_number(row.ssim),
-        )
+        (result,) = compare("result", after, self.reference)
+        similarity = result.ssim if isinstance(result.ssim, float) else None
+        if self.before is None:
+            return Scores(psnr_before=None, psnr=result.psnr, ssim_before=None, ssim=similarity)
+        (before,) = compare("before", self.before, self.reference)
+        similarity_before = before.ssim if isinstance(before.ssim, float) else None
+        return Scores(psnr_before=before.psnr, psnr=result.psnr, ssim_before=similarity_before, ssim=similarity)
 
     def with_result(self, after: Array) -> str:
         """Return PSNR and SSIM before and after, as one line."""
         scores = self.scores(after)
-        psnrs = [f"{value:.2f}" for value in (scores.psnr_before, scores.psnr) if value is not None]
-        ssims = [f"{value:.4f}" for value in (scores.ssim_before, scores.ssim) if value is not None]
-        parts = [f"PSNR {' → '.join(psnrs)} dB", *([f"SSIM {' → '.join(ssims)}"] if ssims else [])]
+        parts = [f"PSNR {_arrow(scores.psnr_before, scores.psnr, '.2f')} dB"]
+        if scores.ssim is not None:
+            parts.append(f"SSIM {_arrow(scores.ssim_before, scores.ssim, '.4f')}")
         return ", ".join(parts) + f" (data range {self.reference.span:g})"
 
-    def _row(self, name: str, image: Array) -> Row:
-        return compare(name, image, self.reference)[0]
 
-
-def _number(value: float | str) -> float | None:
-    """Return a measure; None where there is a reason why there is none."""
-    return value if isinstance(value, float) else None
+def _arrow(before: float | None, after: float, digits: str) -> str:
+    """Return two numbers with an arrow between them; the first can be unknown."""
+    return " → ".join(format(value, digits) for value in (before, after) if value is not None)
 
 
 def say(text: str) -> None:

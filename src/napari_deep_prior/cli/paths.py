@@ -107,7 +107,13 @@ def _refuse_inside(inputs: Files, outputs: Files) -> None:
 
 
 def _refuse_same_files(inputs: Files, outputs: Files) -> None:
-    """Raise a ValueError if an output is an input or another output, by whatever name."""
+    """Raise a ValueError if an output is an input or another output, by whatever name.
+
+    Parameters
+    ----------
+    inputs, outputs : sequence of (str, str)
+        What each file is, for people, and its path.
+    """
     seen: dict[tuple[object, ...], tuple[str, str]] = {}
     for name, path in inputs:
         seen.setdefault(_identity(path), (name, path))
@@ -155,7 +161,7 @@ def _identity(path: str) -> tuple[object, ...]:
 
 def _same_file(first: str, first_path: str, second: str, second_path: str) -> str:
     paths = " = ".join(map(repr, dict.fromkeys((first_path, second_path))))
-    own = first in ("output", "table", SAVED, _TABLE, *_FRACTIONS)
+    own = first in ("output", "table", _TABLE, *_FRACTIONS, SAVED)
     lost = f"the {second} would replace the other" if own else "the original would be lost"
     return f"{first} and {second} are the same file {paths}: {lost}; choose another name"
 

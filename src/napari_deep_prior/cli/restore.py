@@ -268,7 +268,7 @@ def _add_method(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
     add("--method", metavar="NAME", help=_choices([AUTO, *methods_of(kind())], AUTO))
     add("--effort", metavar="NAME", help=f"time: {_choices(EFFORTS, DEFAULT_EFFORT)}")
     add_groups(group, kind)
-    add("--settings", metavar="FILE", help="take them from a .json or a result; what is given as an option counts more")
+    add("--settings", metavar="FILE", help="from a .json or a result; options count more")
     add("--device", metavar="NAME", default=DEVICES[0], help=_choices(DEVICES, DEVICES[0]))
     parser.set_defaults(recipe=None)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..runs.record import Recipe
 from .images import read_as_stored
 from .reading import reading
-from .replacing import refuse_place, replace_file
+from .replacing import refuse_place, write_text
 
 ENDING = ".json"
 
@@ -48,9 +48,4 @@ def refuse_recipe(path: str, *, overwrite: bool) -> None:
 
 def write_recipe(path: str, recipe: Recipe) -> None:
     """Write settings as JSON, whole or not at all."""
-    text = json.dumps(recipe.to_json(), indent=2) + "\n"
-    replace_file(Path(path), lambda name: _write(name, text))
-
-
-def _write(name: str, text: str) -> None:
-    Path(name).write_text(text, encoding="utf-8")
+    write_text(Path(path), json.dumps(recipe.to_json(), indent=2) + "\n")

@@ -19,7 +19,7 @@ from ..runs.source import ArrayLike
 from .compare_choices import CompareChoices, Compared
 from .compare_table import CompareTable
 from .dock_frame import DockFrame
-from .job import Job
+from .job import BackgroundJob
 from .labels import ERROR_STYLE, text_label
 from .layers import PLACE, pixels_of
 from .saving import ask_where_table
@@ -39,7 +39,7 @@ class CompareDock(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self.job: Job | None = None
+        self.job: BackgroundJob | None = None
         self.compared: Compared | None = None
         self.choices = CompareChoices(viewer)
         self.compare_button, self.stop_button = QPushButton("Compare"), QPushButton("Stop")
@@ -149,7 +149,7 @@ class CompareDock(QWidget):
     # -- inside -------------------------------------------------------------------------------------------------
 
     def _begin(self, work: Callable[[], Any], show: Callable[..., None]) -> None:
-        self.job = Job(work)
+        self.job = BackgroundJob(work)
         self.job.told.connect(self._tell)
         self.job.succeeded.connect(show)
         self.job.failed.connect(self._failed)

@@ -27,7 +27,7 @@ class _Failure:
 
 
 @final
-class Job(QObject):
+class BackgroundJob(QObject):
     """Calls a function in a thread; only its signals reach the viewer.
 
     Parameters

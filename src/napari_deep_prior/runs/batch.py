@@ -35,7 +35,7 @@ class NotWrittenError(RestorationError):
 class Scores:
     """How close an image was to its reference before the run, and is after it: PSNR in dB, and SSIM.
 
-    Those before are None where the image has pixels without a value, and an SSIM where an image is too small for it.
+    The SSIM is None where an image is too small for it, and what was before where an image had missing pixels.
     """
 
     psnr_before: float | None

@@ -95,11 +95,13 @@ def _method(record: Mapping[str, Any]) -> str:
 def _scores(scores: Scores | None) -> dict[str, str]:
     if scores is None:
         return {}
+    psnrs = {"psnr_before": scores.psnr_before, "psnr": scores.psnr}
     ssims = {"ssim_before": scores.ssim_before, "ssim": scores.ssim}
     return {
-        "psnr_before": "" if scores.psnr_before is None else f"{scores.psnr_before:.2f}",
-        "psnr": f"{scores.psnr:.2f}",
-        **{name: f"{value:.4f}" for name, value in ssims.items() if value is not None},
+        name: format(value, digits)
+        for found, digits in ((psnrs, ".2f"), (ssims, ".4f"))
+        for name, value in found.items()
+        if value is not None
     }
 
 

@@ -25,7 +25,7 @@ from .task import Measured, Posed, Prepared, TaskWithGuide
 @final
 @dataclass(frozen=True, kw_only=True)
 class SuperResolve(TaskWithGuide):
-    """Enlarge an image, and undo the blur of its large pixels: detail that was there, as far as it left a trace."""
+    """Enlarge an image, and undo the blur of its large pixels, as far as detail has left a trace."""
 
     command = "super-resolve"
     result = "super-resolved"
