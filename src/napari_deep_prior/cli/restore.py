@@ -193,8 +193,9 @@ def _set_up(file: images.ImageFile, options: argparse.Namespace, files: FileRead
 def _refuse_results(setup: Setup, options: argparse.Namespace) -> None:
     """Raise a ValueError if a file cannot hold what will be written to it."""
     if is_zarr_name(options.output):
-        return refuse_whole_images(options)
-    images.refuse_image(options.output, axes=setup.source.axes, shape=setup.output.shape, dtype=setup.output.dtype)
+        refuse_whole_images(options)
+    else:
+        images.refuse_image(options.output, axes=setup.source.axes, shape=setup.output.shape, dtype=setup.output.dtype)
     if options.residual is not None and setup.factors:
         raise ValueError("an enlarged image has no residual to write, its pixels are others: leave out --residual")
 
