@@ -16,14 +16,14 @@ from .lazy_pixels import Index, LazyPixels
 
 def lazy_planes(file: Path) -> LazyPixels | None:
     """Return the first image of a TIFF, no plane of it read; None if its planes cannot be read one by one."""
-    planes = _Planes(file)
+    planes = _TiffPages(file)
     if planes.shape[planes.outer :] != planes.page.shape:
         return None
     return LazyPixels(file, planes.shape, np.dtype(planes.page.dtype), planes.read)
 
 
 @final
-class _Planes:
+class _TiffPages:
     """The planes of the first image of a TIFF; the file stays open as long as they are needed."""
 
     def __init__(self, file: Path) -> None:

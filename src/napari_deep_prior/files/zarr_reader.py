@@ -74,6 +74,13 @@ def read_zarr(folder: Path) -> ImageFile:
     raise ValueError(f"it is a group that holds {names}: give the path of one of its arrays or images")
 
 
+def levels_of(folder: Path) -> list[Any]:
+    """Return the arrays of the pyramid of an OME-Zarr, the largest one first; without one, none."""
+    group = zarr_library().open_group(str(folder), mode="r")
+    found = multiscale_of(dict(group.attrs))
+    return [] if found is None else [group[path] for path in found.paths]
+
+
 def _described(folder: Path, group: Any, found: Multiscale) -> ImageFile:
     array = group[found.paths[0]]
     if len(found.axes) != array.ndim:

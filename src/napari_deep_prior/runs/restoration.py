@@ -68,15 +68,13 @@ class Restoration(Iterator[Step]):
 
         A copy while the run is under way, or if the result lies on the disk; else the result itself.
         """
-        is_result = self._over and self._output.memory > 0
-        image = self._output.image() if is_result else self._output.snapshot()
+        image = self._output.image() if (kept := self._over and self._output.memory > 0) else self._output.snapshot()
         if self._latest is not None:
             measured, posed, step = self._latest
-            found, _ = self._checked_image(posed, step)
-            image[measured.piece.write] = self._finished(measured, posed, found)
+            image[measured.piece.write] = self._finished(measured, posed, self._checked_image(posed, step)[0])
         for piece in self._unreached:
             image[piece.write] = self._source.untouched(piece, self.setup.operator, self._output.dtype)
-        if is_result:
+        if kept:
             self._unreached = []
         return np.asarray(image)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, final
 
 import numpy as np
@@ -186,15 +186,15 @@ class ZarrOutput(Output):
         if not self._complete:
             place.path.mkdir(exist_ok=True)
             self._lock = FolderLock(place.path, place.process_file)
-        try:
+        with ExitStack() as stack:
+            stack.callback(self.close)
             if not self._complete:
                 place.begin()
                 self._done = place.marked()
-            self._array = Reordered(self._open_array(), self._order)
-        except BaseException:
-            self.close()
-            raise
-        return self._array
+            array = Reordered(self._open_array(), self._order)
+            stack.pop_all()
+        self._array = array
+        return array
 
     def _open_array(self) -> Any:
         path = str(self._place.path)

@@ -113,6 +113,11 @@ class ZarrPlace:
         shutil.rmtree(self.path / MARKERS)
 
 
+def is_result(folder: Path) -> bool:
+    """Return whether a folder is a result of this program, also one that is not finished."""
+    return (folder / ATTRIBUTES).is_file() and _identity_of(folder) is not None
+
+
 def _identity_of(folder: Path) -> str | None:
     """Return the identity of the run that wrote into a folder; empty if it had written nothing, None if none has."""
     if (folder / MARKERS / RUN).is_file():
