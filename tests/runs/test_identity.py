@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from napari_deep_prior.files.lazy_pixels import LazyPixels
 from napari_deep_prior.physics.jpeg import tables_of_quality
 from napari_deep_prior.runs.identity import identity
 from napari_deep_prior.runs.recommend import Wish
@@ -101,3 +104,18 @@ def test_only_a_finished_result_carries_its_identity() -> None:
     with Restoration(ready) as finished:
         assert [step.number for step in finished] == [1, 2]
     assert finished.record.identity == ready.identity != ""
+
+
+@pytest.mark.parametrize("pixels", [PIXELS, PIXELS.transpose(0, 2, 1), PIXELS[0], PIXELS[None]])
+def test_an_array_in_a_file_has_the_identity_of_the_same_one_in_memory(tmp_path: Path, pixels: np.ndarray) -> None:
+    indices = []
+
+    def read(index: tuple[int | slice, ...]) -> np.ndarray:
+        indices.append(index)
+        return pixels[index]
+
+    (tmp_path / "in.tif").touch()
+    lazy = LazyPixels(tmp_path / "in.tif", pixels.shape, pixels.dtype, read)
+    assert identity(lazy) == identity(pixels)
+    # Plane by plane: it may not fit into the memory.
+    assert len(indices) == math.prod(pixels.shape[:-2])

@@ -73,7 +73,12 @@ def deliver_pieces(
         )
         return
     record = run.record
-    output.finish(record.to_json())
+    try:
+        output.finish(record.to_json())
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"stopped while the pyramid of {options.output!r} was written: the same command finishes it"
+        ) from None
     say(f"{options.output}: {report.done_in_words(record, steps=ending.steps, total=ending.total, stopped=False)}")
     for remark in record.remarks:
         if remark not in told:

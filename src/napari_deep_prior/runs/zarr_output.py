@@ -89,7 +89,8 @@ class ZarrOutput(Output):
         native = dtype.newbyteorder("=")
         if self._array is None:
             self.dtype = native
-            self._opened()
+            with self._disk_errors_as_sentences():
+                self._opened()
         if native != self.dtype:
             raise ValueError(
                 f"{self.dtype} would round away what is restored, and {dtype} is needed: make the result of that type"
