@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 from PIL import Image
 
 from napari_deep_prior import EFFORTS, METHODS, NETWORKS, Denoise, Guided, settings_for
@@ -150,7 +151,7 @@ def test_every_command_is_understood(
 
 def make_files(arguments: list[str]) -> None:
     """Write the images that a command reads: all but the second file, and of a comparison all."""
-    files = [argument for argument in arguments if re.fullmatch(r"[\w.]+\.(tif|png|jpg)", argument)]
+    files = [argument for argument in arguments if re.fullmatch(r"[\w.]+\.(tif|png|jpg|zarr)", argument)]
     read = [name for name in files if f"--difference {name}" not in " ".join(arguments)]
     is_stack = "--volume" in arguments or "--axes" in arguments
     rng = np.random.default_rng(0)
@@ -158,6 +159,9 @@ def make_files(arguments: list[str]) -> None:
         pixels = rng.integers(0, 255, (3, 16, 16) if is_stack else (16, 16), np.uint8)
         if name.endswith(".jpg"):
             Image.fromarray(pixels).save(name)
+        elif name.endswith(".zarr"):
+            axes = arguments[arguments.index("--axes") + 1] if "--axes" in arguments else "ZYX"
+            zarr.create_array(name, data=rng.integers(0, 255, (2,) * (len(axes) - 2) + (16, 16), np.uint8))
         else:
             images.write(name, images.ImageFile(pixels=pixels, axes="ZYX" if is_stack else "YX"))
 

@@ -33,7 +33,7 @@ def folder(tmp_path: Path, noisy: np.ndarray, truth: np.ndarray, monkeypatch: py
 
 def contents(folder: Path) -> dict[Path, bytes]:
     """Return what is in the files of a folder; a link to nowhere has nothing in it."""
-    return {path: path.read_bytes() if path.exists() else b"" for path in folder.iterdir()}
+    return {path: path.read_bytes() if path.exists() else b"" for path in folder.rglob("*") if not path.is_dir()}
 
 
 @pytest.fixture

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dask.array
 import numpy as np
 import pytest
 import tifffile
 from napari.utils.notifications import notification_manager
 
 from napari_deep_prior import Denoise
+from napari_deep_prior.arrays.pieces import plan
 from napari_deep_prior.files import images
 from napari_deep_prior.files.sizes import OME_UNITS
+from napari_deep_prior.plugin.files import reader
 from napari_deep_prior.runs.record import Recipe
+from napari_deep_prior.runs.zarr_output import ZarrOutput
+from napari_deep_prior.runs.zarr_place import ZarrPlace
 
 from .conftest import QUICK
 
@@ -121,3 +126,36 @@ def test_what_is_to_be_known_of_a_file_is_said_and_stands_in_the_record(
     assert notification_manager.records[-1].message == sentence
     layer = press_run(open_task("Denoise"))
     assert layer.metadata["deep-prior"]["file_remarks"] == [sentence]
+
+
+def test_a_zarr_result_is_a_lazy_layer_with_its_pyramid_place_and_settings(viewer, tmp_path):
+    pytest.importorskip("zarr")
+    pixels = np.random.default_rng(0).integers(0, 999, (3, 300, 280)).astype(np.uint16)
+    spacing = {"Z": 2.0, "Y": 0.5, "X": 0.25}
+    known = images.ImageFile(pixels=None, axes="ZYX", spacing=spacing, units=dict.fromkeys("ZYX", "µm"))
+    path = tmp_path / "clean.ome.zarr"
+    output = ZarrOutput(pixels.shape, pixels.dtype, ZarrPlace(path=path, identity="run 1"), known)
+    pieces = plan(pixels.shape, "ZYX")
+    output.write(pieces[1], pixels[1])
+    (growing,) = viewer.open(str(path), plugin="napari-deep-prior")
+    assert not growing.multiscale
+    np.testing.assert_array_equal(growing.data.compute()[1], pixels[1])
+    for piece in pieces[::2]:
+        output.write(piece, pixels[piece.write])
+    output.finish({"task": "Denoise"})
+    viewer.layers.clear()
+    (layer,) = viewer.open(str(path), plugin="napari-deep-prior")
+    assert layer.multiscale
+    assert [level.shape for level in layer.data] == [(3, 300, 280), (3, 150, 140)]
+    assert all(isinstance(level, dask.array.Array) for level in layer.data)
+    np.testing.assert_array_equal(layer.data[0].compute(), pixels)
+    assert (layer.name, tuple(layer.scale), layer.axis_labels) == ("clean", (2, 0.5, 0.25), ("z", "y", "x"))
+    assert {str(unit) for unit in layer.units} == {"micrometer"}
+    assert layer.metadata["deep-prior"]["task"] == "Denoise"
+
+
+def test_the_zarr_of_another_program_is_left_to_others(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    zarr.create_array(str(tmp_path / "other.zarr"), data=np.zeros((5, 7), np.uint8))
+    assert reader(str(tmp_path / "other.zarr")) is None
+    assert reader(str(tmp_path)) is None

@@ -146,7 +146,14 @@ def deliver(
         The input.
     told : collection of str
         Remarks that were made before the run.
+
+    Raises
+    ------
+    RestorationError, KeyboardInterrupt
+        What ended the run, if nothing was restored.
     """
+    if not ending.finished and all(step is None for step in run.record.chosen_steps):
+        raise ending.failure or KeyboardInterrupt
     state = f"stopped while the result was written: {options.output!r} is complete, or as it was before"
     try:
         result = result_of(run)

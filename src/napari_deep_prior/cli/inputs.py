@@ -55,9 +55,9 @@ class FileReader:
         self.remarks: list[str] = []
         self._tell = tell
 
-    def image(self, path: str, *, axes: str | None, turned: bool) -> images.ImageFile:
+    def image(self, path: str, *, axes: str | None, turned: bool, lazily: bool = False) -> images.ImageFile:
         """Return the image to restore (see :func:`.images.read`)."""
-        return self._noted(path, images.read(path, axes=axes, turned=turned))
+        return self._noted(path, images.read(path, axes=axes, turned=turned, lazily=lazily))
 
     def other(self, path: str) -> images.ImageFile:
         """Return an image that is given besides it, whose axes are those of the image whatever its file says."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from ..files.images import TIFF_ENDINGS, refuse_output
 from ..files.kinds import kind_of
 from ..files.recipes import refuse_recipe
 from ..files.replacing import refuse_place
+from ..files.zarr_reader import ZARR_ENDING
 from ..tasks import TASKS
 from .inputs import given_text
 
@@ -48,12 +50,20 @@ def refuse_files(inputs: Files, outputs: Files, *, overwrite: bool) -> None:
         If an output cannot be written, would replace something else than an older output of its kind, or is the same
         file as an input or another output, by whatever name.
     """
-    for name, path in outputs:
+    # What lies in a folder that is a result already is looked at once the run is known.
+    files = [(name, path) for name, path in outputs if not (name == "output" and is_zarr_name(path))]
+    for name, path in files:
         _refuse_output(name, path, overwrite=overwrite)
     _refuse_same_files(inputs, outputs)
-    for name, path in outputs:
+    _refuse_inside(inputs, outputs)
+    for name, path in files:
         if name != SAVED:
             _refuse_other_kind(name, path)
+
+
+def is_zarr_name(path: str) -> bool:
+    """Return whether a result of that name is written as Zarr, piece by piece."""
+    return Path(path).suffix.lower() == ZARR_ENDING
 
 
 def refuse_all_paths(every: Sequence[argparse.Namespace], more: Files) -> None:
@@ -84,6 +94,16 @@ def _refuse_output(name: str, path: str, *, overwrite: bool) -> None:
             f"--{name} is {path!r}; its values are fractions, which need a TIFF: give it a name that ends in .tif"
         )
     refuse_output(path, overwrite=overwrite)
+
+
+def _refuse_inside(inputs: Files, outputs: Files) -> None:
+    """Raise a ValueError if an output lies in a folder that is an input, or holds one."""
+    for (name, path), (given, source) in itertools.product(outputs, inputs):
+        inner, outer = Path(os.path.realpath(path)), Path(os.path.realpath(source))
+        if outer.is_dir() and outer in inner.parents:
+            raise ValueError(f"the {name} {path!r} lies inside of the {given} {source!r}: choose another place")
+        if is_zarr_name(path) and inner in outer.parents:
+            raise ValueError(f"the {given} {source!r} lies inside of the {name} {path!r}: choose another place")
 
 
 def _refuse_same_files(inputs: Files, outputs: Files) -> None:

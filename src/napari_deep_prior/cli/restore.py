@@ -19,6 +19,7 @@ from ..runs.identity import identity
 from ..runs.preparation import Outlook, look_ahead
 from ..runs.restoration import Restoration
 from ..runs.setup import ResultType, RunOptions, Setup, set_up
+from ..runs.zarr_output import ZarrOutput
 from ..settings import flat_fields
 from ..tasks import TASKS, SuperResolve, Task
 from . import super_resolve
@@ -27,7 +28,8 @@ from .deliver import Comparison, deliver, drive, say
 from .exit_codes import DONE, INTERRUPTED
 from .inputs import FileReader, Group, add_inputs, read_inputs
 from .options import add_groups, add_settings, advanced_help
-from .paths import CHECKS, refuse_paths
+from .paths import CHECKS, is_zarr_name, refuse_paths
+from .pieces import deliver_pieces, is_finished, refuse_whole_images, zarr_output
 
 PRESETS_ARE_GONE = (
     "--preset is gone: --method says how ({methods}; before: the name of the preset) and --effort how much time is "
@@ -52,8 +54,10 @@ _EXTRAS: Mapping[str, _Extras] = {SuperResolve.command: _Extras(super_resolve.ad
 
 def add_files(parser: argparse.ArgumentParser) -> None:
     """Add the image and its result."""
-    parser.add_argument("input", metavar="IN", help="TIFF, OME-TIFF, PNG or JPEG")
-    parser.add_argument("output", metavar="OUT", help="OME-TIFF (.tif), with a record of what was done; or .png")
+    parser.add_argument("input", metavar="IN", help="TIFF, OME-TIFF, PNG, JPEG, Zarr or OME-Zarr")
+    parser.add_argument(
+        "output", metavar="OUT", help="OME-TIFF (.tif), with a record; .png; or OME-Zarr (.zarr), piece by piece"
+    )
 
 
 def add_options(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
@@ -92,6 +96,8 @@ def run(options: argparse.Namespace) -> int:
     refuse_paths(options)
     files = FileReader()
     file, setup = open_run(options, files)
+    if is_finished(setup.output):
+        return DONE
     outlook = look_ahead(setup)
     with Restoration(setup, outlook.preparation) as restoration:
         comparison = Comparison.of(options.reference, restoration, file.pixels, lambda path: files.other(path).pixels)
@@ -101,9 +107,10 @@ def run(options: argparse.Namespace) -> int:
             say(why_no_gpu())
         told = _say_outlook(outlook)
         ending = drive(restoration)
-        if not ending.finished and all(step is None for step in restoration.record.chosen_steps):
-            raise ending.failure or KeyboardInterrupt
-    deliver(restoration, file, comparison, ending, options, told=told)
+    if isinstance(setup.output, ZarrOutput):
+        deliver_pieces(restoration, setup.output, ending, options, told=told)
+    else:
+        deliver(restoration, file, comparison, ending, options, told=told)
     if ending.failure:
         raise ending.failure
     return DONE if ending.finished else INTERRUPTED
@@ -127,6 +134,8 @@ def open_run(
     file = _read(options, files)
     setup = _set_up(file, options, files, diagnostics=diagnostics)
     _refuse_results(setup, options)
+    if is_zarr_name(options.output):
+        setup = dataclasses.replace(setup, output=zarr_output(setup, file, options))
     return file, setup
 
 
@@ -152,7 +161,7 @@ def _read(options: argparse.Namespace, files: FileReader) -> images.ImageFile:
     """Return the image, with the size of its pixels if that was given."""
     # The blocks of a JPEG lie as it is stored.
     turned = "jpeg" not in TASKS[options.command].takes
-    file = files.image(options.input, axes=options.axes, turned=turned)
+    file = files.image(options.input, axes=options.axes, turned=turned, lazily=is_zarr_name(options.output))
     if options.volume and "Z" not in file.axes:
         raise ValueError(f"--volume needs depth, and the axes {file.axes} have no Z: name them with --axes")
     if options.spacing is None:
@@ -176,13 +185,17 @@ def _set_up(file: images.ImageFile, options: argparse.Namespace, files: FileRead
         diagnostics=diagnostics or any(getattr(options, name) is not None for name in CHECKS),
         file_remarks=tuple(files.remarks),
         source=identity(file),
+        in_memory=not is_zarr_name(options.output),
     )
     return set_up(file.pixels, task, wish, given, run_options)
 
 
 def _refuse_results(setup: Setup, options: argparse.Namespace) -> None:
     """Raise a ValueError if a file cannot hold what will be written to it."""
-    images.refuse_image(options.output, axes=setup.source.axes, shape=setup.output.shape, dtype=setup.output.dtype)
+    if is_zarr_name(options.output):
+        refuse_whole_images(options)
+    else:
+        images.refuse_image(options.output, axes=setup.source.axes, shape=setup.output.shape, dtype=setup.output.dtype)
     if options.residual is not None and setup.factors:
         raise ValueError("an enlarged image has no residual to write, its pixels are others: leave out --residual")
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
-from ..arrays.axes import Array
 from .kinds import Shown
 
 RECORD = "deep-prior"
@@ -20,8 +19,8 @@ class ImageFile:
 
     Parameters
     ----------
-    pixels : ndarray
-        The values.
+    pixels : ndarray or LazyPixels
+        The values; lazy ones only where they were asked for.
     axes : str
         One letter per axis (see :mod:`napari_deep_prior.arrays.axes`).
     spacing : dict of str to float
@@ -47,7 +46,7 @@ class ImageFile:
         Sentences for people on how the file was read: what was converted, guessed, left out or is missing.
     """
 
-    pixels: Array
+    pixels: Any
     axes: str
     spacing: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)

@@ -14,8 +14,10 @@ from .image_file import RECORD, ImageFile
 from .pictures import read_picture, write_png
 from .reading import reading, words_as_remarks
 from .replacing import refuse_place, replace_file
+from .sizes import refuse_without_room
 from .tiff_reader import read_tiff
 from .tiff_writer import OME_TYPES, ome_order, write_tiff
+from .zarr_reader import is_zarr, read_zarr
 
 __all__ = ["NAME_AXES", "RECORD", "ImageFile", "read", "read_as_stored", "refuse_image", "refuse_output", "write"]
 
@@ -26,8 +28,10 @@ NAME_AXES = "name them with --axes if not"
 PLAIN_ENDINGS = (".png", ".jpg", ".jpeg")
 
 
-def read(path: str | os.PathLike[str], *, axes: str | None = None, turned: bool = True) -> ImageFile:
-    """Return the first image of a file.
+def read(
+    path: str | os.PathLike[str], *, axes: str | None = None, turned: bool = True, lazily: bool = False
+) -> ImageFile:
+    """Return the first image of a file, or of a Zarr folder.
 
     Parameters
     ----------
@@ -35,13 +39,15 @@ def read(path: str | os.PathLike[str], *, axes: str | None = None, turned: bool 
         One letter per axis, instead of those that the file gives.
     turned : bool
         Turn a photograph upright, as its EXIF orientation says.
+    lazily : bool
+        Leave the pixels in the file where the format allows it: Zarr, and TIFF with planes that need no conversion.
 
     Raises
     ------
     ValueError
         If there is no such file, it cannot be read, or the axes do not fit.
     """
-    image = read_as_stored(path, turned=turned)
+    image = read_as_stored(path, turned=turned, lazily=lazily)
     if axes:
         letters = parse_axes(axes, image.pixels.shape)
     else:
@@ -53,8 +59,8 @@ def read(path: str | os.PathLike[str], *, axes: str | None = None, turned: bool 
     return replace(image, axes=letters, spacing=spacing)
 
 
-def read_as_stored(path: str | os.PathLike[str], *, turned: bool = True) -> ImageFile:
-    """Return the first image of a file; its axes may be letters that name no axis.
+def read_as_stored(path: str | os.PathLike[str], *, turned: bool = True, lazily: bool = False) -> ImageFile:
+    """Return the first image of a file or a Zarr folder; its axes may be letters that name no axis.
 
     Raises
     ------
@@ -62,18 +68,25 @@ def read_as_stored(path: str | os.PathLike[str], *, turned: bool = True) -> Imag
         If there is no such file, or it cannot be read.
     """
     file = Path(path)
+    if file.is_dir() and not is_zarr(file):
+        raise ValueError(f"there is no file {str(file)!r}: it is a folder, and not a Zarr array or group")
     with reading(file, "an image") as words:
         ending = file.suffix.lower()
-        if ending in TIFF_ENDINGS:
-            image = read_tiff(file)
+        if is_zarr(file):
+            image = read_zarr(file)
+        elif ending in TIFF_ENDINGS:
+            image = read_tiff(file, lazily=lazily)
         elif ending in PLAIN_ENDINGS:
             image = read_picture(file, turned=turned)
         else:
-            raise ValueError(f"its name ends in none of {', '.join((*TIFF_ENDINGS, *PLAIN_ENDINGS))}")
+            raise ValueError(f"its name ends in none of {', '.join((*TIFF_ENDINGS, *PLAIN_ENDINGS))}, nor is it Zarr")
         if 0 in image.pixels.shape:
             raise ValueError(f"it has no pixels: its shape is {' × '.join(map(str, image.pixels.shape))}")
         if image.pixels.ndim < 2:
             raise ValueError(f"it has {image.pixels.ndim} axes; at least rows and columns are needed")
+        if is_zarr(file) and not lazily:
+            refuse_without_room(image.pixels.shape, image.pixels.nbytes)
+            image = replace(image, pixels=np.asarray(image.pixels))
     return replace(image, remarks=(*image.remarks, *words_as_remarks(words)))
 
 

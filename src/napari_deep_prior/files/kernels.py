@@ -164,7 +164,7 @@ def _read_image(file: Path) -> NDArray[Any]:
     if image.remarks:
         raise ValueError(f"{'; '.join(image.remarks)}. Save it as plain grey values")
     if "S" not in image.axes:
-        return image.pixels
+        return np.asarray(image.pixels)
     colours = np.moveaxis(image.pixels, image.axes.index("S"), -1)
     return np.asarray(colours[..., : sample_count(colours.shape[-1])].mean(axis=-1))
 

@@ -32,7 +32,7 @@ MEANINGLESS = (AssertionError, AttributeError, LookupError, NameError, TokenErro
 HARMLESS = (DeprecationWarning, ResourceWarning, SyntaxWarning, Image.DecompressionBombWarning)
 """Warnings that say nothing about the content of a file."""
 
-LOGGERS = ("tifffile", "PIL", "imagecodecs")
+LOGGERS = ("tifffile", "PIL", "imagecodecs", "zarr")
 """Names of the loggers of the libraries that read files."""
 
 LONGEST = 200
@@ -65,7 +65,8 @@ def reading(file: Path, kind: str) -> Iterator[list[str]]:
     ValueError
         If there is no such file, or a library cannot read it.
     """
-    if not file.is_file():
+    # Zarr is a folder.
+    if not file.is_file() and not file.is_dir():
         raise ValueError(f"there is no file {str(file)!r}")
     words: list[str] = []
     with warnings.catch_warnings(record=True) as warned, _collected_logs(words):

@@ -6,6 +6,8 @@ import json
 import math
 from typing import Any
 
+import psutil
+
 OME_UNITS = {
     "micrometer": "µm", "um": "µm", "micron": "µm", "microns": "µm", "\\u00b5m": "µm", "μm": "µm", "µm": "µm",
     "nanometer": "nm", "nm": "nm", "millimeter": "mm", "mm": "mm", "meter": "m", "m": "m", "centimeter": "cm",
@@ -67,3 +69,13 @@ def checked_record(text: Any, remarks: list[str]) -> dict[str, Any]:
         return record
     remarks.append("its record of a restoration is damaged: it was left out")
     return {}
+
+
+def refuse_without_room(shape: tuple[int, ...], size: int) -> None:
+    """Raise a ValueError if an image of some bytes does not fit into the memory."""
+    available = psutil.virtual_memory().available
+    if size > available:
+        raise ValueError(
+            f"its shape is {' × '.join(map(str, shape))}, which needs {size / 2**30:.1f} GiB of memory, and "
+            f"{available / 2**30:.1f} GiB are free: crop it, or restore it piece by piece into a .zarr"
+        )

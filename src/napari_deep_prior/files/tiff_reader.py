@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-import psutil
 import tifffile
 
 from ..arrays.axes import Array
 from .colours import INKS, INVERTED, NOT_INVERTED, inks_to_rgb, palette_of_tiff, resolve_palette, upright
 from .image_file import RECORD, ImageFile
-from .sizes import checked_record
+from .lazy_pixels import LazyPixels
+from .sizes import checked_record, refuse_without_room
 from .tiff_metadata import Description, imagej_description, ome_description, tiff_description
+from .tiff_pages import lazy_planes
 
 AXES_KEY = "deep-prior-axes"
 """Key of the axes of a file: OME itself does not distinguish an axis of length 1 from none."""
@@ -42,7 +43,7 @@ SMALL = 2**24
 class _Read:
     """Pixels on their way from a file, and what is to be said of them."""
 
-    pixels: Array
+    pixels: Any
     axes: str
     remarks: list[str] = field(default_factory=list)
 
@@ -53,11 +54,19 @@ class _Read:
         self.remarks += [remark] if remark else []
 
 
-def read_tiff(file: Path) -> ImageFile:
-    """Return the first image of a TIFF file; its axes may have letters that name no axis."""
+def read_tiff(file: Path, *, lazily: bool = False) -> ImageFile:
+    """Return the first image of a TIFF file; its axes may have letters that name no axis.
+
+    Parameters
+    ----------
+    lazily : bool
+        Leave the pixels in the file, if its planes can be read one by one as they are.
+    """
     with tifffile.TiffFile(file) as tiff:
         series = tiff.series[0]
-        read = _pixels(tiff, series)
+        _refuse_size(series)
+        planes = lazy_planes(file) if lazily and _are_planes_as_they_are(tiff, series) else None
+        read = _pixels(tiff, series) if planes is None else _Read(planes, series.axes, _sparse(series.keyframe))
         if len(tiff.series) > 1:
             read.remarks.append(f"it holds {len(tiff.series)} images of different shapes: the first was read")
         page = series.keyframe
@@ -86,6 +95,15 @@ def read_tiff(file: Path) -> ImageFile:
     )
 
 
+def _are_planes_as_they_are(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> bool:
+    """Return whether an image is complete, upright, and of values that need no conversion."""
+    page, kinds = series.keyframe, tifffile.PHOTOMETRIC
+    kept = page.photometric in (*GREY, kinds.RGB, kinds.YCBCR) or (page.photometric == kinds.PALETTE and tiff.is_imagej)
+    complete = math.prod(_promised(tiff, series)[0]) * math.prod(page.shape) <= math.prod(series.shape)
+    turned = page.tags.valueof("Orientation", default=1) in range(2, 9)
+    return kept and complete and not turned and 0 not in series.shape and all(each is not None for each in series)
+
+
 def _description(tiff: tifffile.TiffFile) -> Description:
     if tiff.is_ome:
         return ome_description(tiff.ome_metadata or "")
@@ -95,7 +113,7 @@ def _description(tiff: tifffile.TiffFile) -> Description:
 def _pixels(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> _Read:
     """Return the pixels of an image, as many planes of it as there are."""
     page = series.keyframe
-    _refuse_size(series)
+    refuse_without_room(series.shape, series.nbytes)
     if tiff.is_ome and (missing := sum(each is None for each in series)):
         raise ValueError(
             f"{missing} of its {len(series)} planes are missing: put all files of the set into one folder, or copy it "
@@ -128,12 +146,6 @@ def _refuse_size(series: tifffile.TiffPageSeries) -> None:
         raise ValueError(f"of {math.prod(page.chunked)} parts of a plane only {len(page.dataoffsets)} are in the file")
     if page.nbytes > max(SMALL, DENSEST * page.parent.filehandle.size):
         raise ValueError(f"its shape, {shape}, is more than a file of its size can hold: it is damaged")
-    available = psutil.virtual_memory().available
-    if series.nbytes > available:
-        raise ValueError(
-            f"its shape is {shape}, which needs {series.nbytes / 2**30:.1f} GiB of memory, and {available / 2**30:.1f} "
-            "GiB are free: crop it"
-        )
 
 
 def _promised(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> tuple[tuple[int, ...], str]:
@@ -229,8 +241,10 @@ def _turn(read: _Read, described: Description, page: tifffile.TiffPage) -> None:
         described.swap_rows_and_columns()
 
 
-def _with_single_axes(pixels: Array, axes: str, written: str) -> tuple[Array, str]:
+def _with_single_axes(pixels: Any, axes: str, written: str) -> tuple[Any, str]:
     """Return an image with the axes of length 1 that it was written with, if all of its axes are among those."""
     if [letter for letter in written if letter in axes] != list(axes) or len(set(written)) != len(written):
         return pixels, axes
-    return np.expand_dims(pixels, [at for at, letter in enumerate(written) if letter not in axes]), written
+    single = [at for at, letter in enumerate(written) if letter not in axes]
+    wider = pixels.with_single_axes(single) if isinstance(pixels, LazyPixels) else np.expand_dims(pixels, single)
+    return wider, written

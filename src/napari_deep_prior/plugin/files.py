@@ -14,6 +14,8 @@ from napari.utils.notifications import show_info
 
 from ..arrays.axes import Array
 from ..files import images as io
+from ..files.zarr_reader import levels_of
+from ..runs.zarr_place import is_result
 from .layers import FILE, axes_of_metadata
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -24,28 +26,50 @@ CORRECT_AXES = "correct them in the dock if not"
 ENDINGS = (".ome.tif", ".ome.tiff", ".tif", ".tiff")
 """Endings of the names of files that are read and written; the longer ones first."""
 
+FOLDER_ENDINGS = (".ome.zarr", ".zarr")
+"""Endings of the names of folders that are read."""
+
 
 def reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
-    """Return a function that reads the file, or None if it is not for us (a list of files, a folder)."""
-    if isinstance(path, list) or not path.lower().endswith(ENDINGS):
+    """Return a function that reads the file, or None if it is not for us: a list of files, another's Zarr."""
+    if isinstance(path, list):
         return None
-    return _read
+    if path.lower().endswith(ENDINGS):
+        return _read
+    return _read_zarr if is_result(Path(path)) else None
 
 
 def _read(path: str | list[str]) -> list[LayerData]:
     file = path[0] if isinstance(path, list) else path
     picture = io.read(file)
+    return [(*_described(picture, file, ENDINGS), "image")]
+
+
+def _read_zarr(path: str | list[str]) -> list[LayerData]:
+    """Return a lazy layer of all arrays of a pyramid."""
+    import dask.array  # napari has it, and a core without a viewer needs it not
+
+    folder = path[0] if isinstance(path, list) else path
+    picture = io.read(folder, lazily=True)
+    _, metadata = _described(picture, folder, FOLDER_ENDINGS)
+    levels = [dask.array.from_array(level, chunks=level.chunks) for level in levels_of(Path(folder))]
+    multiscale = len(levels) > 1
+    return [(levels if multiscale else levels[0], {**metadata, "multiscale": multiscale}, "image")]
+
+
+def _described(picture: io.ImageFile, file: str, endings: tuple[str, ...]) -> tuple[Any, dict[str, Any]]:
+    """Return the data of a layer, colours last, and its metadata; what is to be known of the file is shown."""
     pixels, axes = picture.pixels, picture.axes
     if "S" in axes:
         pixels, axes = np.moveaxis(pixels, axes.index("S"), -1), axes.replace("S", "") + "S"
     rgb = axes.endswith("S") and pixels.shape[-1] in (3, 4)
     letters = axes.removesuffix("S") if rgb else axes
     name = Path(file).name
-    ending = next(each for each in ENDINGS if name.lower().endswith(each))
+    ending = next((each for each in endings if name.lower().endswith(each)), "")
     remarks = [f"{name}: {remark.replace(io.NAME_AXES, CORRECT_AXES)}" for remark in picture.remarks]
     said = {"remarks": remarks, **_kept(picture)}
     metadata = {
-        "name": name[: -len(ending)],
+        "name": name[: len(name) - len(ending)],
         "rgb": rgb,
         "units": [picture.units.get(letter, "pixel") for letter in letters],
         "axis_labels": list(letters.lower()),
@@ -56,7 +80,7 @@ def _read(path: str | list[str]) -> list[LayerData]:
         metadata["metadata"][FILE] = said
     if picture.remarks:
         show_info("\n".join(said["remarks"]))
-    return [(pixels, metadata, "image")]
+    return pixels, metadata
 
 
 def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..arrays.axes import Array
+from ..files.lazy_pixels import LazyPixels
 
 VERSION = importlib.metadata.version("napari-deep-prior")
 
@@ -40,6 +41,10 @@ def _add(digest: hashlib.blake2b, value: object) -> None:
     if isinstance(value, np.ndarray):
         digest.update(f"array {value.dtype.str} {value.shape} ".encode())
         _add_pixels(digest, value)
+    elif isinstance(value, LazyPixels):
+        digest.update(f"array {value.dtype.str} {value.shape} ".encode())
+        for place in np.ndindex(value.shape[:-2]):
+            _add_pixels(digest, value[place])
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         digest.update(f"{type(value).__name__} ".encode())
         _add(digest, {each.name: getattr(value, each.name) for each in dataclasses.fields(value)})

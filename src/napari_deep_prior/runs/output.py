@@ -55,6 +55,10 @@ class Output(ABC):
     def snapshot(self) -> Any:
         """Return a copy of the result as it is now, in memory."""
 
+    @abstractmethod
+    def close(self) -> None:
+        """Let others write there, where that makes a difference; the result stays."""
+
 
 @final
 class ArrayOutput(Output):
@@ -99,3 +103,6 @@ class ArrayOutput(Output):
     def snapshot(self) -> Array:
         """Return a copy."""
         return self.image().copy()
+
+    def close(self) -> None:
+        """Do nothing: nobody else can write into the memory."""

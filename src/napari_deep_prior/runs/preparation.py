@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -129,7 +128,7 @@ def _prepare(setup: Setup, block: Array, measured: Measured) -> Preparation:
     remarks = [report.objection_in_words(doubt) for doubt in doubts]
     remarks += [report.disagreement_in_words(each) for each in disagreements]
     if dtype != setup.output.dtype:
-        refuse_without_memory(torch.device("cpu"), math.prod(setup.output.shape) * dtype.itemsize)
+        refuse_without_memory(torch.device("cpu"), setup.output.memory * dtype.itemsize // setup.output.dtype.itemsize)
         remarks.append(report.type_in_words(setup.output.dtype, dtype))
     prepared = setup.task.prepare(shown, noise, setup.inputs)
     neighbours = find_neighbours(setup, prepared, measured)

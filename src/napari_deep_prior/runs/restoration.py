@@ -66,16 +66,15 @@ class Restoration(Iterator[Step]):
     def image(self) -> npt.NDArray[Any]:
         """The answer so far: axes and intensities of the input, of the type that was asked for.
 
-        A copy while the run is under way, afterwards the result itself.
+        A copy while the run is under way, or if the result lies on the disk; else the result itself.
         """
-        image = self._output.image() if self._over else self._output.snapshot()
+        image = self._output.image() if (kept := self._over and self._output.memory > 0) else self._output.snapshot()
         if self._latest is not None:
             measured, posed, step = self._latest
-            found, _ = self._checked_image(posed, step)
-            image[measured.piece.write] = self._finished(measured, posed, found)
+            image[measured.piece.write] = self._finished(measured, posed, self._checked_image(posed, step)[0])
         for piece in self._unreached:
             image[piece.write] = self._source.untouched(piece, self.setup.operator, self._output.dtype)
-        if self._over:
+        if kept:
             self._unreached = []
         return np.asarray(image)
 
@@ -146,6 +145,7 @@ class Restoration(Iterator[Step]):
                     self._commit(finished=False)
         finally:
             self._over = True
+            self._output.close()
             give_memory_back(self.device)
 
     def _run(self) -> Generator[Step]:

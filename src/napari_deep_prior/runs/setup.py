@@ -54,6 +54,8 @@ class RunOptions:
     """What is to be known of how the files were read, for the record."""
     source: str = ""
     """The identity of the file that the image was read from; empty if there is none."""
+    in_memory: bool = True
+    """Whether the result is an array in memory, and must fit there; else another output takes its place."""
 
     def __post_init__(self) -> None:
         if self.dtype not in get_args(ResultType):
@@ -188,7 +190,8 @@ def set_up(image: ArrayLike, task: Task, wish: Wish, given: Mapping[str, Any], o
         identity=identity(VERSION, options.source, task, wish, given, options.dtype) if options.source else "",
     )
     refuse_without_memory(device, setup.forecast().memory)
-    refuse_without_memory(torch.device("cpu"), setup.output.memory)
+    if options.in_memory:
+        refuse_without_memory(torch.device("cpu"), setup.output.memory)
     setup.source.refuse_values(missing=task.missing)
     if task.given_noise.is_given:
         refuse_impossible(setup.source.known_windows(), task.given_noise)

@@ -1,0 +1,86 @@
+"""Results that are written piece by piece, into a Zarr folder: a run that was stopped goes on where it was."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Collection
+from pathlib import Path
+
+from ..files.images import ImageFile
+from ..files.recipes import write_recipe
+from ..runs import report
+from ..runs.output import Output
+from ..runs.record import Recipe
+from ..runs.restoration import Restoration
+from ..runs.setup import Setup
+from ..runs.zarr_output import ZarrOutput
+from ..runs.zarr_place import ZarrPlace
+from .deliver import Ending, say
+from .paths import CHECKS
+
+
+def refuse_whole_images(options: argparse.Namespace) -> None:
+    """Raise a ValueError for what needs the whole image in memory."""
+    for name in (*CHECKS, "reference"):
+        if getattr(options, name) is not None:
+            remedy = (
+                "compare the result with 'deep-prior compare'" if name == "reference" else "write the result to a .tif"
+            )
+            raise ValueError(f"a result that is written piece by piece has no --{name}: leave it out, and {remedy}")
+
+
+def zarr_output(setup: Setup, file: ImageFile, options: argparse.Namespace) -> ZarrOutput:
+    """Return the folder that the pieces of a run go into; nothing is written yet.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be written, holds something else, or has no room.
+    """
+    spacing = {letter: size / setup.factors.get(letter, 1) for letter, size in file.spacing.items()}
+    place = ZarrPlace(path=Path(options.output), identity=setup.identity, overwrite=options.overwrite)
+    output = ZarrOutput(setup.output.shape, setup.output.dtype, place, dataclasses.replace(file, spacing=spacing))
+    if not output.is_complete:
+        output.refuse_full_disk(len(setup.pieces))
+    if output.pieces_done:
+        say(f"{options.output}: {output.pieces_done} of {len(setup.pieces)} slices were restored by an earlier run")
+    return output
+
+
+def is_finished(output: Output) -> bool:
+    """Return whether a run before has finished a result, and say so."""
+    finished = isinstance(output, ZarrOutput) and output.is_complete
+    if finished:
+        say("a run of the same input, settings and version has finished this result: there is nothing left to do")
+    return finished
+
+
+def deliver_pieces(
+    run: Restoration, output: ZarrOutput, ending: Ending, options: argparse.Namespace, *, told: Collection[str]
+) -> None:
+    """Finish a result, and say what was done; of a run that was stopped, say what is written.
+
+    Parameters
+    ----------
+    told : collection of str
+        Remarks that were made before the run.
+    """
+    if not ending.finished:
+        say(
+            f"{options.output}: stopped; {output.pieces_done} of {run.piece_count} slices are written, and the same "
+            "command goes on with the next one"
+        )
+        return
+    record = run.record
+    output.finish(record.to_json())
+    say(f"{options.output}: {report.done_in_words(record, steps=ending.steps, total=ending.total, stopped=False)}")
+    for remark in record.remarks:
+        if remark not in told:
+            say(remark)
+    for note in record.passed_through:
+        if not note.endswith(report.RESTORED_EARLIER):
+            say(f"passed through unchanged: {note}")
+    if options.save_settings is not None:
+        write_recipe(options.save_settings, Recipe.of(record))
+        say(f"{options.save_settings}: settings")
