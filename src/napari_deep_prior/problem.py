@@ -30,6 +30,9 @@ class Problem:
         How far a prediction of the measurement is from it.
     correlation_length : int
         Pixels along a side over which the noise is correlated; 1 where it is independent from pixel to pixel.
+    correlations : tuple of (float, float)
+        For each channel, the correlation of the noise of neighbouring pixels along rows and columns; empty where
+        nothing is known of it.
     guide : Tensor, (1, G, *S), or None
         Other images of the same place, on the image's pixels: each channel of mean 0 and standard deviation 1.
     noiseless : tuple of bool
@@ -43,6 +46,7 @@ class Problem:
     operator: Operator
     misfit: Misfit
     correlation_length: int = 1
+    correlations: tuple[tuple[float, float], ...] = ()
     guide: Tensor | None = None
     noiseless: tuple[bool, ...] = ()
     piece: int = 0

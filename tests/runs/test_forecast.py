@@ -100,7 +100,7 @@ def test_a_slower_computer_takes_longer(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_noise_that_is_known_to_be_correlated_changes_the_choice() -> None:
     assert forecast((64, 64)).choice.name == "self-distillation"
-    assert forecast((64, 64), correlation_length=3).choice.name == "deep-image-prior"
+    assert forecast((64, 64), correlation_length=3).choice.name == "nl-ridge"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_noise_that_is_known_to_be_correlated_changes_the_choice() -> None:
         (
             "auto",
             {"correlation_length": 3},
-            r"Deep image prior: the noise of neighbouring pixels is correlated, and similar patches would take it for",
+            r"Non-local ridge regression: the noise of neighbouring pixels is correlated, and the U-Net is trained on ",
         ),
     ],
 )

@@ -24,12 +24,12 @@ class NLRidge(Method):
     Every patch becomes the linear combination of similar patches of least expected squared error. This is done where
     the noise has been made equally strong everywhere, and repeated: similar patches are found more reliably in the
     result of the pass before. Low frequencies also come from smaller versions of the image, as far as that reduces the
-    estimated error. Nothing is random. For denoising only, and only where the noise is independent from pixel
-    to pixel: correlated noise is taken for structure and kept.
+    estimated error. Where the noise of neighbouring pixels is correlated, its covariance in a patch is taken into
+    account (:mod:`..patches.correlated_noise`). Nothing is random. For denoising only.
     """
 
     label = "Non-local ridge regression"
-    reason = "similar patches are denoised together, which is the fastest"
+    reason = "similar patches are denoised together, which is fast and needs no training"
     without_network = True
 
     def fit(self, problem: Problem) -> Iterator[Step]:
@@ -45,7 +45,7 @@ class NLRidge(Method):
             misfit = problem.misfit.pointwise(image, problem.measured)
             yield Step(
                 number=number,
-                total=patch_denoising.PASSES,
+                total=patch_denoising.estimate_count(problem),
                 loss=weighted_mean(misfit, problem.weight),
                 criterion=None,
                 criterion_name="",

@@ -61,8 +61,8 @@ def why_not(operator: Operator) -> str:
     if len(operator.factors) == 3 and operator.factors[0] > 1 and max(operator.factors[1:]) > 1:
         factors = " × ".join(f"{factor:g}" for factor in operator.factors)
         return (
-            f"the factors are {factors}, and it enlarges either the planes or the depth: enlarge the planes first, and "
-            "then the result in Z"
+            f"the factors are {factors}, and its network enlarges either the planes or the depth: enlarge the planes "
+            "first, and then the result in Z"
         )
     return ""
 

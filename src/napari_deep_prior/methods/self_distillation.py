@@ -89,7 +89,7 @@ class SelfDistillation(SeededMethod):
 
     def why_not(self, problem: Problem) -> str:
         """Return why this method cannot solve a problem; empty if it can."""
-        correlated = "the noise of neighbouring pixels is correlated, and similar patches would take it for structure"
+        correlated = "the noise of neighbouring pixels is correlated, and the U-Net is trained on independent noise"
         return patch_denoising.why_not(problem) or (correlated if problem.correlation_length > 1 else "")
 
     def fit(self, problem: Problem) -> Iterator[Step]:

@@ -22,7 +22,9 @@ from .similar_patches import (
 
 
 @torch.no_grad()
-def denoise_with_pilot(noisy: Tensor, pilot: Tensor, variance: Tensor, *, stride: int = STRIDE) -> Tensor:
+def denoise_with_pilot(
+    noisy: Tensor, pilot: Tensor, variance: Tensor, *, stride: int = STRIDE, noise_covariance: Tensor | None = None
+) -> Tensor:
     """Denoise a plane with the help of a pilot.
 
     Parameters
@@ -32,15 +34,22 @@ def denoise_with_pilot(noisy: Tensor, pilot: Tensor, variance: Tensor, *, stride
         pixel.
     stride : int
         Pixels between two patches for which a group is made.
+    noise_covariance : Tensor, (pixels, pixels), optional
+        Of the noise of the pixels of a patch, in units of its variance; by default they are independent.
     """
     corners = find_similar_patches(pilot, stride=stride)
-    return denoise_groups(noisy, pilot, variance, corners)
+    return denoise_groups(noisy, pilot, variance, corners, noise_covariance=noise_covariance)
 
 
 @torch.no_grad()
 @stage(STAGE)
-def denoise_groups(noisy: Tensor, pilot: Tensor, variance: Tensor, corners: Tensor) -> Tensor:
-    """Denoise a plane by groups of similar patches; arguments as those of :func:`.nl_ridge.denoise_groups`."""
+def denoise_groups(
+    noisy: Tensor, pilot: Tensor, variance: Tensor, corners: Tensor, *, noise_covariance: Tensor | None = None
+) -> Tensor:
+    """Denoise a plane by groups of similar patches.
+
+    Arguments as those of :func:`.nl_ridge.denoise_groups` and of :func:`denoise_with_pilot`.
+    """
     within = places_in_patch(noisy)
     values, guesses, noise = noisy.ravel(), pilot.ravel(), variance.ravel()
     identity = torch.eye(PATCH**2, device=noisy.device)
@@ -50,10 +59,13 @@ def denoise_groups(noisy: Tensor, pilot: Tensor, variance: Tensor, corners: Tens
         pixels = group[:, :, None] + within
         means, covariances = statistics(guesses[pixels])
         level = noise[pixels].mean(dim=(1, 2))[:, None, None]
-        factor, failed = torch.linalg.cholesky_ex(covariances + level * identity)
+        noise_of_patch = level * (identity if noise_covariance is None else noise_covariance)
+        factor, failed = torch.linalg.cholesky_ex(covariances + noise_of_patch)
         # Where there is so little noise that rounding has made the equations indefinite, patches stay as they are.
         solved = (failed == 0)[:, None, None]
-        kept = identity - solved * level * torch.cholesky_inverse(torch.where(solved, factor, identity))
+        inverse = torch.cholesky_inverse(torch.where(solved, factor, identity))
+        removed = level * inverse if noise_covariance is None else inverse @ noise_of_patch
+        kept = identity - solved * removed
         denoised = means + (values[pixels] - means) @ kept
         # A patch of which little is kept has little noise left, and counts more where patches overlap.
         trust = (1 / (1 + kept.square().sum(dim=(1, 2)))).repeat_interleave(pixels[0].numel())

@@ -4,7 +4,7 @@ NL-Ridge (Herbreteau & Kervrann 2022, doi 10.1109/ICIP46576.2022.9897992): each 
 replaced by the linear combination of the group of least expected squared error, that of the pilot's patches (the pilot
 is an estimate of the noiseless image). Without a pilot the singular values of the noisy group are shrunk instead
 (Gavish & Donoho 2017, doi 10.1109/TIT.2017.2653801), which leaves less noise where the image is flat. For white noise
-only: correlated noise is taken for structure and kept.
+only (see :mod:`.correlated_noise`).
 """
 
 from __future__ import annotations

@@ -16,12 +16,9 @@ from torch.nn import functional
 
 from ..physics.misfit import Misfit
 from ..problem import Problem
-from . import nl_bayes, nl_ridge, scales
+from . import correlated_noise, nl_bayes, nl_ridge, scales
 from .planes import map_planes
 from .similar_patches import SMALLEST_SIDE, WIDE_STRIDE, find_similar_patches
-
-PASSES = scales.ESTIMATES
-"""Estimates of the image, ever better ones."""
 
 COARSER = 1 / 3
 """Pixels of all coarser scales, as a share of those of the image."""
@@ -92,11 +89,21 @@ def seconds(problem: Problem) -> float:
     return 3 * nl_ridge.seconds(pixels, stride=WIDE_STRIDE) + 2 * nl_ridge.seconds(round(COARSER * pixels))
 
 
+def estimate_count(problem: Problem) -> int:
+    """Return how many images :func:`denoise` yields."""
+    return correlated_noise.ESTIMATES if _is_correlated(problem) else scales.ESTIMATES
+
+
 @torch.no_grad()
 def denoise(problem: Problem) -> Iterator[Tensor]:
-    """Yield the image (1, C, *S) ``PASSES`` times, ever better; missing pixels are filled first."""
-    for means in _passes(stabilised(problem), problem.misfit):
-        yield problem.misfit.unstabilise(means)
+    """Yield the image (1, C, *S), again and again better; missing pixels are filled first."""
+    noisy, misfit = stabilised(problem), problem.misfit
+    if _is_correlated(problem):
+        images = correlated_noise.estimates(noisy, _variance(misfit), problem.correlations)
+    else:
+        images = _passes(noisy, misfit)
+    for means in images:
+        yield misfit.unstabilise(means)
 
 
 @torch.no_grad()
@@ -245,11 +252,22 @@ def _denoise_in_both_ways(noisy: Tensor, pilot: Tensor, variance: Tensor, bayes_
 
 def _passes(noisy: Tensor, misfit: Misfit, noise_share: Tensor | float = 1.0) -> Iterator[Tensor]:
     """Yield ever better estimates of the means of stabilised pixels; ``noise_share`` scales their variance."""
+    return scales.estimates(noisy, _variance(misfit, noise_share))
+
+
+def _variance(misfit: Misfit, noise_share: Tensor | float = 1.0) -> scales.Variance:
+    """Return what gives the variance of stabilised pixels for their means."""
 
     def variance(means: Tensor) -> Tensor:
         return noise_share * misfit.stabilised_variance(misfit.unstabilise(means))
 
-    return scales.estimates(noisy, variance)
+    return variance
+
+
+def _is_correlated(problem: Problem) -> bool:
+    """Return whether the noise of neighbouring pixels is known to be correlated, in an image that is large enough."""
+    shape = tuple(problem.measured.shape)
+    return problem.correlation_length > 1 and bool(problem.correlations) and correlated_noise.is_possible(shape)
 
 
 def _mixing_share(first: Tensor, second: Tensor, noisy: Tensor, held_out: Tensor) -> Tensor:

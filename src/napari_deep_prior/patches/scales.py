@@ -98,7 +98,7 @@ def _with_coarser_scales(noisy: Tensor, probe: Tensor, fine: _Filtered, variance
     """Return an estimate whose low frequencies are mixed with those of the coarser scales, where there are any."""
     if min(noisy.shape[-2:]) < SMALLEST_SIDE:
         return fine
-    small, small_probe = _halved(noisy), _halved(probe)
+    small, small_probe = halved(noisy), halved(probe)
 
     def small_variance(means: Tensor) -> Tensor:
         return variance(means) / 4
@@ -150,11 +150,19 @@ def _shares_by_band(gains: _Array, squares: _Array, frequency: _Array) -> _Array
     return np.stack([*shares, np.ones_like(shares[0])], axis=-1)
 
 
-def _halved(image: Tensor) -> Tensor:
+def halved(image: Tensor) -> Tensor:
     """Return an image (..., rows, columns) of half the size, rounded up, without its high frequencies."""
     rows, columns = ((length + 1) // 2 for length in image.shape[-2:])
     scale = float(np.sqrt(rows * columns / (image.shape[-2] * image.shape[-1])))
     return _restored(_transformed(image)[..., :rows, :columns] * scale, image)
+
+
+def doubled(image: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Return an image (..., rows, columns) of a shape (rows, columns) of twice its own, without high frequencies."""
+    rows, columns = image.shape[-2:]
+    coefficients = np.zeros((*image.shape[:-2], *shape), np.float32)
+    coefficients[..., :rows, :columns] = _transformed(image) * float(np.sqrt(shape[0] * shape[1] / (rows * columns)))
+    return _restored(coefficients, image)
 
 
 def _transformed(image: Tensor) -> _Array:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import final
 
@@ -31,7 +32,10 @@ COUNTS = (0, 1, 2, 4, 8)
 """Numbers of neighbours on each side that are compared."""
 
 SAMPLED, WINDOW = 3, 256
-"""Frames for which they are compared, and the pixels along a side of their middle that suffice."""
+"""Most frames for which they are compared, and the pixels along a side of their middle that suffice."""
+
+FRAMES_PER_SAMPLE = 4
+"""Of a short stack fewer frames are compared, two at the least: that would take longer than to restore it."""
 
 PLANES = 4
 """Axes of a tensor of planes; volumes are restored as a whole."""
@@ -142,12 +146,27 @@ def find_neighbours(setup: Setup, prepared: Prepared, measured: Measured) -> Nei
     if wanted == 0 or most == 0 or not white or not planes:
         return None
     _, misfit = choose_misfit(setup.task.noise, noise, measured.frame.units, measured.values)
-    counts = [count for count in COUNTS if 2 * count <= most + 1] if wanted is None else [min(wanted, most)]
-    if len(counts) > 1:
+    if wanted is None:
+        counts = [count for count in COUNTS if 2 * count <= most + 1]
         compared = Neighbours(setup, measured.frame, misfit, count=counts[-1], window=WINDOW)
-        middles = np.linspace(0, len(setup.pieces) - 1, SAMPLED + 2).round().astype(int)[1:-1]
-        counts = [min(counts, key=lambda count: sum(compared.risk(number, count) for number in {*middles.tolist()}))]
-    return Neighbours(setup, measured.frame, misfit, count=counts[0]) if counts[0] else None
+        wanted = _best_count(compared, counts, _spread(len(setup.pieces), min(SAMPLED, 1 + most // FRAMES_PER_SAMPLE)))
+    return Neighbours(setup, measured.frame, misfit, count=min(wanted, most)) if wanted else None
+
+
+def _best_count(neighbours: Neighbours, counts: Sequence[int], sampled: Sequence[int]) -> int:
+    """Return the number of neighbours of least risk; more are not tried as soon as it rises."""
+    best, least = 0, math.inf
+    for count in counts:
+        risk_of_all = sum(neighbours.risk(number, count) for number in sampled)
+        if risk_of_all >= least:
+            break
+        best, least = count, risk_of_all
+    return best
+
+
+def _spread(pieces: int, count: int) -> list[int]:
+    """Return the numbers of some pieces, spread over all of them."""
+    return sorted({*np.linspace(0, pieces - 1, max(count, 2) + 2).round().astype(int)[1:-1].tolist()})
 
 
 def _rows_of(setup: Setup) -> dict[int, list[int]]:

@@ -101,9 +101,6 @@ def candidates(task: Task, wish: Wish) -> list[tuple[str, str]]:
     if not names:
         efforts = dict.fromkeys(effort for name in methods for effort in methods[name])
         raise ValueError(f"{task.command!r} has no effort {wish.effort!r}: choose one of {', '.join(efforts)}")
-    if wish.effort not in ("fast", "published"):
-        # Not those that have no more to give than in a hurry.
-        names = [name for name in names if methods[name][wish.effort] != methods[name].get("fast")]
     reasons = {name: type(methods[name][wish.effort]).reason for name in names}
     if wish.effort == "published":
         reasons = dict.fromkeys(names, "as published")
@@ -146,10 +143,10 @@ def recommend(task: Task, problem: Problem, wish: Wish) -> Choice:
     if not clause:
         return _choice(task, problem, method, reason)
     if wish.method == AUTO and wish.settings is None:
-        for name, other_reason in candidates(task, wish):
+        for name, _ in candidates(task, wish):
             other = settings_for(task, name, wish.effort)
             if name != STAND_IN and not other.why_not(problem):
-                return _choice(task, problem, other, other_reason)
+                return _choice(task, problem, other, clause)
     if isinstance(method, DeepImagePrior):
         raise ValueError(clause)
     stand_in = with_seed_of(settings_for(task, STAND_IN), method)

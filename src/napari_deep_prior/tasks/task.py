@@ -248,6 +248,7 @@ def problem_of(measured: Measured, prepared: Prepared, misfit: Misfit, guide: Te
         operator=prepared.operator,
         misfit=misfit,
         correlation_length=correlation_length(prepared.noise),
+        correlations=tuple((model.correlation[0], model.correlation[1]) for model in prepared.noise),
         guide=guide,
         noiseless=tuple(model.noiseless for model in prepared.noise),
         piece=measured.piece.number,
