@@ -8,27 +8,19 @@ import pytest
 import torch
 from torch.nn import functional
 
-from napari_deep_prior import DeepImagePrior, Denoise, Inpaint, SelfDistillation, SuperResolve, restore
+from napari_deep_prior import DeepImagePrior, Denoise, SelfDistillation, restore
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.networks import Autoencoder, EncoderDecoder, ResidualNetwork
 from napari_deep_prior.networks.layers import halvings, pad_to_multiple
-from napari_deep_prior.networks.network import initialise, training_memory
+from napari_deep_prior.networks.network import training_memory
 from napari_deep_prior.networks.resampling import Downscaling, Upscaling
+
+from .building import built, code
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 TINY = EncoderDecoder(channels=(4, 6), bottleneck=5)
 UPSAMPLING = ("bilinear", "nearest", "transposed", "pixel-shuffle", "max-unpooling")
 DOWNSAMPLING = ("max-pooling", "average-pooling", "strided")
-
-
-def built(settings: ResidualNetwork, shape: tuple[int, ...]) -> torch.nn.Module:
-    network = settings.build(inputs=3, outputs=1, shape=shape, device=CPU)
-    initialise(network, torch.Generator().manual_seed(0))
-    return network
-
-
-def code(*shape: int) -> torch.Tensor:
-    return torch.rand(1, 3, *shape, generator=torch.Generator().manual_seed(1))
 
 
 # Layers between the scales
@@ -82,7 +74,7 @@ def test_no_axis_is_halved_below_one_pixel() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (3, 1, 17), (1, 2, 3)])
 def test_pooling_is_never_deeper_than_the_image(shape: tuple[int, ...]) -> None:
-    image = built(EncoderDecoder(channels=(4,) * 8, bottleneck=4), shape)(code(*shape))
+    image = built(EncoderDecoder(channels=(4,) * 8, bottleneck=4), shape, outputs=1)(code(*shape))
     assert image.shape == (1, 1, *shape)
     assert torch.isfinite(image).all()
 
@@ -103,7 +95,7 @@ def test_the_output_depends_on_no_more_than_the_margin(settings: EncoderDecoder)
     margin, stride = settings.margin, settings.stride
     assert margin % stride == 0
     rows = 2 * margin + stride
-    module, image = built(settings, (rows, 16)), code(rows, 16).requires_grad_()
+    module, image = built(settings, (rows, 16), outputs=1), code(rows, 16).requires_grad_()
     for row in (margin, margin + stride - 1):
         (gradient,) = torch.autograd.grad(module(image)[..., row, :].sum(), image)
         reached = gradient.abs().sum(dim=(0, 1, 3)).nonzero().flatten()
@@ -115,7 +107,7 @@ def test_the_output_depends_on_no_more_than_the_margin(settings: EncoderDecoder)
 
 def test_no_joining_sends_everything_through_the_bottleneck() -> None:
     for settings, through in ((Autoencoder(), True), (EncoderDecoder(joining="none"), True), (EncoderDecoder(), False)):
-        module = built(settings, (16, 16))
+        module = built(settings, (16, 16), outputs=1)
         module.bottleneck.register_forward_hook(lambda _layer, _inputs, output: torch.zeros_like(output))
         first, second = module(code(16, 16)), module(code(16, 16).flip(-1))
         assert torch.equal(first, second) == through
@@ -133,14 +125,14 @@ def test_the_published_unet_is_a_setting() -> None:
 @pytest.mark.parametrize("scales", [1, 4])
 def test_features_of_deep_networks_do_not_vanish(settings: ResidualNetwork, scales: int) -> None:
     deep = dataclasses.replace(settings, channels=(16,) * scales, bottleneck=16)
-    image = built(deep, (64, 64))(code(64, 64)).detach()
+    image = built(deep, (64, 64), outputs=1)(code(64, 64)).detach()
     assert 3e-4 < float(image.std()) < 0.1
 
 
 def test_a_dilated_network_without_pooling_keeps_all_scales_at_full_size() -> None:
     settings = EncoderDecoder(channels=(4, 4, 4), bottleneck=4, downsampling="none", dilation=(1, 2, 4, 8))
     assert settings.stride == 1
-    module, sizes = built(settings, (11, 13)), []
+    module, sizes = built(settings, (11, 13), outputs=1), []
     for layer in module.modules():
         layer.register_forward_hook(
             lambda _layer, _inputs, output: (
@@ -186,20 +178,6 @@ def test_a_dilation_larger_than_the_image_is_refused_before_the_run(settings: En
 
 
 # As a prior, and in training
-
-
-def test_all_tasks_run_with_it_in_planes_and_volumes() -> None:
-    method = DeepImagePrior(steps=2, network=dataclasses.replace(TINY, upsampling="max-unpooling"), code_channels=2)
-    mask = np.zeros((3, 9, 11), bool)
-    mask[:, 3:5, 4] = True
-    image = Camera().expose(cells((3, 9, 11)), np.random.default_rng(0))
-    for task, given in ((Denoise(), {}), (Inpaint(), {"mask": mask}), (SuperResolve(), {})):
-        plane = {name: each[0] for name, each in given.items()}
-        for run in (
-            restore(image[0], task, method, device="cpu", **plane),
-            restore(image, task, method, axes="ZYX", volume=True, device="cpu", **given),
-        ):
-            assert run.finish().shape == run.shape
 
 
 def test_volumes_are_corrected_plane_by_plane() -> None:

@@ -13,13 +13,24 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
-from napari_deep_prior import Denoise, SuperResolve, restore
+from napari_deep_prior import Denoise, Inpaint, SuperResolve, restore
 from napari_deep_prior.arrays.metrics import psnr
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.methods import DeepImagePrior, SelfDistillation, ZeroShotSR
-from napari_deep_prior.networks import NETWORKS, RESIDUAL_NETWORKS, Network, ResidualNetwork
-from napari_deep_prior.networks.network import initialise, training_memory
+from napari_deep_prior.networks import (
+    NETWORKS,
+    RESIDUAL_NETWORKS,
+    EncoderDecoder,
+    FCN8s,
+    FCN16s,
+    FCN32s,
+    Network,
+    ResidualNetwork,
+)
+from napari_deep_prior.networks.network import training_memory
 from napari_deep_prior.settings import fields, replace_flat
+
+from .building import built, code
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 SMALL = {"channels": (8, 16), "skip": (2, 2), "bottleneck": 16, "width": 2, "dense": 8}
@@ -43,16 +54,6 @@ def variants() -> Iterator[Network]:
 def name(network: Network) -> str:
     chosen = [getattr(network, each.name) for each in fields(type(network)) if each.choices]
     return "-".join([type(network).__name__, *chosen])
-
-
-def built(network: Network, shape: tuple[int, ...], *, seed: int = 0, outputs: int = 2) -> torch.nn.Module:
-    module = network.build(inputs=3, outputs=outputs, shape=shape, device=CPU)
-    initialise(module, torch.Generator().manual_seed(seed))
-    return module
-
-
-def code(*shape: int, number: int = 1) -> torch.Tensor:
-    return torch.rand(number, 3, *shape, generator=torch.Generator().manual_seed(1))
 
 
 every_network = pytest.mark.parametrize("kind", NETWORKS.values(), ids=NETWORKS.keys())
@@ -218,3 +219,25 @@ def test_residual_networks_can_be_trained_by_self_distillation_and_for_super_res
         run = restore(noisy[:20, :22], task, chosen, device="cpu")
         assert run.finish().shape == run.shape
         assert type(run.record.method.network).__name__ == kind.__name__
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        EncoderDecoder(channels=(4, 6), bottleneck=5, upsampling="max-unpooling"),
+        *(kind(width=2, dense=8) for kind in (FCN32s, FCN16s, FCN8s)),
+    ],
+    ids=lambda network: type(network).__name__,
+)
+def test_all_tasks_run_with_it_in_planes_and_volumes(network: Network) -> None:
+    method = DeepImagePrior(steps=2, network=network, code_channels=2)
+    mask = np.zeros((3, 9, 11), bool)
+    mask[:, 3:5, 4] = True
+    image = Camera().expose(cells((3, 9, 11)), np.random.default_rng(0))
+    for task, given in ((Denoise(), {}), (Inpaint(), {"mask": mask}), (SuperResolve(), {})):
+        plane = {name: each[0] for name, each in given.items()}
+        for run in (
+            restore(image[0], task, method, device="cpu", **plane),
+            restore(image, task, method, axes="ZYX", volume=True, device="cpu", **given),
+        ):
+            assert run.finish().shape == run.shape

@@ -7,24 +7,16 @@ import pytest
 import torch
 from torch.nn import functional
 
-from napari_deep_prior import DeepImagePrior, Denoise, Inpaint, SuperResolve, restore
+from napari_deep_prior import DeepImagePrior, Denoise, restore
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.networks import FCN8s, FCN16s, FCN32s, ResidualNetwork
 from napari_deep_prior.networks.fcn import _BilinearTransposedConvolution
 from napari_deep_prior.networks.network import initialise
 
+from .building import built, code
+
 CPU = torch.device("cpu")
 every_fcn = pytest.mark.parametrize("kind", [FCN32s, FCN16s, FCN8s])
-
-
-def built(settings: ResidualNetwork, shape: tuple[int, ...], *, outputs: int = 2) -> torch.nn.Module:
-    network = settings.build(inputs=3, outputs=outputs, shape=shape, device=CPU)
-    initialise(network, torch.Generator().manual_seed(0))
-    return network
-
-
-def code(*shape: int) -> torch.Tensor:
-    return torch.rand(1, 3, *shape, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize(
@@ -102,21 +94,6 @@ def test_pooling_is_never_deeper_than_the_image(kind: type[ResidualNetwork], sha
     image = built(kind(), shape)(code(*shape))
     assert image.shape == (1, 2, *shape)
     assert torch.isfinite(image).all()
-
-
-@every_fcn
-def test_all_tasks_run_with_it_in_planes_and_volumes(kind: type[ResidualNetwork]) -> None:
-    method = DeepImagePrior(steps=2, network=kind(width=2, dense=8), code_channels=2)
-    mask = np.zeros((3, 9, 11), bool)
-    mask[:, 3:5, 4] = True
-    image = Camera().expose(cells((3, 9, 11)), np.random.default_rng(0))
-    for task, given in ((Denoise(), {}), (Inpaint(), {"mask": mask}), (SuperResolve(), {})):
-        plane = {name: each[0] for name, each in given.items()}
-        for run in (
-            restore(image[0], task, method, device="cpu", **plane),
-            restore(image, task, method, axes="ZYX", volume=True, device="cpu", **given),
-        ):
-            assert run.finish().shape == run.shape
 
 
 @pytest.mark.parametrize(("values", "message"), [({"width": 0}, "width is 0"), ({"dense": 9000}, "dense is 9000")])

@@ -52,6 +52,29 @@ def press(qtbot, click):
 
 
 @pytest.fixture
+def waiting(viewer, click):
+    """Compare an array that is not read before an event is set; return the job under way, and the event."""
+
+    def waiting(dock, pixels):
+        begun, go_on = threading.Event(), threading.Event()
+
+        def slow(block):
+            begun.set()
+            go_on.wait(30)
+            return block
+
+        meta = np.empty((0, 0), np.float32)
+        lazy = dask.array.from_array(pixels, chunks=-1).map_blocks(slow, dtype=np.float32, meta=meta)
+        dock.choices.results.tick([viewer.add_image(lazy, name="slow", visible=False, contrast_limits=(0, 1))])
+        begun.clear()
+        click(dock.compare_button)
+        assert begun.wait(30)
+        return dock.job, go_on
+
+    return waiting
+
+
+@pytest.fixture
 def compare(press):
     """Click Compare, and return the texts of the table; empty if there is a problem."""
 
@@ -191,22 +214,8 @@ def test_lazy_layers_are_read_by_planes_and_never_in_the_viewers_thread(viewer, 
     assert set(read) == {((1, *truth.shape), False)}
 
 
-def test_stop_ends_a_comparison_that_waits_for_its_data(viewer, truth, dock, click, press, qtbot):
-    begun, go_on = threading.Event(), threading.Event()
-
-    def slow(block):
-        begun.set()
-        go_on.wait(30)
-        return block
-
-    meta = np.empty((0, 0), np.float32)
-    lazy = dask.array.from_array(truth, chunks=-1).map_blocks(slow, dtype=np.float32, meta=meta)
-    layer = viewer.add_image(lazy, name="slow", visible=False, contrast_limits=(0, 1))
-    dock.choices.results.tick([layer])
-    begun.clear()
-    click(dock.compare_button)
-    job = dock.job
-    assert begun.wait(30)
+def test_stop_ends_a_comparison_that_waits_for_its_data(truth, dock, waiting, qtbot, click):
+    job, go_on = waiting(dock, truth)
     with qtbot.waitSignal(job.finished, timeout=10_000):
         click(dock.stop_button)
     go_on.set()
@@ -309,21 +318,8 @@ def test_enter_compares(dock, qtbot):
     assert dock.table.rowCount() == 1
 
 
-def test_a_dock_that_is_closed_ends_its_comparison(viewer, layers, dock, click, qtbot):
-    begun, go_on = threading.Event(), threading.Event()
-
-    def slow(block):
-        begun.set()
-        go_on.wait(30)
-        return block
-
-    meta = np.empty((0, 0), np.float32)
-    lazy = dask.array.from_array(layers[1].data, chunks=-1).map_blocks(slow, dtype=np.float32, meta=meta)
-    dock.choices.results.tick([viewer.add_image(lazy, name="slow", visible=False, contrast_limits=(0, 1))])
-    begun.clear()
-    click(dock.compare_button)
-    job = dock.job
-    assert begun.wait(30)
+def test_a_dock_that_is_closed_ends_its_comparison(viewer, layers, dock, waiting, qtbot):
+    job, go_on = waiting(dock, layers[1].data)
     with qtbot.waitSignal(job.finished, timeout=10_000):
         viewer.window.remove_dock_widget(dock.parent())
         dock.deleteLater()

@@ -20,5 +20,5 @@ def test_the_peak_is_what_was_estimated(case: str, run_python: Callable[..., sub
     done = run_python(str(BENCHMARK), "--cases", case, "--sides", "256")
     assert not done.stderr
     share = float(done.stdout.splitlines()[-1].split()[-1])
-    # Other processors and versions of PyTorch load other libraries: the benchmark's limits are 0.8 and 1.0.
-    assert 0.7 < share < 1.1, done.stdout
+    # Less is needed on processors with bfloat16: the benchmark's limits, on those without, are 0.8 and 1.0.
+    assert 0.6 < share < 1.1, done.stdout

@@ -188,7 +188,14 @@ class Pointwise(Network):
 
     def _module(self, inputs: int, outputs: int, shape: tuple[int, ...]) -> nn.Module:
         assert min(shape) >= self.smallest_side
-        return nn.Sequential(nn.Conv2d(inputs, self.width, 1), nn.Tanh(), nn.Conv2d(self.width, outputs, 1))
+        return PointwiseModule(nn.Conv2d(inputs, self.width, 1), nn.Tanh(), nn.Conv2d(self.width, outputs, 1))
+
+
+class PointwiseModule(nn.Sequential):
+    """Layers in full precision, also on processors on which networks are given bfloat16."""
+
+    def forward(self, code: torch.Tensor) -> torch.Tensor:
+        return super().forward(code.float())
 
 
 def test_a_network_that_was_added_can_be_the_prior(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from ..runs.reference import Reference, Region
 from .deliver import say
 from .exit_codes import DONE
 from .inputs import FileReader, read_mask
+from .options import refuse_empty
 from .paths import refuse_files
 
 COMMAND = "compare"
@@ -88,10 +89,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _refuse(options: argparse.Namespace) -> list[str]:
     """Return the paths of the results; raise a ValueError for what is wrong before a file is read."""
-    for name, value in vars(options).items():
-        if value == "" or (isinstance(value, list) and "" in value):
-            label = f"--{name}" if name in ("axes", "mask", "csv", "difference") else name.upper()
-            raise ValueError(f"{label} is empty: give a value, or leave it out")
+    refuse_empty(options, {name: name.upper() for name in ("result", "reference", "further")})
     paths = list(dict.fromkeys([options.result, *options.further]))
     if options.difference is not None and len(paths) > 1:
         raise ValueError(f"--difference writes one image, and {len(paths)} results were given: give one of them")

@@ -21,7 +21,7 @@ from ..runs import report
 from ..runs.batch import Scores
 from ..runs.compare import compare
 from ..runs.errors import RestorationError
-from ..runs.record import Recipe
+from ..runs.record import Recipe, Record
 from ..runs.reference import Reference
 from ..runs.restoration import Restoration
 from ..runs.result import Result, result_of
@@ -78,13 +78,14 @@ class Comparison:
 
     def scores(self, after: Array) -> Scores:
         """Return PSNR and SSIM before and after."""
-        (result,) = compare("result", after, self.reference)
-        similarity = result.ssim if isinstance(result.ssim, float) else None
-        if self.before is None:
-            return Scores(psnr_before=None, psnr=result.psnr, ssim_before=None, ssim=similarity)
-        (before,) = compare("before", self.before, self.reference)
-        similarity_before = before.ssim if isinstance(before.ssim, float) else None
-        return Scores(psnr_before=before.psnr, psnr=result.psnr, ssim_before=similarity_before, ssim=similarity)
+        psnr_before, ssim_before = (None, None) if self.before is None else self._measures("before", self.before)
+        psnr, ssim = self._measures("result", after)
+        return Scores(psnr_before=psnr_before, psnr=psnr, ssim_before=ssim_before, ssim=ssim)
+
+    def _measures(self, name: str, image: Array) -> tuple[float, float | None]:
+        """Return PSNR and SSIM of an image; None where it is too small for an SSIM."""
+        (row,) = compare(name, image, self.reference)
+        return row.psnr, row.ssim if isinstance(row.ssim, float) else None
 
     def with_result(self, after: Array) -> str:
         """Return PSNR and SSIM before and after, as one line."""
@@ -162,11 +163,7 @@ def deliver(
         state = f"stopped after the result was written to {options.output!r}"
         done = report.done_in_words(record, steps=ending.steps, total=ending.total, stopped=not ending.finished)
         say(f"{options.output}: {done}")
-        for remark in record.remarks:
-            if remark not in told:
-                say(remark)
-        for note in record.passed_through:
-            say(f"passed through unchanged: {note}")
+        say_notes(record, told=told)
         if comparison is not None and result.missing:
             say("nothing was compared with the reference: not all slices are restored")
         elif comparison is not None:
@@ -174,19 +171,45 @@ def deliver(
         for verdict in filter(None, record.residuals):
             say(verdict)
         write_checks(result, file, options, tell=say)
-        if options.save_settings is not None:
-            write_recipe(options.save_settings, Recipe.of(record))
-            say(f"{options.save_settings}: settings")
+        save_settings(record, options)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(state) from None
+
+
+def say_notes(record: Record, *, told: Collection[str]) -> None:
+    """Say what is to be known of a result, but for remarks that were made before the run."""
+    for remark in record.remarks:
+        if remark not in told:
+            say(remark)
+    for note in record.passed_through:
+        if not note.endswith(report.RESTORED_EARLIER):
+            say(f"passed through unchanged: {note}")
+
+
+def save_settings(record: Record, options: argparse.Namespace) -> None:
+    """Write the settings of a run, where it was asked for."""
+    if options.save_settings is not None:
+        write_recipe(options.save_settings, Recipe.of(record))
+        say(f"{options.save_settings}: settings")
+
+
+def with_spacing_of_result(file: images.ImageFile, factors: Mapping[str, float]) -> images.ImageFile:
+    """Return what is known of an input, with the size of the pixels of its result.
+
+    Parameters
+    ----------
+    factors : mapping of str to float
+        Pixels of the result in one of the input, by axis letter; what is not named is 1.
+    """
+    spacing = {letter: size / factors.get(letter, 1) for letter, size in file.spacing.items()}
+    return dataclasses.replace(file, spacing=spacing)
 
 
 def write_result(
     result: Result, file: images.ImageFile, factors: Mapping[str, float], options: argparse.Namespace
 ) -> None:
     """Write a result with its record, and with the size of its pixels."""
-    spacing = {letter: size / factors.get(letter, 1) for letter, size in file.spacing.items()}
-    file = _part_of(dataclasses.replace(file, spacing=spacing), result.image.shape)
+    file = _part_of(with_spacing_of_result(file, factors), result.image.shape)
     _write(options.output, result.image, file, options, record=result.record.to_json())
 
 

@@ -51,6 +51,20 @@ def sections(kind: type[Task]) -> list[Section]:
     return [*found, *(Section(title, _own_fields(group, kind)) for title, group in groups.items())]
 
 
+def refuse_empty(options: argparse.Namespace, arguments: Mapping[str, str]) -> None:
+    """Raise a ValueError for arguments and options without a value.
+
+    Parameters
+    ----------
+    arguments : mapping of str to str
+        What the help calls those that are no options, by their place in ``options``.
+    """
+    for name, value in vars(options).items():
+        if value == "" or (isinstance(value, list) and "" in value):
+            label = arguments.get(name, f"--{name.rpartition('.')[2]}")
+            raise ValueError(f"{label} is empty: give a value, or leave it out")
+
+
 def add_settings(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
     """Add an option for every setting; the help shows those that are not advanced."""
     distinct: dict[str, Field] = {}

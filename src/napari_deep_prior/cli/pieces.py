@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Collection
 from pathlib import Path
 
 from ..files.images import ImageFile
-from ..files.recipes import write_recipe
 from ..runs import report
 from ..runs.output import Output
-from ..runs.record import Recipe
 from ..runs.restoration import Restoration
 from ..runs.setup import Setup
 from ..runs.zarr_output import ZarrOutput
 from ..runs.zarr_place import ZarrPlace
-from .deliver import Ending, say
+from .deliver import Ending, save_settings, say, say_notes, with_spacing_of_result
 from .paths import CHECKS
 
 
@@ -38,9 +35,8 @@ def zarr_output(setup: Setup, file: ImageFile, options: argparse.Namespace) -> Z
     ValueError
         If it cannot be written, holds something else, or has no room.
     """
-    spacing = {letter: size / setup.factors.get(letter, 1) for letter, size in file.spacing.items()}
     place = ZarrPlace(path=Path(options.output), identity=setup.identity, overwrite=options.overwrite)
-    output = ZarrOutput(setup.output.shape, setup.output.dtype, place, dataclasses.replace(file, spacing=spacing))
+    output = ZarrOutput(setup.output.shape, setup.output.dtype, place, with_spacing_of_result(file, setup.factors))
     if not output.is_complete:
         output.refuse_full_disk(len(setup.pieces))
     if output.pieces_done:
@@ -80,12 +76,5 @@ def deliver_pieces(
             f"stopped while the pyramid of {options.output!r} was written: the same command finishes it"
         ) from None
     say(f"{options.output}: {report.done_in_words(record, steps=ending.steps, total=ending.total, stopped=False)}")
-    for remark in record.remarks:
-        if remark not in told:
-            say(remark)
-    for note in record.passed_through:
-        if not note.endswith(report.RESTORED_EARLIER):
-            say(f"passed through unchanged: {note}")
-    if options.save_settings is not None:
-        write_recipe(options.save_settings, Recipe.of(record))
-        say(f"{options.save_settings}: settings")
+    say_notes(record, told=told)
+    save_settings(record, options)

@@ -27,7 +27,7 @@ from .chosen import changed_task, saved_inputs, task_of, wish_of, with_recipe
 from .deliver import Comparison, deliver, drive, say
 from .exit_codes import DONE, INTERRUPTED
 from .inputs import FileReader, Group, add_inputs, read_inputs
-from .options import add_groups, add_settings, advanced_help
+from .options import add_groups, add_settings, advanced_help, refuse_empty
 from .paths import CHECKS, is_zarr_name, refuse_paths
 from .pieces import deliver_pieces, is_finished, refuse_whole_images, zarr_output
 
@@ -151,10 +151,7 @@ def refuse_values(options: argparse.Namespace) -> None:
     if options.preset is not None:
         methods = ", ".join([AUTO, *methods_of(TASKS[options.command]())])
         raise ValueError(PRESETS_ARE_GONE.format(methods=methods, efforts=", ".join(EFFORTS)))
-    for name, value in vars(options).items():
-        if value == "" or (isinstance(value, list) and "" in value):
-            label = _ARGUMENTS.get(name, f"--{name.rpartition('.')[2]}")
-            raise ValueError(f"{label} is empty: give a value, or leave it out")
+    refuse_empty(options, _ARGUMENTS)
 
 
 def _read(options: argparse.Namespace, files: FileReader) -> images.ImageFile:

@@ -1,4 +1,4 @@
-"""A folder that only one process writes into."""
+"""Files and folders that only one process writes into."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class FolderLock:
         handle = None if sys.platform == "win32" else os.open(folder, os.O_RDONLY)
         # Also a lock that nobody releases ends with its last user.
         self._file, self._close = file, weakref.finalize(self, _close, handle)
-        locked = _locked(handle)
+        taken = None if handle is None else locked(handle)
         other = _running(file)
-        if locked is False or (locked is None and other is not None):
+        if taken is False or (taken is None and other is not None):
             self._close()
             name = "another process" if other is None else f"another run (process {other})"
             raise ValueError(f"{name} writes into {str(folder)!r}: wait until it has ended, or choose another name")
@@ -54,14 +54,12 @@ class FolderLock:
         self._close()
 
 
-def _close(handle: int | None) -> None:
-    if handle is not None:
-        os.close(handle)
+def locked(handle: int) -> bool | None:
+    """Lock a file or folder until its handle is closed or this process ends.
 
-
-def _locked(handle: int | None) -> bool | None:
-    """Lock a folder; False: another process has done so, None: nobody can."""
-    if sys.platform == "win32" or handle is None:
+    False: another process has locked it. None: nobody can.
+    """
+    if sys.platform == "win32":
         return None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -70,6 +68,11 @@ def _locked(handle: int | None) -> bool | None:
     except OSError:  # some network file systems have no locks
         return None
     return True
+
+
+def _close(handle: int | None) -> None:
+    if handle is not None:
+        os.close(handle)
 
 
 def _running(file: Path) -> int | None:

@@ -13,8 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-if sys.platform != "win32":
-    import fcntl
+from .locking import locked
 
 PREFIX = ".deep-prior-"
 """How the names of files begin that are not complete yet; of one length, so that any name of a result can be used."""
@@ -101,7 +100,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        if _locked(handle) is False:
+        if locked(handle) is False:
             raise ValueError(
                 f"another batch writes into {str(folder)!r}: wait until it has ended, or choose another folder"
             )
@@ -141,22 +140,9 @@ def _locked_file(target: Path) -> tuple[int, str]:
         except FileExistsError:
             continue
         # Another run may have taken it for a remain before it was locked.
-        if _locked(handle) is not False and Path(name).exists():
+        if locked(handle) is not False and Path(name).exists():
             return handle, name
         os.close(handle)
-
-
-def _locked(handle: int) -> bool | None:
-    """Lock a file until its handle is closed or this process ends; False: another one has it, None: nobody can."""
-    if sys.platform == "win32":
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # some network file systems have no locks
-        return None
-    return True
 
 
 def _remove_remains(folder: Path) -> None:
@@ -169,7 +155,7 @@ def _remove_remains(folder: Path) -> None:
                 continue
             handle = os.open(remain, os.O_RDWR | os.O_NOFOLLOW)
             try:
-                if _locked(handle):
+                if locked(handle):
                     remain.unlink()
             finally:
                 os.close(handle)

@@ -219,7 +219,7 @@ class _Denoiser:
         self.noisy = self._standardised(stabilised(problem))
         self.restricted = self._standardised(stabilised(problem, held_out))
         self.clean = self._standardised(clean)
-        self.noise = problem.misfit.stabilised_variance(problem.misfit.unstabilise(clean)).sqrt() / self.scale
+        self.noise = problem.misfit.variance_at(clean).sqrt() / self.scale
         self.trainer = Trainer(_plan(settings, problem), generator)
 
     def train(self) -> Tensor:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ..settings import Setting
-from .layers import CONVOLUTIONS, RESIDUAL_SCALE, ActivatedConvolution, cropped, halvings, pad_to_multiple
-from .network import MOST_SCALES, ResidualNetwork
+from .layers import CONVOLUTIONS, RESIDUAL_SCALE, ActivatedConvolution, cropped, halvings, pad_to_multiple, product_of
+from .network import CHANNELS, MOST_SCALES, ResidualNetwork
 from .resampling import Downsampling, Downscaling, Enlarging, Upscaling
 
 Joining = Literal["concatenation", "addition", "none"]
@@ -25,16 +25,7 @@ class _EncoderDecoderSettings(ResidualNetwork, ABC):
 
     has_deep_kernels = True
 
-    channels: Annotated[
-        tuple[int, ...],
-        Setting(
-            "Channels",
-            "feature channels of each scale, finest first; as many scales as numbers",
-            low=1,
-            high=1024,
-            longest=MOST_SCALES,
-        ),
-    ] = (16, 32, 64)
+    channels: Annotated[tuple[int, ...], CHANNELS] = (16, 32, 64)
     bottleneck: Annotated[
         int, Setting("Bottleneck", "feature channels of the coarsest scale, below those of channels", 1, 4096)
     ] = 32
@@ -170,7 +161,7 @@ class _EncoderDecoderModule(nn.Module):
         factors = halvings(shape, len(channels)) if halved else [(1,) * len(shape)] * len(channels)
         _check_dilations(dilations, shape, factors)
         self.joining = joining
-        self.multiples = tuple(math.prod(each) for each in zip(*factors, strict=True))
+        self.multiples = product_of(factors)
         dimensions = len(shape)
         self.encoder = nn.ModuleList(
             _pair(before, after, dilation, dimensions)

@@ -22,6 +22,7 @@ from .layers import (
     cropped,
     halvings,
     pad_to_multiple,
+    product_of,
 )
 from .network import ResidualNetwork
 
@@ -127,7 +128,7 @@ class _FCNModule(nn.Module):
         super().__init__()
         strides = (1,) * len(shape)
         factors = halvings(shape, len(BLOCKS))
-        self.multiples = _product(factors)
+        self.multiples = product_of(factors)
         self.pools = factors
         widths = [times * settings.width for times, _layers in BLOCKS]
         self.blocks = nn.ModuleList(
@@ -146,7 +147,7 @@ class _FCNModule(nn.Module):
         between = len(BLOCKS) - self.added
         self.up = nn.ModuleList(
             _BilinearTransposedConvolution(outputs, each, fitted=settings.fit_upsampling)
-            for each in [*reversed(factors[between:]), _product(factors[:between])]
+            for each in [*reversed(factors[between:]), product_of(factors[:between])]
         )
         self.level = nn.Parameter(torch.empty(outputs))
 
@@ -198,8 +199,3 @@ class _BilinearTransposedConvolution(DrawnLayer):
 
 def _block(channels: tuple[int, ...], strides: tuple[int, ...]) -> nn.Sequential:
     return nn.Sequential(*(ActivatedConvolution(*pair, strides) for pair in itertools.pairwise(channels)))
-
-
-def _product(factors: list[tuple[int, ...]]) -> tuple[int, ...]:
-    """Return by how much successive reductions divide each axis."""
-    return tuple(math.prod(each) for each in zip(*factors, strict=True))

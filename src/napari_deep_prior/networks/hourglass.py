@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from ..settings import Setting
 from .layers import CONVOLUTIONS, CONVOLVE, Padding, Upsampling, pad_reflection, upsample
-from .network import MOST_SCALES, Network
+from .network import CHANNELS, MOST_SCALES, Network
 
 LEAK = 0.2
 """Slope of the activation below zero (Ulyanov et al. 2018)."""
@@ -37,16 +37,7 @@ class Hourglass(Network):
 
     smallest_side = 2
 
-    channels: Annotated[
-        tuple[int, ...],
-        Setting(
-            "Channels",
-            "feature channels of each scale, finest first; as many scales as numbers",
-            low=1,
-            high=1024,
-            longest=MOST_SCALES,
-        ),
-    ] = (16, 32, 32, 32, 32)
+    channels: Annotated[tuple[int, ...], CHANNELS] = (16, 32, 32, 32, 32)
     skip: Annotated[
         tuple[int, ...],
         Setting(

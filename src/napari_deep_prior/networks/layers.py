@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Literal, final
 
 import torch
@@ -129,6 +130,11 @@ def halvings(shape: tuple[int, ...], count: int) -> list[tuple[int, ...]]:
         found.append(tuple(2 if length > 1 else 1 for length in shape))
         shape = tuple((length + 1) // 2 for length in shape)
     return found
+
+
+def product_of(factors: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """Return by how much successive reductions divide each axis."""
+    return tuple(math.prod(each) for each in zip(*factors, strict=True))
 
 
 def pad_to_multiple(image: Tensor, multiples: tuple[int, ...]) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..progress.stages import checkpoint, is_watched
-from ..settings import Settings
+from ..settings import Setting, Settings
 from .layers import DrawnLayer
 
 IN_FLIGHT = 2.05
@@ -24,6 +24,15 @@ PER_WEIGHT = 4
 
 MOST_SCALES = 10
 """Each scale has pixels twice as wide as the one before: of the tenth they are as wide as most images."""
+
+CHANNELS = Setting(
+    "Channels",
+    "feature channels of each scale, finest first; as many scales as numbers",
+    low=1,
+    high=1024,
+    longest=MOST_SCALES,
+)
+"""What the networks of several scales say of their channels."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..settings import Setting
-from .layers import LEAK, RESIDUAL_SCALE, Convolution
-from .network import MOST_SCALES, ResidualNetwork
+from .layers import LEAK, RESIDUAL_SCALE, Convolution, cropped, pad_to_multiple
+from .network import CHANNELS, ResidualNetwork
 
 BLOCK = 2
 """Pixels along a side that become channels at the entrance: all work is done at half resolution."""
@@ -31,16 +30,7 @@ class UNet(ResidualNetwork):
     neighbours.
     """
 
-    channels: Annotated[
-        tuple[int, ...],
-        Setting(
-            "Channels",
-            "feature channels of each scale, finest first; as many scales as numbers",
-            low=1,
-            high=1024,
-            longest=MOST_SCALES,
-        ),
-    ] = (32, 64, 64, 64)
+    channels: Annotated[tuple[int, ...], CHANNELS] = (32, 64, 64, 64)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -88,10 +78,8 @@ class _UNetModule(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         planes = _with_neighbours(image) if self.volume else image
-        rows, columns = planes.shape[-2:]
         # Any size: the border is repeated up to a whole number of pixels of the coarsest scale.
-        padding = (0, -columns % self.stride, 0, -rows % self.stride)
-        padded = functional.pad(planes, padding, mode="replicate") if any(padding) else planes
+        padded = pad_to_multiple(planes, (self.stride, self.stride))
         features = self.enter(functional.pixel_unshuffle(padded, BLOCK))
         finer = []
         for layer in self.down:
@@ -102,9 +90,7 @@ class _UNetModule(nn.Module):
             enlarged = features.repeat_interleave(2, dim=-2).repeat_interleave(2, dim=-1)
             features = layers(torch.cat([enlarged, skip], dim=1))
         # The last layer in full precision: bfloat16 has 8 bits, a camera has up to 16.
-        output: Tensor = (
-            RESIDUAL_SCALE * functional.pixel_shuffle(self.head(features.float()), BLOCK)[..., :rows, :columns]
-        )
+        output = RESIDUAL_SCALE * cropped(functional.pixel_shuffle(self.head(features.float()), BLOCK), planes)
         return output.unflatten(0, (len(image), -1)).movedim(1, 2) if self.volume else output
 
 

@@ -9,6 +9,7 @@ for a Gaussian, of which the correlation of neighbours is known.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -56,20 +57,22 @@ def estimates(noisy: Tensor, variance: Variance, correlations: Correlations) -> 
     """
     pilot = _from_half_size(noisy, variance, correlations)
     yield pilot
-    covariances = torch.stack([_covariance(each) for each in correlations]).to(noisy)
-    channels = torch.arange(noisy.shape[1], device=noisy.device).reshape(1, -1, *(1,) * (noisy.ndim - 2))
-
-    def denoise(plane: Tensor, pilot: Tensor, level: Tensor, channel: Tensor) -> Tensor:
-        return nl_bayes.denoise_with_pilot(plane, pilot, level, noise_covariance=covariances[int(channel[0, 0])])
-
+    covariances = [_covariance(each).to(noisy) for each in correlations]
     for _ in range(PASSES):
-        pilot = map_planes(denoise, noisy, pilot, REMOVED * variance(pilot), channels.expand_as(noisy))
+        level = REMOVED * variance(pilot)
+        channels = zip(*(each.split(1, dim=1) for each in (noisy, pilot, level)), covariances, strict=True)
+        pilot = torch.cat([_denoised(*channel) for channel in channels], dim=1)
         yield pilot
 
 
 def is_possible(shape: tuple[int, ...]) -> bool:
     """Return whether an image of this spatial shape is large enough."""
     return min(shape[-2:]) >= 2 * SMALLEST_SIDE
+
+
+def _denoised(noisy: Tensor, pilot: Tensor, variance: Tensor, noise_covariance: Tensor) -> Tensor:
+    """Return one channel (1, 1, *S), denoised with a pilot."""
+    return map_planes(partial(nl_bayes.denoise_with_pilot, noise_covariance=noise_covariance), noisy, pilot, variance)
 
 
 def _from_half_size(noisy: Tensor, variance: Variance, correlations: Correlations) -> Tensor:

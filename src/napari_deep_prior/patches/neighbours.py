@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import final
 
 import torch
@@ -22,13 +21,9 @@ from torch.nn import functional
 from ..physics.averaged_misfit import AveragedMisfit
 from ..physics.misfit import Misfit, weighted_mean
 from ..progress.stages import checkpoint, stage
-from . import nl_ridge, scales
+from . import scales
 from .patch_denoising import fill_missing
-from .planes import map_planes, planes_of
 from .similar_patches import WIDE_STRIDE
-
-REMOVED = 0.95
-"""Share of the variance of the noise that the pilots' pass assumes."""
 
 STAGE = "Comparing neighbours"
 """What a run says while frames are averaged."""
@@ -128,8 +123,7 @@ def pilot_of(values: Tensor, weight: Tensor, misfit: Misfit) -> Tensor:
         Of its noise.
     """
     noisy = fill_missing(misfit.stabilise(values), weight == 0)
-    variance = REMOVED * misfit.stabilised_variance(misfit.unstabilise(noisy))
-    return map_planes(partial(nl_ridge.denoise_from_itself, stride=WIDE_STRIDE), noisy, variance)
+    return scales.first_estimate(noisy, misfit.variance_at(noisy), stride=WIDE_STRIDE)
 
 
 @torch.no_grad()
@@ -144,7 +138,7 @@ def averaged(frame: NoisyFrame, others: Sequence[NoisyFrame], misfit: Misfit, we
     weighting : Weighting
         What differences of the pilots mean.
     """
-    variance = misfit.stabilised_variance(misfit.unstabilise(frame.pilot)).clamp(min=SMALLEST_VARIANCE)
+    variance = misfit.variance_at(frame.pilot).clamp(min=SMALLEST_VARIANCE)
     weights = frame.weight.clone()
     sums, squares = frame.values * weights, weights.clone()
     for other in others:
@@ -169,22 +163,12 @@ def risk(frame: NoisyFrame, average: Average, misfit: Misfit) -> Tensor:
     left = AveragedMisfit(misfit, average.variance_share)
     pilot = pilot_of(average.values, frame.weight, left)
     noisy = misfit.stabilise(average.values)
-    variance = left.stabilised_variance(left.unstabilise(pilot))
     probe = torch.randn(noisy.shape, generator=torch.Generator().manual_seed(0)).to(noisy)
-    probe = probe * misfit.stabilised_variance(misfit.unstabilise(pilot)).sqrt()
-    means, kept = (
-        torch.stack(planes).reshape(noisy.shape)
-        for planes in zip(
-            *(
-                nl_ridge.denoise_and_respond(*each[:3], probe=each[3], stride=WIDE_STRIDE)
-                for each in planes_of(noisy, pilot, scales.REMOVED * variance, average.own * probe)
-            ),
-            strict=True,
-        )
-    )
+    probe = probe * misfit.variance_at(pilot).sqrt()
+    found = scales.with_pilot(noisy, average.own * probe, pilot, left.variance_at, stride=WIDE_STRIDE)
     # In the means of measurements of a single frame, which it is compared with.
-    means = misfit.expected(left.unstabilise(means))
-    errors = (means - misfit.stabilise(frame.values)).square() + 2 * INDIRECT * kept * probe
+    means = misfit.expected(left.unstabilise(found.means))
+    errors = (means - misfit.stabilise(frame.values)).square() + 2 * INDIRECT * found.response * probe
     return weighted_mean(errors, frame.weight)
 
 

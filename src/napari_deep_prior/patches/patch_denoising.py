@@ -99,7 +99,7 @@ def denoise(problem: Problem) -> Iterator[Tensor]:
     """Yield the image (1, C, *S), again and again better; missing pixels are filled first."""
     noisy, misfit = stabilised(problem), problem.misfit
     if _is_correlated(problem):
-        images = correlated_noise.estimates(noisy, _variance(misfit), problem.correlations)
+        images = correlated_noise.estimates(noisy, misfit.variance_at, problem.correlations)
     else:
         images = _passes(noisy, misfit)
     for means in images:
@@ -214,13 +214,13 @@ def refine(problem: Problem, estimate: Estimate, patches: Patches, held_out: Ten
     if compared.any():
         # Where there is less noise than was expected, the estimate of the noise contains texture.
         mixture = torch.lerp(patches.means, estimate.restricted, share)
-        expected = misfit.stabilised_variance(misfit.unstabilise(mixture)) * compared
+        expected = misfit.variance_at(mixture) * compared
         found = _channel_sums((mixture - noisy).square() * compared)
         noise_share = (found / _channel_sums(expected).clamp(min=1e-12)).clamp(*NOISE_SHARES)
     # The shares are known: from here on all pixels are used.
     *_, by_ridge, by_bayes = _passes(noisy, misfit, noise_share)
     pilot = torch.lerp(torch.lerp(by_ridge, by_bayes, patches.bayes_share), estimate.full, share)
-    variance = noise_share * misfit.stabilised_variance(misfit.unstabilise(pilot))
+    variance = noise_share * misfit.variance_at(pilot)
     denoised = map_planes(_denoise_in_both_ways, noisy, pilot, variance, patches.bayes_share.expand_as(pilot))
     return misfit.unstabilise((pilot + denoised) / 2)
 
@@ -252,16 +252,7 @@ def _denoise_in_both_ways(noisy: Tensor, pilot: Tensor, variance: Tensor, bayes_
 
 def _passes(noisy: Tensor, misfit: Misfit, noise_share: Tensor | float = 1.0) -> Iterator[Tensor]:
     """Yield ever better estimates of the means of stabilised pixels; ``noise_share`` scales their variance."""
-    return scales.estimates(noisy, _variance(misfit, noise_share))
-
-
-def _variance(misfit: Misfit, noise_share: Tensor | float = 1.0) -> scales.Variance:
-    """Return what gives the variance of stabilised pixels for their means."""
-
-    def variance(means: Tensor) -> Tensor:
-        return noise_share * misfit.stabilised_variance(misfit.unstabilise(means))
-
-    return variance
+    return scales.estimates(noisy, lambda means: noise_share * misfit.variance_at(means))
 
 
 def _is_correlated(problem: Problem) -> bool:

@@ -63,8 +63,8 @@ Variance = Callable[[Tensor], Tensor]
 
 @final
 @dataclass(frozen=True)
-class _Filtered:
-    """An estimate of the means of planes (N, rows, columns), and what the same filter makes of noise."""
+class Filtered:
+    """An estimate of the means of pixels (1, C, *S), and what the same filter makes of noise."""
 
     means: Tensor
     response: Tensor
@@ -83,10 +83,10 @@ def estimates(noisy: Tensor, variance: Variance) -> Iterator[Tensor]:
     # The same noise in every plane and every run: nothing is random, and no plane changes another.
     noise = torch.randn(noisy.shape[-2:], generator=torch.Generator().manual_seed(0)).to(noisy.device)
     assumed = variance(_blurred(noisy))
-    first = _first_estimate(noisy, assumed, stride=WIDE_STRIDE)
+    first = first_estimate(noisy, assumed, stride=WIDE_STRIDE)
     yield first
     probe = noise * assumed.sqrt()
-    fine = _with_pilot(noisy, probe, first, variance, stride=WIDE_STRIDE)
+    fine = with_pilot(noisy, probe, first, variance, stride=WIDE_STRIDE)
     yield fine.means
     pilot = _with_coarser_scales(noisy, probe, fine, variance).means
     yield pilot
@@ -94,7 +94,7 @@ def estimates(noisy: Tensor, variance: Variance) -> Iterator[Tensor]:
     yield map_planes(last, noisy, pilot, REMOVED_LAST * variance(pilot))
 
 
-def _with_coarser_scales(noisy: Tensor, probe: Tensor, fine: _Filtered, variance: Variance) -> _Filtered:
+def _with_coarser_scales(noisy: Tensor, probe: Tensor, fine: Filtered, variance: Variance) -> Filtered:
     """Return an estimate whose low frequencies are mixed with those of the coarser scales, where there are any."""
     if min(noisy.shape[-2:]) < SMALLEST_SIDE:
         return fine
@@ -103,25 +103,27 @@ def _with_coarser_scales(noisy: Tensor, probe: Tensor, fine: _Filtered, variance
     def small_variance(means: Tensor) -> Tensor:
         return variance(means) / 4
 
-    first = _first_estimate(small, small_variance(_blurred(small)), stride=STRIDE)
-    coarse = _with_pilot(small, small_probe, first, small_variance, stride=STRIDE)
+    first = first_estimate(small, small_variance(_blurred(small)), stride=STRIDE)
+    coarse = with_pilot(small, small_probe, first, small_variance, stride=STRIDE)
     coarse = _with_coarser_scales(small, small_probe, coarse, small_variance)
     return _mixed(noisy, probe, fine, coarse)
 
 
-def _first_estimate(noisy: Tensor, variance: Tensor, *, stride: int) -> Tensor:
+def first_estimate(noisy: Tensor, variance: Tensor, *, stride: int) -> Tensor:
+    """Return an estimate (1, C, *S) without a pilot, of pixels whose noise has the variance (1, C, *S)."""
     return map_planes(partial(nl_ridge.denoise_from_itself, stride=stride), noisy, REMOVED_FIRST * variance)
 
 
-def _with_pilot(noisy: Tensor, probe: Tensor, pilot: Tensor, variance: Variance, *, stride: int) -> _Filtered:
+def with_pilot(noisy: Tensor, probe: Tensor, pilot: Tensor, variance: Variance, *, stride: int) -> Filtered:
+    """Return an estimate with a pilot, and what its combinations make of the ``probe``, noise; all (1, C, *S)."""
     denoise = partial(nl_ridge.denoise_and_respond, stride=stride)
     planes = planes_of(noisy, pilot, REMOVED * variance(pilot), probe)
     parts = [denoise(*plane[:3], probe=plane[3]) for plane in planes]
     means, response = (torch.stack(each).reshape(noisy.shape) for each in zip(*parts, strict=True))
-    return _Filtered(means, response)
+    return Filtered(means, response)
 
 
-def _mixed(noisy: Tensor, probe: Tensor, fine: _Filtered, coarse: _Filtered) -> _Filtered:
+def _mixed(noisy: Tensor, probe: Tensor, fine: Filtered, coarse: Filtered) -> Filtered:
     """Return two estimates mixed, of which the coarse one is half as large; the share is that of least risk."""
     rows, columns = coarse.means.shape[-2:]
     means, response, measured, noise = (_transformed(each) for each in (fine.means, fine.response, noisy, probe))
@@ -137,7 +139,7 @@ def _mixed(noisy: Tensor, probe: Tensor, fine: _Filtered, coarse: _Filtered) -> 
     share = np.apply_along_axis(lambda each: np.interp(frequency, NODES, each), -1, shares).astype(np.float32)
     means[low] = coarse_means + share * difference
     response[low] = coarse_response + share * kept
-    return _Filtered(_restored(means, noisy), _restored(response, noisy))
+    return Filtered(_restored(means, noisy), _restored(response, noisy))
 
 
 def _shares_by_band(gains: _Array, squares: _Array, frequency: _Array) -> _Array:

@@ -37,6 +37,11 @@ class Misfit(ABC):
     def unstabilise(self, means: Tensor) -> Tensor:
         """Return the image whose :meth:`expected` is ``means``: the inverse of :meth:`expected`."""
 
+    @final
+    def variance_at(self, means: Tensor) -> Tensor:
+        """Return the variance of stabilised values whose means are known (see :meth:`stabilised_variance`)."""
+        return self.stabilised_variance(self.unstabilise(means))
+
 
 @final
 @dataclass(frozen=True)

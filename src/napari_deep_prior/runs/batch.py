@@ -104,7 +104,7 @@ class Job:
 class Progress:
     """How far a batch is: at job ``number`` of ``count``, at a piece of several, after a step (None: none yet).
 
-    ``seconds_left`` is None until it can be told.
+    ``seconds_left`` is None until it is known.
     """
 
     job: Job

@@ -21,7 +21,7 @@ class Guided(DirectTask):
 
     @property
     def neighbour_count(self) -> int | None:
-        """None."""
+        """0: each piece is restored by itself."""
         return 0
 
     @property

@@ -34,7 +34,7 @@ class Inpaint(DirectTask):
 
     @property
     def neighbour_count(self) -> int | None:
-        """None."""
+        """0: each piece is restored by itself."""
         return 0
 
     @property

@@ -45,7 +45,7 @@ class RemoveArtifacts(Task):
 
     @property
     def neighbour_count(self) -> int | None:
-        """None."""
+        """0: each piece is restored by itself."""
         return 0
 
     @property

@@ -57,7 +57,7 @@ class SuperResolve(TaskWithGuide):
 
     @property
     def neighbour_count(self) -> int | None:
-        """None."""
+        """0: each piece is restored by itself."""
         return 0
 
     @property
