@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -87,10 +88,16 @@ class TrainingPlan:
 
     def build(self, device: torch.device) -> nn.Module:
         """Return the network, without initial weights."""
-        in_planes = len(self.shape) == 3 and self.network.has_deep_kernels
-        shape = self.shape[1:] if in_planes else self.shape
-        module = self.network.build(inputs=self.channels, outputs=self.channels, shape=shape, device=device)
-        return PlaneByPlane(module) if in_planes else module
+        return build_corrector(self.network, channels=self.channels, shape=self.shape, device=device)
+
+
+def build_corrector(
+    network: ResidualNetwork, *, channels: int, shape: tuple[int, ...], device: torch.device
+) -> nn.Module:
+    """Return the module of a network that corrects images of a shape, without initial weights."""
+    in_planes = len(shape) == 3 and network.has_deep_kernels
+    module = network.build(inputs=channels, outputs=channels, shape=shape[1:] if in_planes else shape, device=device)
+    return PlaneByPlane(module) if in_planes else module
 
 
 @final
@@ -121,6 +128,18 @@ class Trainer:
         self.steps = 0
         # The rate of each step is given with the step.
         self._optimizer = Optimizer("adam", self.network, rate=0.0)
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The weights that images are predicted with, copied to the CPU, by the names that the network gives them."""
+        return {name: each.detach().to("cpu", copy=True).contiguous() for name, each in self._averages.items()}
+
+    @torch.no_grad()
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the weights of another trainer of a network of the same settings (see :attr:`weights`)."""
+        for name, each in self.network.named_parameters():
+            each.copy_(weights[name])
+            self._averages[name].copy_(weights[name])
 
     def train(self, pair: TrainingPair, *, rate: float) -> Tensor:
         """Take one step of the optimizer; return the loss (0-d, detached) from before it.
