@@ -7,18 +7,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import PushButton
 from napari.layers import Image
 from napari.utils.theme import get_theme
 from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from ..files.images import RECORD
 from ..runs.devices import describe_device, resolve_device, why_no_gpu
 from ..runs.errors import RestorationError
-from ..runs.record import Recipe
-from ..runs.report import TASK_NAMES, name_of_result
 from ..tasks import SuperResolve, Task
 from ..tasks.inputs import INPUTS, is_given
 from .dock_frame import DockFrame
@@ -30,7 +26,9 @@ from .layers import appearance
 from .method_form import MethodForm
 from .outcome import OutcomePanel
 from .plan import PlanNotes
+from .region_input import RegionInput
 from .request import Request
+from .reuse import SettingsReuse
 from .run import Run
 from .run_control import RunControl
 from .run_options import RunOptionsForm
@@ -49,17 +47,15 @@ class Dock(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer, task: Task) -> None:
         super().__init__()
         self._viewer, self.task = viewer, task
-        self.image_input = ImageInput(viewer)
+        self.image_input, self.region_input = ImageInput(viewer), RegionInput(viewer)
         self.inputs = input_widgets(viewer, task.takes)
         self.task_form = Form(task, task.takes)
         self.method_form = MethodForm(task)
         self.options = RunOptionsForm(diagnostics=task.removes_noise)
-        self.reuse = PushButton(
-            text="Re-use settings of this layer", tooltip="Method, effort and settings of a result of Deep Prior"
-        )
         self.notes = PlanNotes(tells_noise=task.removes_noise)
         self.device_note = text_label(why_no_gpu() or f"GPU: {describe_device(resolve_device())}", "device_note")
         self.outcome = OutcomePanel(self._text_colour())
+        self.reuse = SettingsReuse(task, self.image_input, (self.task_form, self.method_form), self.outcome)
         self.control = RunControl(viewer, self.outcome)
         self.voxel_tools = (
             VoxelTools(self.image_input, self.task_form, self.outcome) if isinstance(task, SuperResolve) else None
@@ -93,6 +89,7 @@ class Dock(QWidget):
             if self._is_everyday(name):
                 widget.lay_out(rows)
         self.image_input.lay_out_extent(rows)
+        self.region_input.lay_out(rows)
         self.task_form.lay_out(rows, advanced=False)
         if self.voxel_tools is not None:
             self.voxel_tools.lay_out(rows)
@@ -128,7 +125,7 @@ class Dock(QWidget):
         self.task_form.changed.connect(self.notes.update_soon)
         self.method_form.changed.connect(self._method_changed)
         self.options.changed.connect(self.notes.update_soon)
-        self.reuse.changed.connect(self._reuse)
+        self.region_input.changed.connect(self.notes.update_soon)
         self.outcome.run_button.clicked.connect(self.start)
         self.outcome.fill_button.clicked.connect(self._fill_and_start)
         for widget in self.inputs.values():
@@ -170,6 +167,7 @@ class Dock(QWidget):
             axes=self.image_input.letters,
             extent=self.image_input.chosen_extent,
             point=tuple(self._viewer.dims.point),
+            crop=self.region_input.crop(layer, self.image_input.letters),
             task=self.task_form.read(),
             wish=self.method_form.wish(),
             device=self.options.device.value,
@@ -185,7 +183,8 @@ class Dock(QWidget):
             return
         try:
             request = self._request(layer)
-            given = self._given(lambda name: self.inputs[name].outline(layer, request.axes))
+            part = request.part()
+            given = self._given(lambda name: self.inputs[name].outline(part))
         except ValueError as error:
             self.notes.show_problem(str(error))
             return
@@ -212,8 +211,8 @@ class Dock(QWidget):
         request = self._request(layer)
         part = request.part()
         given = self._given(lambda name: self.inputs[name].read(part, request))
-        name, look = name_of_result(layer.name, request.task), appearance(part, request.factors(part))
-        run = Run(self._viewer, self._window(), self.task.command, name, look)
+        look = appearance(part, request.factors(part))
+        run = Run(self._viewer, self._window(), self.task.command, request.name, look)
         self.control.start(run, partial(request.set_up, part, given), request.device)
 
     def _window(self) -> QWidget:
@@ -251,12 +250,13 @@ class Dock(QWidget):
 
     def _layers_changed(self) -> None:
         self.image_input.layers_changed()
+        self.region_input.layers_changed()
         for widget in self.inputs.values():
             widget.layers_changed()
 
     def _layer_chosen(self) -> None:
-        layer = self.image_input.layer
-        self.reuse.visible = layer is not None and RECORD in layer.metadata
+        self.region_input.set_image(self.image_input.layer)
+        self.reuse.layer_chosen()
 
     def _place_changed(self) -> None:
         self.method_form.set_volume(self.image_input.chosen_extent == "volume")
@@ -269,28 +269,3 @@ class Dock(QWidget):
     def _name_folded(self) -> None:
         changed = " (changed)" if self.method_form.is_changed else ""
         self.folded.setText(f"{'▾' if self.folded.isExpanded() else '▸'} {ADVANCED}{changed}")
-
-    def _reuse(self) -> None:
-        layer = self.image_input.layer
-        if layer is None:
-            return
-        try:
-            recipe = self._show_recipe(layer)
-        except ValueError as error:
-            self.outcome.tell(str(error), error=True)
-            return
-        blur = " Choose the blur image again that it was made with." if recipe.kernel is not None else ""
-        self.outcome.tell(f"Settings of {layer.name!r} taken over.{blur}")
-
-    def _show_recipe(self, layer: Image) -> Recipe:
-        """Show the settings by which a layer was made, and return them."""
-        recipe = Recipe.from_json(layer.metadata[RECORD])
-        if type(recipe.task) is not type(self.task):
-            raise ValueError(f"{layer.name!r} was made by {TASK_NAMES[recipe.task.command]!r}: open that dock")
-        if recipe.volume:
-            self.image_input.choose_extent("volume")
-        elif self.image_input.chosen_extent == "volume":
-            self.image_input.choose_extent("stack")
-        self.method_form.show_recipe(recipe)
-        self.task_form.show(recipe.task)
-        return recipe

@@ -58,7 +58,7 @@ class InputWidget(ABC):
         """
 
     @abstractmethod
-    def outline(self, layer: Image, axes: str) -> Any:
+    def outline(self, part: Part) -> Any:
         """Return what takes the place of the input in a forecast: of its size, but no layer is read for it."""
 
     def _emit(self) -> None:
@@ -126,9 +126,9 @@ class MaskInput(InputWidget):
             mask = np.broadcast_to(mask[..., None], part.pixels.shape)
         return mask
 
-    def outline(self, layer: Image, axes: str) -> Array | None:
+    def outline(self, part: Part) -> Array | None:
         """Return a mask of one plane in which one pixel is marked."""
-        return None if self.labels.value is None else _marked_plane(layer, axes)
+        return None if self.labels.value is None else _marked_plane(part)
 
 
 @final
@@ -170,9 +170,9 @@ class ImagesInput(InputWidget):
         factors, shape = request.factors(part), request.shape_of_result(part)
         return [guide_of(guide, part, factors, shape) for guide in self.layers.value]
 
-    def outline(self, layer: Image, axes: str) -> list[Array]:
+    def outline(self, part: Part) -> list[Array]:
         """Return planes with as many channels as the images have."""
-        plane = _marked_plane(layer, axes)
+        plane = _marked_plane(part)
         return [np.stack([plane] * 3, axis=-1) if guide.rgb else plane for guide in self.layers.value]
 
 
@@ -207,7 +207,7 @@ class KernelInput(InputWidget):
         """Return the blur."""
         return None if self.layer.value is None else np.asarray(pixels_of(self.layer.value), dtype=np.float64)
 
-    def outline(self, layer: Image, axes: str) -> Any:
+    def outline(self, part: Part) -> Any:
         """Return the blur itself, which is small; it is read only when the forecast is made."""
         return None if self.layer.value is None else pixels_of(self.layer.value)
 
@@ -231,9 +231,9 @@ class TablesInput(InputWidget):
         """Return the tables of the layer's file."""
         return tables_of(part.layer)
 
-    def outline(self, layer: Image, axes: str) -> Any:
+    def outline(self, part: Part) -> Any:
         """Return the tables of the layer's file, which are small."""
-        return tables_of(layer)
+        return tables_of(part.layer)
 
 
 KINDS: Mapping[Kind, type[InputWidget]] = {
@@ -250,9 +250,9 @@ def input_widgets(viewer: napari.viewer.Viewer, names: frozenset[str]) -> dict[s
     return {name: KINDS[row.kind](viewer, row.label) for name, row in INPUTS.items() if name in names}
 
 
-def _marked_plane(layer: Image, axes: str) -> Array:
-    """Return a plane of a layer, 0 but for one pixel."""
-    lengths = dict(zip(axes, pixels_of(layer).shape, strict=False))
-    plane = np.zeros((lengths.get("Y", 1), lengths.get("X", 1)), np.uint8)
+def _marked_plane(part: Part) -> Array:
+    """Return a plane of a part of a layer, 0 but for one pixel."""
+    lengths = dict(zip(part.axes, part.pixels.shape, strict=True))
+    plane = np.zeros((lengths["Y"], lengths["X"]), np.uint8)
     plane[0, 0] = 1
     return plane

@@ -17,6 +17,7 @@ from ..files.images import read_as_stored
 from ..files.jpeg import read_tables
 from ..physics.jpeg import JpegTables
 from ..runs.source import ArrayLike
+from .crop import Crop, cropped
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Shapes
@@ -51,7 +52,7 @@ class Part:
     layer : Image
         The layer.
     pixels : array
-        The part of the layer's data; as many axes as the layer has. Read when it is sliced.
+        The part of the layer's data; as many axes as the layer has. If it is lazy, it is read when it is sliced.
     axes : str
         One letter per axis of ``pixels``.
     offset : tuple of int
@@ -100,8 +101,15 @@ def _letter_of(label: object) -> str:
     return LABELS.get(text, text.upper() if len(text) == 1 and text.isalpha() else "?")
 
 
-def take(layer: Image, axes: str, extent: Extent, point: Sequence[float]) -> Part:
-    """Return the part of a layer to restore; ``point`` is where the viewer's sliders stand, in world coordinates.
+def take(layer: Image, axes: str, extent: Extent, point: Sequence[float], crop: Crop | None = None) -> Part:
+    """Return the part of a layer to restore; nothing lazy is read.
+
+    Parameters
+    ----------
+    point : sequence of float
+        Where the viewer's sliders stand, in world coordinates.
+    crop : Crop, optional
+        The rows and columns; all if not given.
 
     Raises
     ------
@@ -110,20 +118,29 @@ def take(layer: Image, axes: str, extent: Extent, point: Sequence[float]) -> Par
     """
     pixels = pixels_of(layer)
     letters = parse_axes(axes, tuple(pixels.shape))
-    offset = [0] * layer.ndim
-    if extent != "slice":
-        return Part(layer, pixels, letters, tuple(offset))
+    spans = {letter: slice(0, length) for letter, length in zip(letters, pixels.shape, strict=True)}
+    if crop is not None:
+        spans |= crop.spans
+    if extent == "slice":
+        spans |= _shown_slice(layer, letters, point)
+    whole = all(span == slice(0, length) for span, length in zip(spans.values(), pixels.shape, strict=True))
+    offset = tuple(span.start for span in spans.values())[: layer.ndim]
+    return Part(layer, pixels if whole else cropped(pixels, [*spans.values()]), letters, offset)
+
+
+def _shown_slice(layer: Image, letters: str, point: Sequence[float]) -> dict[str, slice]:
+    """Return where the slice lies that is shown, by the letters of the axes that have a slider."""
     position = np.rint(layer.world_to_data(list(point)[-layer.ndim :])).astype(int)
-    index: list[slice] = [slice(None)] * len(letters)
+    spans = {}
     for axis, letter in enumerate(letters):
         if letter in stack_axes(letters, volume=False):
-            if not 0 <= position[axis] < pixels.shape[axis]:
+            at = int(position[axis])
+            if not 0 <= at < pixels_of(layer).shape[axis]:
                 raise ValueError(
                     f"the sliders stand outside of the layer {layer.name!r} along {letter}: move them onto it"
                 )
-            offset[axis] = int(position[axis])
-            index[axis] = slice(offset[axis], offset[axis] + 1)
-    return Part(layer, pixels[tuple(index)], letters, tuple(offset))
+            spans[letter] = slice(at, at + 1)
+    return spans
 
 
 def appearance(part: Part, factors: Mapping[str, float]) -> dict[str, Any]:

@@ -6,15 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
-from ..arrays.axes import spatial_axes
+from ..arrays.axes import parse_axes, spatial_axes
 from ..arrays.pieces import enlarged_shape, piece_axes
 from ..runs.recommend import Wish
+from ..runs.report import name_of_result
 from ..runs.setup import ResultType, RunOptions, Setup, set_up
 from ..tasks import Task
-from .layers import FILE, Extent, Part, take
+from .crop import Crop
+from .layers import FILE, Extent, Part, pixels_of, take
 
 if TYPE_CHECKING:
     from napari.layers import Image
+
+JPEG_BLOCKS = 32
+"""Pixels along a side of what a JPEG compresses together at the most: four blocks of 8 share one of the chrominance."""
 
 
 @final
@@ -28,6 +33,8 @@ class Request:
         The layer, one letter per axis as the person wrote them, and what of the layer is restored.
     point : tuple of float
         Where the viewer's sliders stand, in world coordinates.
+    crop : Crop, optional
+        The rows and columns that are restored; all if it is not given.
     task, wish : Task, Wish
         What is to be done, and how.
     device, dtype, diagnostics : str, str, bool
@@ -40,17 +47,24 @@ class Request:
     point: tuple[float, ...]
     task: Task
     wish: Wish
+    crop: Crop | None = None
     device: str = "auto"
     dtype: ResultType = "same"
     diagnostics: bool = False
 
     def part(self) -> Part:
         """Return what is to be restored of the layer; nothing lazy is read."""
-        return take(self.layer, self.axes, self.extent, self.point)
+        return take(self.layer, self.axes, self.extent, self.point, self._crop())
 
     def shown_slice(self) -> Part:
-        """Return the slice of the layer that is shown; nothing lazy is read."""
-        return take(self.layer, self.axes, "slice", self.point)
+        """Return what is to be restored of the slice of the layer that is shown; nothing lazy is read."""
+        return take(self.layer, self.axes, "slice", self.point, self._crop())
+
+    @property
+    def name(self) -> str:
+        """What the result is called."""
+        name = name_of_result(self.layer.name, self.task)
+        return name if self.crop is None else f"{name} ({self.crop.name})"
 
     def factors(self, part: Part) -> dict[str, float]:
         """Return the pixels of the result in one of the layer, by axis letter; what is not named is 1."""
@@ -82,6 +96,18 @@ class Request:
             device=self.device,
             dtype=self.dtype,
             diagnostics=self.diagnostics,
-            file_remarks=tuple(self.layer.metadata.get(FILE, {}).get("remarks", ())),
+            file_remarks=tuple(self._remarks()),
         )
         return set_up(part.pixels, self.task, self.wish, given, options)
+
+    def _crop(self) -> Crop | None:
+        """Return the rows and columns that are read: of a JPEG whole blocks."""
+        if self.crop is None or "jpeg" not in self.task.takes:
+            return self.crop
+        shape = tuple(pixels_of(self.layer).shape)
+        return self.crop.on_blocks(JPEG_BLOCKS, dict(zip(parse_axes(self.axes, shape), shape, strict=True)))
+
+    def _remarks(self) -> list[str]:
+        remarks = list(self.layer.metadata.get(FILE, {}).get("remarks", ()))
+        crop = self._crop()
+        return remarks if crop is None else [*remarks, crop.in_words(self.layer.name)]
