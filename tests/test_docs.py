@@ -11,18 +11,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import zarr
 from PIL import Image
 
-from napari_deep_prior import EFFORTS, METHODS, NETWORKS, Denoise, Guided, settings_for
+from napari_deep_prior import EFFORTS, METHODS, NETWORKS, Denoise, Guided, TrainingSettings, UNet, settings_for
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.cli.compare import COMMAND
 from napari_deep_prior.cli.main import DONE, main
 from napari_deep_prior.files import images
+from napari_deep_prior.files.model_files import write_model
 from napari_deep_prior.files.recipes import write_recipe
 from napari_deep_prior.runs.efforts import TABLE
 from napari_deep_prior.runs.record import Recipe
 from napari_deep_prior.tasks import TASKS
+from napari_deep_prior.training.model import Model
+from napari_deep_prior.training.trainer import build_corrector
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "napari_deep_prior"
@@ -187,6 +191,38 @@ def test_every_batch_is_understood(
     assert NO_DEVICE in capsys.readouterr().err
 
 
+TRAININGS = [
+    (page, line)
+    for page in PAGES
+    for line in dict.fromkeys(lines_of_code(page))
+    if re.match(r"deep-prior train [a-z]\S* \w+ --", line)
+]
+
+
+@pytest.mark.parametrize(("page", "command"), TRAININGS, ids=ids(TRAININGS))
+def test_every_training_is_understood(
+    page: Path, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = shlex.split(command)[1:]
+    for folder in {arguments[2], "truth"}:
+        Path(folder).mkdir()
+        pixels = np.random.default_rng(0).integers(0, 255, (16, 16), np.uint8)
+        images.write(f"{folder}/a.tif", images.ImageFile(pixels=pixels, axes="YX"))
+    if "--resume" in arguments:
+        weights = {name: torch.zeros(each.shape) for name, each in build_corrector(UNet(), **SHAPE).named_parameters()}
+        settings = {"task": TASKS[arguments[1]]().to_json(), "training": TrainingSettings().to_json()}
+        about = {"task": arguments[1], "method": "", "settings": settings, "intensity": "", "network": UNet()}
+        state = {"steps": torch.tensor(1)}
+        path = arguments[arguments.index("--resume") + 1]
+        write_model(path, Model(weights=weights, channels=1, shape=SHAPE["shape"], **about), state)
+    main([*arguments, "--device", NO_DEVICE])
+    assert NO_DEVICE in capsys.readouterr().err
+
+
+SHAPE = {"channels": 1, "shape": (64, 64), "device": torch.device("cpu")}
+
+
 def make_settings(arguments: list[str]) -> None:
     """Write the settings that a command reads."""
     if "--settings" in arguments:
@@ -197,7 +233,8 @@ def make_settings(arguments: list[str]) -> None:
 
 def test_every_option_in_the_text_exists(capsys: pytest.CaptureFixture[str]) -> None:
     for task in TASKS:
-        for arguments in ([task, "--help"], [task, "--help-advanced"], ["batch", task, "--help"]):
+        trained = [["train", task, "--help"]] if task in ("denoise", "super-resolve") else []
+        for arguments in ([task, "--help"], [task, "--help-advanced"], ["batch", task, "--help"], *trained):
             with pytest.raises(SystemExit):
                 main(arguments)
     with pytest.raises(SystemExit):
@@ -219,6 +256,7 @@ def test_there_is_code_to_check() -> None:
     assert len(PYTHON) >= 2
     assert len(COMMANDS) >= 12
     assert len(BATCHES) >= 4
+    assert len(TRAININGS) >= 4
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

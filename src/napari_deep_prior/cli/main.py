@@ -10,7 +10,7 @@ from typing import NoReturn, final
 from ..runs.errors import FAILURES, failure_in_words
 from ..runs.identity import VERSION
 from ..tasks import TASKS
-from . import batch, compare, restore
+from . import batch, compare, restore, train
 from .deliver import say
 from .exit_codes import DONE, FAILED, INCOMPLETE, INTERRUPTED
 from .options import layout
@@ -73,6 +73,9 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     table.set_defaults(run=compare.run)
     if compare.COMMAND in given:
         compare.add_options(table)
+    training = commands.add_parser(train.COMMAND, help=train.SUMMARY, description=train.SUMMARY, epilog=train.CODES)
+    if train.COMMAND in given:
+        train.add_tasks(training, given)
     several = commands.add_parser(batch.COMMAND, help=batch.SUMMARY, description=batch.SUMMARY, epilog=batch.CODES)
     if batch.COMMAND in given:
         batch.add_tasks(several, given)

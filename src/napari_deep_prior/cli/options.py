@@ -12,7 +12,7 @@ from typing import Any, final
 
 from ..methods import Method
 from ..runs.efforts import DEFAULT_EFFORT, methods_of
-from ..settings import Field, Settings, allowed_in_words, choose_group, fields, parse_numbers
+from ..settings import AnySettings, Field, Settings, allowed_in_words, choose_group, fields, parse_numbers
 from ..tasks import Task
 from .inputs import Group
 
@@ -65,11 +65,11 @@ def refuse_empty(options: argparse.Namespace, arguments: Mapping[str, str]) -> N
             raise ValueError(f"{label} is empty: give a value, or leave it out")
 
 
-def add_settings(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
-    """Add an option for every setting; the help shows those that are not advanced."""
+def add_settings(parser: argparse.ArgumentParser, found: Iterable[Section]) -> None:
+    """Add an option for every setting of some sections; the help shows those that are not advanced."""
     distinct: dict[str, Field] = {}
     defaults: dict[str, dict[str, str]] = {}
-    for section in sections(kind):
+    for section in found:
         for each in section.fields:
             distinct[each.name] = _with_choices_of(distinct.get(each.name, each), each)
             defaults.setdefault(each.name, {})[section.title] = _shown(each.default)
@@ -135,11 +135,11 @@ def methods_with(task: Task, effort: str) -> Iterator[tuple[str, Method]]:
         yield name, efforts.get(effort, efforts[DEFAULT_EFFORT])
 
 
-def choices_of(method: Method) -> Iterator[tuple[str, str, Method]]:
-    """Yield every choice of every group: the name of the group, that of the choice, and the method with it."""
-    for each in fields(type(method)):
+def choices_of(settings: AnySettings) -> Iterator[tuple[str, str, AnySettings]]:
+    """Yield every choice of every group: the name of the group, that of the choice, and the settings with it."""
+    for each in fields(type(settings)):
         for choice in each.groups:
-            yield each.name, choice, choose_group(method, each.name, choice)
+            yield each.name, choice, choose_group(settings, each.name, choice)
 
 
 def _own_fields(settings: Settings, kind: type[Task]) -> tuple[Field, ...]:

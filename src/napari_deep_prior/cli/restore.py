@@ -27,7 +27,7 @@ from .chosen import changed_task, saved_inputs, task_of, wish_of, with_recipe
 from .deliver import Comparison, deliver, drive, say
 from .exit_codes import DONE, INTERRUPTED
 from .inputs import FileReader, Group, add_inputs, read_inputs
-from .options import add_groups, add_settings, advanced_help, refuse_empty
+from .options import add_groups, add_settings, advanced_help, refuse_empty, sections
 from .paths import CHECKS, is_zarr_name, refuse_paths
 from .pieces import deliver_pieces, is_finished, refuse_whole_images, zarr_output
 
@@ -77,7 +77,7 @@ def add_options(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
             _EXTRAS[kind.command].add(inputs)
     _add_method(parser, kind)
     _add_result(parser)
-    add_settings(parser, kind)
+    add_settings(parser, sections(kind))
     parser.add_argument("--preset", help=argparse.SUPPRESS)
 
 

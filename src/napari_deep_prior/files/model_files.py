@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from ..networks import RESIDUAL_NETWORKS
 from ..physics.noise_model import NoiseModel
@@ -21,11 +22,17 @@ from .replacing import refuse_place, replace_file
 
 ENDING = ".safetensors"
 
+LAST_ENDING = f".last{ENDING}"
+"""Of the file with the last weights of a training, from which it can go on."""
+
 KEY = "napari-deep-prior"
 """Of the JSON in the header of the file. It is the only one: the library writes several ones in no fixed order."""
 
 FORMAT = 1
 """Changes with the meaning of what is written: a file of another number is not read."""
+
+STATE = "state of training: "
+"""What the names of tensors begin with that are none of the network's: a training goes on from them."""
 
 KINDS: Mapping[str, type | tuple[type, ...]] = {
     "task": str,
@@ -59,12 +66,32 @@ def read_model(path: str) -> Model:
             # The weights are read after the header: it may be any file, of any size.
             with safe_open(file, framework="pt") as content:
                 fields = _fields_of(content.metadata())
-                weights = {name: content.get_tensor(name) for name in sorted(content.keys())}
+                names = [name for name in sorted(content.keys()) if not name.startswith(STATE)]
+                weights = {name: content.get_tensor(name) for name in names}
         except SafetensorError as error:
             raise ValueError(f"it is damaged, or not of the kind that Deep Prior writes, {ENDING} ({error})") from error
         model = Model(weights=weights, **fields)
         model.refuse_weights()
         return model
+
+
+def read_state(path: str) -> dict[str, Tensor]:
+    """Return what a training goes on from, of a file that :func:`read_model` can read.
+
+    Raises
+    ------
+    ValueError
+        If the file has nothing of that kind.
+    """
+    with safe_open(Path(path), framework="pt") as content:
+        names = [name for name in sorted(content.keys()) if name.startswith(STATE)]
+        state = {name.removeprefix(STATE): content.get_tensor(name) for name in names}
+    if not state:
+        raise ValueError(
+            f"{path!r} is a model without the state of its training: give the one of its last weights, whose name "
+            f"ends in {LAST_ENDING}, or begin anew"
+        )
+    return state
 
 
 def refuse_model(path: str, *, overwrite: bool) -> None:
@@ -80,8 +107,13 @@ def refuse_model(path: str, *, overwrite: bool) -> None:
             raise ValueError(f"{error}; a model only replaces an older model: choose another name") from error
 
 
-def write_model(path: str, model: Model) -> None:
+def write_model(path: str, model: Model, state: Mapping[str, Tensor] | None = None) -> None:
     """Write a model, whole or not at all.
+
+    Parameters
+    ----------
+    state : mapping of str to Tensor, optional
+        What a training goes on from (see :func:`read_state`).
 
     Raises
     ------
@@ -93,7 +125,8 @@ def write_model(path: str, model: Model) -> None:
     header["noise"] = [dataclasses.asdict(each) for each in model.noise]
     text = json.dumps(header, sort_keys=True, allow_nan=False)
     weights = {name: each.detach().to("cpu", torch.float32).contiguous() for name, each in model.weights.items()}
-    content = save(weights, metadata={KEY: text})
+    further = {f"{STATE}{name}": each.contiguous() for name, each in (state or {}).items()}
+    content = save(weights | further, metadata={KEY: text})
     replace_file(Path(path), lambda name: _write_under(name, content))
 
 

@@ -39,7 +39,12 @@ def cosine_rate(rate: float, *, step: int, steps: int) -> float:
     step, steps : int
         Number of the step, counted from 1, and how many there are.
     """
-    cosine = (1 + math.cos(math.pi * step / steps)) / 2
+    return cosine_rate_at(rate, done=step / steps, step=step)
+
+
+def cosine_rate_at(rate: float, *, done: float, step: int) -> float:
+    """Return the same for a training of which a share (0 to 1) is done, whose steps need not be known before."""
+    cosine = (1 + math.cos(math.pi * done)) / 2
     return warm_rate(rate, step=step) * max(cosine, LAST_RATE)
 
 

@@ -70,6 +70,9 @@ class TrainingPlan:
         Share of the past in the running mean of the weights, with which images are predicted; 0 for the weights
         themselves. With it a constant learning rate ends as well as a falling one (Izmailov et al. 2018,
         arXiv 1803.05407), and training can stop at any step.
+    residual : bool
+        Whether the network adds a correction to the image that goes in; else it draws the image itself, all of which
+        then has to pass its bottleneck.
     """
 
     network: ResidualNetwork
@@ -80,6 +83,7 @@ class TrainingPlan:
     gain: float = 1.0
     error: Literal["squared", "absolute"] = "squared"
     averaging: float = 0.0
+    residual: bool = True
 
     @property
     def dtype(self) -> torch.dtype:
@@ -119,6 +123,7 @@ class Trainer:
 
     def __init__(self, plan: TrainingPlan, generator: torch.Generator) -> None:
         self._absolute, self._dtype, self._averaging = plan.error == "absolute", plan.dtype, plan.averaging
+        self._residual = plan.residual
         self.network = plan.build(plan.device)
         initialise(self.network, generator, gain=plan.gain)
         # PyTorch's own annotations lack the argument memory_format.
@@ -153,8 +158,7 @@ class Trainer:
         """
         self._optimizer.zero_grad()
         with exact_convolutions(pair.input.device):
-            difference = self.improve(pair.input) - pair.target
-            loss = weighted_mean(difference.abs() if self._absolute else difference.square(), pair.weight)
+            loss = self.loss(self.improve(pair.input), pair)
             loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT, foreach=True)
         self._optimizer.set_rate(rate)
@@ -163,11 +167,45 @@ class Trainer:
         self._average()
         return loss.detach()
 
+    def loss(self, improved: Tensor, pair: TrainingPair) -> Tensor:
+        """Return how far images are from the target of a pair (0-d): what training makes small."""
+        difference = improved - pair.target
+        return weighted_mean(difference.abs() if self._absolute else difference.square(), pair.weight)
+
     def improve(self, images: Tensor) -> Tensor:
-        """Return images (N, C, *S) with the network's correction added."""
+        """Return what the network makes of images (N, C, *S): its correction is added, if it is one."""
         with exact_convolutions(images.device):
-            improved: Tensor = images + self.network(images.to(self._dtype))
-        return improved
+            output: Tensor = self.network(images.to(self._dtype))
+        return images + output if self._residual else output
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all that training goes on from: weights, their running mean and the moments, copied to the CPU."""
+        found: dict[str, Tensor] = {"steps": torch.tensor(self.steps)}
+        found |= {f"weight.{name}": each for name, each in self.network.named_parameters()}
+        found |= {f"average.{name}": each for name, each in self._averages.items()}
+        (moments,) = self._optimizer.state_dict()
+        for number, values in moments["state"].items():
+            found |= {f"moment.{number}.{name}": each for name, each in values.items()}
+        return {name: each.detach().to("cpu", copy=True).contiguous() for name, each in found.items()}
+
+    @torch.no_grad()
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what :meth:`state` has returned."""
+        self.steps = int(state["steps"])
+        for name, weight in self.network.named_parameters():
+            weight.copy_(state[f"weight.{name}"])
+            self._averages[name].copy_(state[f"average.{name}"])
+        (moments,) = self._optimizer.state_dict()
+        kept: dict[int, dict[str, Tensor]] = {}
+        parameters = list(self.network.parameters())
+        for name, each in state.items():
+            kind, _, rest = name.partition(".")
+            if kind == "moment":
+                number, _, moment = rest.partition(".")
+                like = parameters[int(number)]
+                # Laid out in memory as the weights are: the optimizer goes through both side by side.
+                kept.setdefault(int(number), {})[moment] = torch.empty_like(like).copy_(each) if each.ndim else each
+        self._optimizer.load_state_dict([moments | {"state": kept}])
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -187,8 +225,8 @@ class Trainer:
 
     def _improve_averaged(self, images: Tensor) -> Tensor:
         with exact_convolutions(images.device):
-            correction: Tensor = functional_call(self.network, self._averages, (images.to(self._dtype),))
-        return images + correction
+            output: Tensor = functional_call(self.network, self._averages, (images.to(self._dtype),))
+        return images + output if self._residual else output
 
     def _improve_in_chunks(self, image: Tensor) -> Tensor:
         """Return a whole image improved; a volume some planes at a time, each with its neighbours."""

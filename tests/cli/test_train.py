@@ -1,0 +1,102 @@
+"""deep-prior train: a folder in, two networks out, one sentence for what cannot be trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_deep_prior.arrays.phantom import cells
+from napari_deep_prior.cli import train as command
+from napari_deep_prior.cli.main import DONE, INTERRUPTED, main
+from napari_deep_prior.cli.training_files import read_checkpoint
+from napari_deep_prior.files.model_files import read_model
+
+from .conftest import Capture, Refused
+
+ENLARGE = ["train", "super-resolve"]
+QUICK = ["--epochs", "8", "--crop", "16", "--examples", "4", "--channels", "8,8", "--device", "cpu"]
+
+
+@pytest.fixture
+def images(tmp_path: Path, folder: Path) -> str:
+    """Return the name of a folder with three images of 40 × 44 pixels."""
+    Path("own").mkdir()
+    for seed in range(3):
+        tifffile.imwrite(f"own/{seed}.tif", (cells((40, 44), seed=seed) * 20).astype(np.uint16))
+    return "own"
+
+
+def test_the_best_and_the_last_network_are_written(images: str, capsys: Capture) -> None:
+    assert main([*ENLARGE, images, "--out", "m.safetensors", *QUICK, "--factor", "3", "--seed", "4"]) == DONE
+    said = capsys.readouterr().err
+    assert "held out: own/" in said
+    assert "held out: loss" in said
+    assert "m.safetensors: the network of step" in said
+    model, last = read_model("m.safetensors"), read_model("m.last.safetensors")
+    assert (model.task, model.factors, model.channels) == ("super-resolve", (3.0, 3.0), 1)
+    assert model.settings["training"]["seed"] == 4
+    assert len(model.training["held_out"]) == 1
+    assert (model.training["weights"], last.training["weights"]) == ("best", "last")
+
+
+def test_a_training_goes_on_with_the_settings_that_it_had(images: str) -> None:
+    assert main([*ENLARGE, images, "--out", "m.safetensors", *QUICK, "--factor", "3"]) == DONE
+    steps = read_model("m.safetensors").training["steps"]
+    arguments = ["--resume", "m.last.safetensors", "--epochs", "2", "--device", "cpu"]
+    assert main([*ENLARGE, images, "--out", "n.safetensors", *arguments]) == DONE
+    model = read_model("n.safetensors")
+    assert model.training["steps"] > steps
+    assert model.factors == (3.0, 3.0)
+    assert int(read_checkpoint("n.last.safetensors").state["steps"]) == model.training["steps"]
+
+
+def test_ctrl_c_keeps_the_networks(images: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed(step: object) -> str:
+        raise KeyboardInterrupt
+
+    # It is pressed at the first validation.
+    monkeypatch.setattr(command, "_in_words", pressed)
+    assert main([*ENLARGE, images, "--out", "m.safetensors", *QUICK]) == INTERRUPTED
+    assert read_model("m.safetensors").training["steps"] > 0
+
+
+def test_pairs_are_found_by_their_names(images: str, refused: Refused) -> None:
+    Path("clean").mkdir()
+    for seed in range(2):
+        tifffile.imwrite(f"clean/{seed}.tif", tifffile.imread(f"own/{seed}.tif"))
+    sentence = refused("train", "denoise", images, "--out", "m.safetensors", "--clean-folder", "clean")
+    assert "'own/2.tif' has no clean image of its name in 'clean'" in sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["nowhere", "--out", "m.safetensors"], "there is no file 'nowhere'"),
+        (["empty", "--out", "m.safetensors"], "there are no images in the folder 'empty'"),
+        (["own", "--out", "m.tif"], "the name must end in .safetensors"),
+        (["own", "--out", "no/m.safetensors"], "there is no folder"),
+        (["own", "--out", "m.safetensors", "--crop", "64"], "fewer than a crop of 64"),
+        (["own", "--out", "m.safetensors", "--network", "vgg"], "network is 'vgg'; one of unet"),
+        (["own", "--out", "m.safetensors", "--network", "plain", "--width", "8"], "Plain has no --width"),
+        (["own", "--out", "m.safetensors", "--minutes", "1", "--epochs", "1"], "give one of them"),
+        (["own", "--out", "m.safetensors", "--resume", "own/0.tif"], "own/0.tif"),
+        (["own", "--out", "m.safetensors", "--blur", "estimated", "--crop", "16"], "the blur cannot be estimated"),
+        (["own", "--out", "m.safetensors", "--factor", "1", "--crop", "16"], "the factors are all 1"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(images: str, refused: Refused, arguments: list[str], text: str) -> None:
+    Path("empty").mkdir()
+    assert text in refused(*ENLARGE, *arguments)
+
+
+def test_a_model_without_the_state_of_its_training_cannot_go_on(images: str, refused: Refused) -> None:
+    assert main([*ENLARGE, images, "--out", "m.safetensors", *QUICK]) == DONE
+    assert "ends in .last.safetensors" in refused(
+        *ENLARGE, images, "--out", "n.safetensors", "--resume", "m.safetensors"
+    )
+    assert "exists already" in refused(*ENLARGE, images, "--out", "m.safetensors", *QUICK)
+    wanted = "was trained for 'super-resolve', and not for 'denoise'"
+    assert wanted in refused("train", "denoise", images, "--out", "n.safetensors", "--resume", "m.last.safetensors")
