@@ -120,7 +120,8 @@ def _prior(scene: Scene, seed: int, steps: int) -> Row:
     errors = [float(step.criterion) for step in run]
     ratios = [scene.psnr(image) for image in judged.values()]
     best = int(np.argmax(ratios)) + 1
-    numbers = (best, _chosen(errors), _chosen(errors[: PRIOR.steps]))
+    patience = PRIOR.patience
+    numbers = (best, chosen_step(errors, patience)[0], chosen_step(errors[: PRIOR.steps], patience)[0])
     return Row(f"{scene.name}, {seed}", *((ratios[number - 1], number) for number in numbers))
 
 
@@ -146,13 +147,13 @@ def _judged(problem: Problem, method: Method) -> tuple[dict[int, Tensor], list[S
     return judged, run
 
 
-def _chosen(errors: Sequence[float]) -> int:
-    """Return the step that the deep image prior would have chosen with its own patience."""
+def chosen_step(errors: Sequence[float], patience: int) -> tuple[int, bool]:
+    """Return the step that the deep image prior would have chosen with its own patience, and whether it has stopped."""
     for number in range(CHECK_EVERY, len(errors) + 1, CHECK_EVERY):
         chosen = int(np.nanargmin(errors[:number])) + 1
-        if number - chosen > max(PRIOR.patience, PATIENCE_FACTOR * chosen):
-            return chosen
-    return int(np.nanargmin(errors)) + 1
+        if number - chosen > max(patience, PATIENCE_FACTOR * chosen):
+            return chosen, True
+    return int(np.nanargmin(errors)) + 1, False
 
 
 def _middle(image: Array, size: int) -> Array:

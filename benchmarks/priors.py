@@ -1,0 +1,191 @@
+"""Which network is a good prior: every network as the deep image prior, for four tasks, judged by the truth.
+
+    python benchmarks/priors.py results/priors.jsonl [--data FOLDER] [--size 96] [--steps 600] [--seeds 0,1]
+        [--networks hourglass,fcn] [--tasks denoise,holes] [--images cells] [--minutes 60]
+    python benchmarks/priors.py results/priors.jsonl --table
+
+One line of JSON for every run is added to the file; what is in it already is not run again. The deep image prior has
+the settings of "balanced" and goes on after it would have stopped: a run ends when it has gone twice as far as its best
+image and the stop has decided, or after all steps. The truth is looked at here and nowhere else. The fits are in
+float32, so that computers with bfloat16 give the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import machine
+import numpy as np
+import torch
+from pairs import DEFAULT_DATA
+from prior_scenes import IMAGES, TASKS, Scene, scene_of, without_a_network
+from prior_tables import print_tables
+from stopping import chosen_step
+from torch import Tensor
+
+from napari_deep_prior import (
+    Autoencoder,
+    DeepImagePrior,
+    EncoderDecoder,
+    FCN8s,
+    FCN16s,
+    FCN32s,
+    Hourglass,
+    Network,
+    UNet,
+    settings_for,
+)
+
+NETWORKS: dict[str, Network] = {
+    "hourglass": Hourglass(),
+    "unet": UNet(),
+    "encoder-decoder": EncoderDecoder(),
+    "… transposed": EncoderDecoder(upsampling="transposed"),
+    "… max-unpooling": EncoderDecoder(upsampling="max-unpooling"),
+    "… nearest": EncoderDecoder(upsampling="nearest"),
+    "… pixel-shuffle": EncoderDecoder(upsampling="pixel-shuffle"),
+    "… strided": EncoderDecoder(downsampling="strided"),
+    "… average-pooling": EncoderDecoder(downsampling="average-pooling"),
+    "… dilated, no pooling": EncoderDecoder(
+        channels=(16, 16, 16), bottleneck=16, downsampling="none", dilation=(1, 2, 4, 8)
+    ),
+    "autoencoder": Autoencoder(),
+    "autoencoder, transposed": Autoencoder(upsampling="transposed"),
+    "autoencoder, max-unpooling": Autoencoder(upsampling="max-unpooling"),
+    "autoencoder, nearest": Autoencoder(upsampling="nearest"),
+    "autoencoder, pixel-shuffle": Autoencoder(upsampling="pixel-shuffle"),
+    "fcn-32s": FCN32s(),
+    "fcn-16s": FCN16s(),
+    "fcn-8s": FCN8s(),
+}
+"""By the name of the row; "…" is the encoder-decoder with another way up or down. It joins by concatenation, and has
+max-pooling and bilinear upsampling where nothing else is said."""
+
+FEWEST = 300
+"""Steps before which no run ends: the first maximum need not be the largest."""
+
+
+class Run(NamedTuple):
+    """What is measured at once."""
+
+    task: str
+    network: str
+    image: str
+    seed: int
+
+
+def main() -> None:
+    """Run what is not in the file yet, or print the tables of what is."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path, help="JSON lines to which the results are added")
+    parser.add_argument("--table", action="store_true", help="print the tables of the file, and run nothing")
+    parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder with a folder denoise/ of pairs")
+    parser.add_argument("--size", type=int, default=96, help="pixels along a side")
+    parser.add_argument("--steps", type=int, default=600, help="most steps of a run")
+    parser.add_argument("--seeds", default="0,1", help="comma separated")
+    for name in ("networks", "tasks", "images"):
+        parser.add_argument(f"--{name}", default="", help="parts of their names, comma separated; default all")
+    parser.add_argument("--minutes", type=float, default=1e9, help="begin no run after this time")
+    options = parser.parse_args()
+    if not options.table:
+        _measure_all(options)
+    print_tables(_lines(options.file), list(NETWORKS))
+
+
+def _measure_all(options: argparse.Namespace) -> None:
+    options.file.parent.mkdir(parents=True, exist_ok=True)
+    done = {Run(*(row[name] for name in Run._fields)) for row in _lines(options.file) if "network" in row}
+    facts = machine.facts()
+    began = time.monotonic()
+    with options.file.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"machine": facts}) + "\n")
+        for run in _runs(options):
+            if run in done:
+                continue
+            if time.monotonic() - began > 60 * options.minutes:
+                return
+            scene = scene_of(options.data, run.image, run.task, options.size)
+            row = run._asdict() | _measure(scene, run, options.steps)
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            print(*run, f"best {row['best']:.2f} @ {row['best step']}, stop {row['stopped']:.2f}", flush=True)
+
+
+def _runs(options: argparse.Namespace) -> Iterator[Run]:
+    """Yield all runs: each image once with every network and task, then again with the next seed."""
+    names = [
+        [name for name in known if not wanted or any(part in name for part in wanted.split(","))]
+        for known, wanted in ((TASKS, options.tasks), (NETWORKS, options.networks), (IMAGES, options.images))
+    ]
+    for seed, image, task, network in itertools.product(options.seeds.split(","), names[2], *names[:2]):
+        yield Run(task, network, image, int(seed))
+
+
+def _measure(scene: Scene, run: Run, steps: int) -> dict[str, Any]:
+    """Fit a network; return what the table needs, and the PSNR and the held-out error of every step."""
+    usual = settings_for(scene.task, "deep-image-prior")
+    assert isinstance(usual, DeepImagePrior)
+    network = NETWORKS[run.network]
+    prior = dataclasses.replace(
+        usual, network=network, seed=run.seed, steps=steps, patience=steps, precision="float32", stop="held-out"
+    )
+    watched = scene.watched()
+    fit = prior.fit(watched.problem)
+    ratios: list[float] = []
+    errors: list[float] = []
+    seconds = 0.0
+    while len(ratios) < steps:
+        began = time.process_time()
+        step = next(fit)
+        seconds += time.process_time() - began
+        ratios.append(scene.psnr(watched.average))
+        errors.append(float(step.criterion))
+        number = len(ratios)
+        stop, decided = chosen_step(errors, usual.patience)
+        if decided and number >= max(FEWEST, 2 * _best(ratios)):
+            break
+    best = _best(ratios)
+    return {
+        "best": ratios[best - 1],
+        "best step": best,
+        "stopped": ratios[stop - 1],
+        "stopped step": stop,
+        "drop": ratios[best - 1] - ratios[min(2 * best, number) - 1],
+        "twice the steps": 2 * best <= number,
+        "steps": number,
+        "weights": _weights(prior, watched.problem.measured),
+        "seconds a step": seconds / number,
+        "without": without_a_network(scene),
+        "size": scene.truth.shape[0],
+        "psnr": [round(ratio, 3) for ratio in ratios],
+        "errors": [float(f"{error:.5g}") for error in errors],
+    }
+
+
+def _best(ratios: list[float]) -> int:
+    return int(np.argmax(ratios)) + 1
+
+
+def _weights(prior: DeepImagePrior, measured: Tensor) -> int:
+    shape = tuple(measured.shape[2:])
+    module = prior.network.build(inputs=prior.code_channels, outputs=1, shape=shape, device=torch.device("meta"))
+    return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    """Return the lines of a file; a last one that was not written to its end does not count."""
+    if not file.is_file():
+        return []
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+if __name__ == "__main__":
+    main()
