@@ -15,7 +15,7 @@ from skimage.data import brick, camera
 from skimage.restoration import inpaint_biharmonic
 from torch import Tensor
 
-from napari_deep_prior import Denoise, Inpaint, SuperResolve, Task
+from napari_deep_prior import Denoise, Inpaint, SuperResolve
 from napari_deep_prior.arrays import metrics
 from napari_deep_prior.arrays.axes import Array
 from napari_deep_prior.arrays.frame import canonical
