@@ -158,7 +158,7 @@ def _missing(task: str, size: int) -> Array:
     """Return the pixels that were asked for: those that are missing, or all."""
     if task == "half missing":
         return np.random.default_rng(0).random((size, size)) < 0.5
-    if task != "hole":
+    if task != "holes":
         return np.ones((size, size), bool)
     missing = np.zeros((size, size), bool)
     side = size // HOLE

@@ -100,16 +100,17 @@ def main() -> None:
     options = parser.parse_args()
     if not options.table:
         _measure_all(options)
-    print_tables(_lines(options.file), [*NETWORKS, *WITHOUT_SKIPS])
+    print_tables(lines_of(options.file), [*NETWORKS, *WITHOUT_SKIPS])
 
 
 def _measure_all(options: argparse.Namespace) -> None:
     options.file.parent.mkdir(parents=True, exist_ok=True)
-    done = {Run(*(row[name] for name in Run._fields)) for row in _lines(options.file) if "network" in row}
+    done = {Run(*(row[name] for name in Run._fields)) for row in lines_of(options.file) if "network" in row}
     facts = machine.facts()
     began = time.monotonic()
     with options.file.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"machine": facts}) + "\n")
+        # What a stopped run has not written to its end becomes a line of its own.
+        file.write("\n" + json.dumps({"machine": facts}) + "\n")
         for run in _runs(options):
             if run in done:
                 continue
@@ -184,12 +185,12 @@ def _weights(prior: DeepImagePrior, measured: Tensor) -> int:
     return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
 
 
-def _lines(file: Path) -> list[dict[str, Any]]:
+def lines_of(file: Path) -> list[dict[str, Any]]:
     """Return the lines of a file; a last one that was not written to its end does not count."""
     if not file.is_file():
         return []
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines if line.endswith("}")]
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("}\n")]
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import json
 import re
 import subprocess
 import sys
@@ -14,6 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
+from napari_deep_prior import DeepImagePrior, Hourglass, Problem
+from napari_deep_prior.physics.misfit import GaussianMisfit
+from napari_deep_prior.physics.operators import Identity
 
 from .test_docs import PRIVATE_WORDS
 
@@ -81,6 +87,55 @@ def test_the_spectrum_for_bm3d_is_that_of_noise_with_this_correlation(benchmark:
     autocorrelation /= autocorrelation[0, 0]
     assert autocorrelation[1, 0] == pytest.approx(0.2, abs=0.01)
     assert autocorrelation[0, 1] == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_prior_is_averaged_over_images_of_which_each_counts_the_same(benchmark: Callable[[str], ModuleType]) -> None:
+    def run(image: str, best: float, stopped: float, step: int, twice: bool) -> dict[str, Any]:
+        measured = {"best": best, "stopped": stopped, "drop": 1.0, "twice the steps": twice}
+        return {"image": image, "best step": step} | measured
+
+    rows = [run("one", 30.0, 29.9, 10, True), run("one", 32.0, 31.5, 30, True), run("two", 21.0, 21.0, 50, True)]
+    line_of = benchmark("prior_tables").line_of
+    assert line_of("unet", rows) == "| unet | 26.00 | 30 | 25.85 | 0.15 | 0.50 | 1.00 | 3 |"
+    # Of a run that did not go twice as far as its best image it is only known how much was lost at least.
+    assert "| ≥ 1.00 |" in line_of("unet", [*rows, run("two", 21.0, 21.0, 50, False)])
+
+
+def test_the_stop_that_is_found_afterwards_is_that_of_a_run(benchmark: Callable[[str], ModuleType]) -> None:
+    chosen_step = benchmark("stopping").chosen_step
+    prior = DeepImagePrior(steps=80, patience=15, network=Hourglass(channels=(8, 8), skip=(2, 2)))
+    generator = torch.Generator().manual_seed(0)
+    measured = torch.rand(1, 1, 32, 32, generator=generator)
+    problem = Problem(measured=measured, weight=torch.ones(1, 1, 32, 32), operator=Identity(), misfit=GaussianMisfit())
+    stopped = list(prior.fit(problem))
+    assert len(stopped) < 80
+    errors = [float(step.criterion) for step in prior.fit(problem) if step.criterion is not None]
+    assert chosen_step(errors, prior.patience) == (int(stopped[-1].chosen), True)
+    longer = [float(step.criterion) for step in dataclasses.replace(prior, patience=80).fit(problem)]
+    assert chosen_step(longer, prior.patience) == (int(stopped[-1].chosen), True)
+    assert not chosen_step(errors[: len(errors) - 10], prior.patience)[1]
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_priors_runs_each_fit_once(
+    benchmark: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "priors.jsonl"
+    few = ["--size", "32", "--steps", "12", "--seeds", "0", "--networks", "hourglass", "--images", "cells"]
+    monkeypatch.setattr(sys, "argv", ["priors.py", str(file), "--data", str(tmp_path), *few])
+    priors = benchmark("priors")
+    priors.main()
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    runs = [line for line in lines if "network" in line]
+    assert [run["task"] for run in runs] == ["denoise", "half missing", "holes", "×2"]
+    for run in runs:
+        assert run["best"] == pytest.approx(max(run["psnr"]), abs=1e-3)
+        assert run["drop"] >= 0
+        assert len(run["psnr"]) == len(run["errors"]) == run["steps"] == 12
+    # A line that was not written to its end is run again; the others are not.
+    file.write_text(file.read_text(encoding="utf-8")[:-20], encoding="utf-8")
+    priors.main()
+    assert [row["task"] for row in priors.lines_of(file) if "network" in row] == [run["task"] for run in runs]
 
 
 @pytest.mark.skipif(
