@@ -76,6 +76,10 @@ FEWEST = 200
 """Steps before which no run ends: the first maximum need not be the largest."""
 
 
+SMALLEST = 80
+"""Pixels along a side below which too few measured ones are held out for ×2."""
+
+
 class Run(NamedTuple):
     """What is measured at once."""
 
@@ -98,6 +102,8 @@ def main() -> None:
         parser.add_argument(f"--{name}", default="", help="parts of their names, comma separated; default all")
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no run after this time")
     options = parser.parse_args()
+    if options.size < SMALLEST:
+        parser.error(f"--size is {options.size}: too few pixels can be held out; give {SMALLEST} or more")
     if not options.table:
         _measure_all(options)
     print_tables(lines_of(options.file), [*NETWORKS, *WITHOUT_SKIPS])
@@ -110,7 +116,7 @@ def _measure_all(options: argparse.Namespace) -> None:
     began = time.monotonic()
     with options.file.open("a", encoding="utf-8") as file:
         # What a stopped run has not written to its end becomes a line of its own.
-        file.write("\n" + json.dumps({"machine": facts}) + "\n")
+        file.write(("\n" if _is_unfinished(options.file) else "") + json.dumps({"machine": facts}) + "\n")
         for run in _runs(options):
             if run in done:
                 continue
@@ -183,6 +189,11 @@ def _weights(prior: DeepImagePrior, measured: Tensor) -> int:
     shape = tuple(measured.shape[2:])
     module = prior.network.build(inputs=prior.code_channels, outputs=1, shape=shape, device=torch.device("meta"))
     return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
+
+
+def _is_unfinished(file: Path) -> bool:
+    text = file.read_text(encoding="utf-8")
+    return bool(text) and not text.endswith("\n")
 
 
 def lines_of(file: Path) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import json
 import re
 import subprocess
 import sys
@@ -121,12 +120,11 @@ def test_the_benchmark_of_priors_runs_each_fit_once(
     benchmark: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "priors.jsonl"
-    few = ["--size", "32", "--steps", "12", "--seeds", "0", "--networks", "hourglass", "--images", "cells"]
+    few = ["--size", "80", "--steps", "12", "--seeds", "0", "--networks", "hourglass", "--images", "cells"]
     monkeypatch.setattr(sys, "argv", ["priors.py", str(file), "--data", str(tmp_path), *few])
     priors = benchmark("priors")
     priors.main()
-    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    runs = [line for line in lines if "network" in line]
+    runs = [line for line in priors.lines_of(file) if "network" in line]
     assert [run["task"] for run in runs] == ["denoise", "half missing", "holes", "×2"]
     for run in runs:
         assert run["best"] == pytest.approx(max(run["psnr"]), abs=1e-3)
@@ -134,6 +132,7 @@ def test_the_benchmark_of_priors_runs_each_fit_once(
         assert len(run["psnr"]) == len(run["errors"]) == run["steps"] == 12
     # A line that was not written to its end is run again; the others are not.
     file.write_text(file.read_text(encoding="utf-8")[:-20], encoding="utf-8")
+    assert len([line for line in priors.lines_of(file) if "network" in line]) == 3
     priors.main()
     assert [row["task"] for row in priors.lines_of(file) if "network" in row] == [run["task"] for run in runs]
 
