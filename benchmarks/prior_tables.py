@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import machine
 import numpy as np
+from stopping import chosen_step
 
 COLUMNS = (
     "| network | best | at step | at the stop | gap | worst gap | drop | runs |\n|---|---|---|---|---|---|---|---|"
 )
 
 
-def print_tables(lines: list[dict[str, Any]], networks: list[str]) -> None:
-    """Print a Markdown table for each task, one of weights and times, and what they were measured on."""
+class Outcome(NamedTuple):
+    """PSNR (dB) and number of the best step, PSNR of the one that was chosen, and what became of the best one."""
+
+    best: float
+    best_step: int
+    stopped: float
+    has_stopped: bool
+    drop: float
+    went_twice_as_far: bool
+
+
+def outcome(ratios: Sequence[float], errors: Sequence[float], patience: int) -> Outcome:
+    """Return what came of a fit, from the PSNR and the held-out error of every step.
+
+    The drop is what was lost after twice the steps of the best image, or at the end if it came before.
+    """
+    best = int(np.argmax(ratios)) + 1
+    stop, has_stopped = chosen_step(errors, patience)
+    later = ratios[min(2 * best, len(ratios)) - 1]
+    return Outcome(
+        ratios[best - 1], best, ratios[stop - 1], has_stopped, ratios[best - 1] - later, 2 * best <= len(ratios)
+    )
+
+
+def print_tables(lines: list[dict[str, Any]], networks: list[str], steps: int) -> None:
+    """Print a Markdown table for each task, one of weights and times, and what they were measured on.
+
+    Of a run with more steps only the first ``steps`` count.
+    """
     rows = [line for line in lines if "network" in line]
+    rows = [
+        row | outcome(row["psnr"][:steps], row["errors"][:steps], row.get("patience", 100))._asdict() for row in rows
+    ]
     for task in dict.fromkeys(row["task"] for row in rows):
         print(f"\n### {task}\n\n{COLUMNS}")
         of_task = [row for row in rows if row["task"] == task]
@@ -37,9 +69,9 @@ def line_of(network: str, rows: list[dict[str, Any]]) -> str:
     """Return the line of a network: means over the images, of each the mean over its seeds; the worst gap of all."""
     gaps = [row["best"] - row["stopped"] for row in rows]
     # Of a run that did not go twice as far, the drop is that at its end: at least so much.
-    least = "" if all(row["twice the steps"] for row in rows) else "≥ "
+    least = "" if all(row["went_twice_as_far"] for row in rows) else "≥ "
     return (
-        f"| {network} | {_mean(rows, 'best'):.2f} | {np.median([row['best step'] for row in rows]):.0f} "
+        f"| {network} | {_mean(rows, 'best'):.2f} | {np.median([row['best_step'] for row in rows]):.0f} "
         f"| {_mean(rows, 'stopped'):.2f} | {_mean(rows, 'best') - _mean(rows, 'stopped'):.2f} | {max(gaps):.2f} "
         f"| {least}{_mean(rows, 'drop'):.2f} | {len(rows)} |"
     )

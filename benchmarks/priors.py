@@ -1,6 +1,6 @@
 """Which network is a good prior: every network as the deep image prior, for four tasks, judged by the truth.
 
-    python benchmarks/priors.py results/priors.jsonl [--data FOLDER] [--size 96] [--steps 500] [--seeds 0,1]
+    python benchmarks/priors.py results/priors.jsonl [--data FOLDER] [--size 96] [--steps 300] [--seeds 0,1]
         [--networks hourglass,fcn] [--tasks denoise,holes] [--images cells] [--minutes 60]
     python benchmarks/priors.py results/priors.jsonl --table
 
@@ -22,12 +22,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import machine
-import numpy as np
 import torch
 from pairs import DEFAULT_DATA
 from prior_scenes import IMAGES, TASKS, Scene, scene_of, without_a_network
-from prior_tables import print_tables
-from stopping import chosen_step
+from prior_tables import outcome, print_tables
 from torch import Tensor
 
 from napari_deep_prior import (
@@ -96,7 +94,7 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="print the tables of the file, and run nothing")
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder with a folder denoise/ of pairs")
     parser.add_argument("--size", type=int, default=96, help="pixels along a side")
-    parser.add_argument("--steps", type=int, default=500, help="most steps of a run")
+    parser.add_argument("--steps", type=int, default=300, help="most steps of a run, and of what the tables count")
     parser.add_argument("--seeds", default="0,1", help="comma separated")
     for name in ("networks", "tasks", "images"):
         parser.add_argument(f"--{name}", default="", help="parts of their names, comma separated; default all")
@@ -106,7 +104,7 @@ def main() -> None:
         parser.error(f"--size is {options.size}: too few pixels can be held out; give {SMALLEST} or more")
     if not options.table:
         _measure_all(options)
-    print_tables(lines_of(options.file), [*NETWORKS, *WITHOUT_SKIPS])
+    print_tables(lines_of(options.file), [*NETWORKS, *WITHOUT_SKIPS], options.steps)
 
 
 def _measure_all(options: argparse.Namespace) -> None:
@@ -126,7 +124,8 @@ def _measure_all(options: argparse.Namespace) -> None:
             row = run._asdict() | _measure(scene, run, options.steps)
             file.write(json.dumps(row) + "\n")
             file.flush()
-            print(*run, f"best {row['best']:.2f} @ {row['best step']}, stop {row['stopped']:.2f}", flush=True)
+            found = outcome(row["psnr"], row["errors"], row["patience"])
+            print(*run, f"best {found.best:.2f} @ {found.best_step}, at the stop {found.stopped:.2f}", flush=True)
 
 
 def _runs(options: argparse.Namespace) -> Iterator[Run]:
@@ -141,7 +140,7 @@ def _runs(options: argparse.Namespace) -> Iterator[Run]:
 
 
 def _measure(scene: Scene, run: Run, steps: int) -> dict[str, Any]:
-    """Fit a network; return what the table needs, and the PSNR and the held-out error of every step."""
+    """Fit a network; return the PSNR and the held-out error of every step, and what else the tables need."""
     usual = settings_for(scene.task, "deep-image-prior")
     assert isinstance(usual, DeepImagePrior)
     network = (NETWORKS | WITHOUT_SKIPS)[run.network]
@@ -159,30 +158,18 @@ def _measure(scene: Scene, run: Run, steps: int) -> dict[str, Any]:
         seconds += time.process_time() - began
         ratios.append(scene.psnr(watched.average))
         errors.append(float(step.criterion))
-        number = len(ratios)
-        stop, decided = chosen_step(errors, usual.patience)
-        if decided and number >= max(FEWEST, 2 * _best(ratios)):
+        found = outcome(ratios, errors, usual.patience)
+        if found.has_stopped and len(ratios) >= FEWEST and found.went_twice_as_far:
             break
-    best = _best(ratios)
     return {
-        "best": ratios[best - 1],
-        "best step": best,
-        "stopped": ratios[stop - 1],
-        "stopped step": stop,
-        "drop": ratios[best - 1] - ratios[min(2 * best, number) - 1],
-        "twice the steps": 2 * best <= number,
-        "steps": number,
         "weights": _weights(prior, watched.problem.measured),
-        "seconds a step": seconds / number,
+        "seconds a step": seconds / len(ratios),
         "without": without_a_network(scene),
         "size": scene.truth.shape[0],
+        "patience": usual.patience,
         "psnr": [round(ratio, 3) for ratio in ratios],
-        "errors": [float(f"{error:.5g}") for error in errors],
+        "errors": [float(f"{error:.6g}") for error in errors],
     }
-
-
-def _best(ratios: list[float]) -> int:
-    return int(np.argmax(ratios)) + 1
 
 
 def _weights(prior: DeepImagePrior, measured: Tensor) -> int:
