@@ -64,7 +64,7 @@ def find_similar_patches(
     for number, (down, right) in enumerate(shifts):
         checkpoint()
         shifted = framed[radius + down : radius + down + rows, radius + right : radius + right + columns]
-        sums = _patch_sums((image - shifted).square(), at_rows, at_columns)
+        sums = _patch_sums((image - shifted).square_(), stride)
         inside_rows = (at_rows + down >= 0) & (at_rows + down <= last_row)
         inside_columns = (at_columns + right >= 0) & (at_columns + right <= last_column)
         distances[number] = sums.masked_fill(~(inside_rows[:, None] & inside_columns), torch.inf)
@@ -106,9 +106,13 @@ def _positions(last: int, stride: int, device: torch.device) -> Tensor:
     return torch.tensor(sorted({*range(0, last + 1, stride), last}), device=device)
 
 
-def _patch_sums(values: Tensor, at_rows: Tensor, at_columns: Tensor) -> Tensor:
-    """Return the sums over the patches with these corners, by running sums along one axis after the other."""
-    sums = functional.pad(values.cumsum(0), (0, 0, 1, 0))
-    sums = sums[at_rows + PATCH] - sums[at_rows]
-    sums = functional.pad(sums.cumsum(1), (1, 0))
-    return sums[:, at_columns + PATCH] - sums[:, at_columns]
+def _patch_sums(values: Tensor, stride: int) -> Tensor:
+    """Return the sums over the patches whose first pixels are at :func:`_positions`, along one axis after the other."""
+    return _sums_of_lines(_sums_of_lines(values, stride).T, stride).T
+
+
+def _sums_of_lines(values: Tensor, stride: int) -> Tensor:
+    """Return the sums over the lines of patches: every ``stride``-th, and the last one."""
+    sums = values.unfold(0, PATCH, stride).sum(dim=2)
+    ends_there = (len(values) - PATCH) % stride == 0
+    return sums if ends_there else torch.cat([sums, values[-PATCH:].sum(dim=0, keepdim=True)])

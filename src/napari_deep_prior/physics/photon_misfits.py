@@ -20,9 +20,6 @@ BIAS_STEPS, BIAS_END = 1024, 50.0
 FLOOR = 0.05
 """Share of the root at zero light below which the transform continues as a line: its slope would become infinite."""
 
-LARGEST_BIAS, BISECTIONS = 1.3, 24
-"""The low-count bias is at most 2 * sqrt(3 / 8) = 1.22; bisection halves the interval 24 times, to 1.3 / 2**24."""
-
 SMALLEST_VARIANCE = 0.01
 """Smallest variance of a transform: pixels without light still have read noise and dark current."""
 
@@ -100,6 +97,10 @@ class AnscombeMisfit(Misfit):
         tables = [_bias_table(model) for model in noise]
         device = camera.gain.device
         self.table = torch.as_tensor(np.stack(tables).ravel(), dtype=torch.float32, device=device)
+        # Of the roots in the table: twice their distance from that at zero light, in roots of photons.
+        self.mean_transforms = 2 * torch.linspace(0, BIAS_END, BIAS_STEPS, device=device) + self.table.reshape(
+            -1, BIAS_STEPS
+        )
         self.rows = BIAS_STEPS * torch.arange(len(noise), device=device).reshape(camera.gain.shape)
         self.start = self.dark / camera.gain.clamp(min=torch.finfo(torch.float32).tiny)
         self.step = (BIAS_END / (BIAS_STEPS - 1)) * torch.ones_like(self.start)
@@ -139,15 +140,16 @@ class AnscombeMisfit(Misfit):
         return torch.where(photons, variance.clamp(min=SMALLEST_VARIANCE), 1.0)
 
     def unstabilise(self, means: Tensor) -> Tensor:
-        """Return the exact unbiased inverse, by bisection of :meth:`expected`, which is increasing."""
-        # The bias is never positive, so the algebraic inverse is a lower bound.
-        low = self.camera.values(self._algebraic_inverse(means))
-        high = self.camera.values(self._algebraic_inverse(means + LARGEST_BIAS))
-        for _ in range(BISECTIONS):
-            middle = (low + high) / 2
-            below = self.expected(middle) < means
-            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-        return (low + high) / 2
+        """Return the exact unbiased inverse: between two entries of the table :meth:`expected` grows by a line."""
+        channels = means.transpose(0, 1).flatten(1).contiguous()
+        # Channels in the order of the rows of the tables; the entries before and after each mean.
+        after = torch.searchsorted(self.mean_transforms, channels).clamp(1, BIAS_STEPS - 1)
+        low, high = (self.mean_transforms.gather(1, entry) for entry in (after - 1, after))
+        rows = self.table.reshape(self.mean_transforms.shape)
+        share = ((channels - low) / (high - low)).clamp(0, 1)
+        bias = torch.lerp(rows.gather(1, after - 1), rows.gather(1, after), share)
+        swapped = means.transpose(0, 1)
+        return self.camera.values(self._algebraic_inverse(means - bias.reshape(swapped.shape).transpose(0, 1)))
 
     def _algebraic_inverse(self, transformed: Tensor) -> Tensor:
         """Return the light of a transform, that of the line below its end included."""
