@@ -23,7 +23,7 @@ from ..physics.misfit import Misfit, weighted_mean
 from ..progress.stages import checkpoint, stage
 from . import scales
 from .patch_denoising import fill_missing
-from .similar_patches import WIDE_STRIDE
+from .similar_patches import WIDE_STRIDE, WIDEST_STRIDE
 
 STAGE = "Comparing neighbours"
 """What a run says while frames are averaged."""
@@ -123,7 +123,7 @@ def pilot_of(values: Tensor, weight: Tensor, misfit: Misfit) -> Tensor:
         Of its noise.
     """
     noisy = fill_missing(misfit.stabilise(values), weight == 0)
-    return scales.first_estimate(noisy, misfit.variance_at(noisy), stride=WIDE_STRIDE)
+    return scales.first_estimate(noisy, misfit.variance_at(noisy), stride=WIDEST_STRIDE)
 
 
 @torch.no_grad()

@@ -16,7 +16,9 @@ from .similar_patches import (
     PATCH,
     STAGE,
     STRIDE,
+    Overlap,
     find_similar_patches,
+    patch_totals,
     places_in_patch,
 )
 
@@ -51,14 +53,14 @@ def denoise_groups(
     Arguments as those of :func:`.nl_ridge.denoise_groups` and of :func:`denoise_with_pilot`.
     """
     within = places_in_patch(noisy)
-    values, guesses, noise = noisy.ravel(), pilot.ravel(), variance.ravel()
+    values, guesses, overlap = noisy.ravel(), pilot.ravel(), Overlap(noisy[None])
+    noise_of_patches = patch_totals(variance).ravel() / PATCH**2
     identity = torch.eye(PATCH**2, device=noisy.device)
-    totals, weights = torch.zeros_like(values), torch.zeros_like(values)
     for group in corners.split(CHUNK):
         checkpoint()
         pixels = group[:, :, None] + within
         means, covariances = statistics(guesses[pixels])
-        level = noise[pixels].mean(dim=(1, 2))[:, None, None]
+        level = noise_of_patches[group].mean(dim=1)[:, None, None]
         noise_of_patch = level * (identity if noise_covariance is None else noise_covariance)
         factor, failed = torch.linalg.cholesky_ex(covariances + noise_of_patch)
         # Where there is so little noise that rounding has made the equations indefinite, patches stay as they are.
@@ -68,10 +70,9 @@ def denoise_groups(
         kept = identity - solved * removed
         denoised = means + (values[pixels] - means) @ kept
         # A patch of which little is kept has little noise left, and counts more where patches overlap.
-        trust = (1 / (1 + kept.square().sum(dim=(1, 2)))).repeat_interleave(pixels[0].numel())
-        totals.index_add_(0, pixels.ravel(), denoised.ravel() * trust)
-        weights.index_add_(0, pixels.ravel(), trust)
-    return (totals / weights).reshape(noisy.shape)
+        trust = 1 / (1 + kept.square().sum(dim=(1, 2))[:, None, None])
+        overlap.add(pixels, [denoised], trust.expand(*pixels.shape[:2], 1))
+    return overlap.means()[0]
 
 
 def statistics(patches: Tensor) -> tuple[Tensor, Tensor]:

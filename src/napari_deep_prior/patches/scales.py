@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from . import nl_bayes, nl_ridge
 from .planes import map_planes, planes_of
-from .similar_patches import STRIDE, WIDE_STRIDE
+from .similar_patches import STRIDE, WIDE_STRIDE, WIDEST_STRIDE
 
 ESTIMATES = 4
 """Estimates that are yielded: without a pilot, with one, with the coarser scales, and with those as the pilot."""
@@ -83,7 +83,7 @@ def estimates(noisy: Tensor, variance: Variance) -> Iterator[Tensor]:
     # The same noise in every plane and every run: nothing is random, and no plane changes another.
     noise = torch.randn(noisy.shape[-2:], generator=torch.Generator().manual_seed(0)).to(noisy.device)
     assumed = variance(_blurred(noisy))
-    first = first_estimate(noisy, assumed, stride=WIDE_STRIDE)
+    first = first_estimate(noisy, assumed, stride=WIDEST_STRIDE)
     yield first
     probe = noise * assumed.sqrt()
     fine = with_pilot(noisy, probe, first, variance, stride=WIDE_STRIDE)
@@ -103,7 +103,7 @@ def _with_coarser_scales(noisy: Tensor, probe: Tensor, fine: Filtered, variance:
     def small_variance(means: Tensor) -> Tensor:
         return variance(means) / 4
 
-    first = first_estimate(small, small_variance(_blurred(small)), stride=STRIDE)
+    first = first_estimate(small, small_variance(_blurred(small)), stride=WIDE_STRIDE)
     coarse = with_pilot(small, small_probe, first, small_variance, stride=STRIDE)
     coarse = _with_coarser_scales(small, small_probe, coarse, small_variance)
     return _mixed(noisy, probe, fine, coarse)

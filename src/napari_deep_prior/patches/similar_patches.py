@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import final
 
 import torch
 from torch import Tensor
@@ -19,8 +21,9 @@ GROUP_SIZE = 55
 SEARCH_RADIUS = 6
 """Pixels around a patch within which similar ones are searched."""
 
-STRIDE, WIDE_STRIDE = 4, 6
-"""Pixels between two patches for which a group is made; the wide one halves the time and costs 0.03 dB (measured)."""
+STRIDE, WIDE_STRIDE, WIDEST_STRIDE = 4, 6, PATCH
+"""Pixels between two patches for which a group is made; the wide one halves the time and costs 0.03 dB (measured). With
+the widest one the patches just touch: enough for a first estimate (no difference in the end, measured)."""
 
 CHUNK = 512
 """Groups that are solved at a time, to bound the memory; more at a time take longer on a CPU (measured: 2048 a quarter
@@ -82,6 +85,47 @@ def places_in_patch(plane: Tensor) -> Tensor:
     """Return the places of the pixels of a patch, counted from its first one in the flattened plane."""
     steps = torch.arange(PATCH, device=plane.device)
     return (steps[:, None] * plane.shape[1] + steps).ravel()
+
+
+def patch_totals(plane: Tensor) -> Tensor:
+    """Return the sum (rows, columns) over the patch that begins at each pixel of a plane, which goes on by zeros."""
+    return _patch_sums(functional.pad(plane, (0, PATCH - 1, 0, PATCH - 1)), 1)
+
+
+@final
+class Overlap:
+    """Patches that are put back into a plane; where they overlap, it is their weighted mean.
+
+    Parameters
+    ----------
+    planes : Tensor, (N, rows, columns)
+        Planes of the shape of the result.
+    """
+
+    def __init__(self, planes: Tensor) -> None:
+        self.totals = torch.zeros_like(planes)
+        self.at_corners = torch.zeros_like(planes[0])
+
+    def add(self, pixels: Tensor, patches: Sequence[Tensor], trust: Tensor) -> None:
+        """Add patches.
+
+        Parameters
+        ----------
+        pixels : Tensor, (G, K, pixels)
+            Where the pixels of the patches lie in the flattened plane; the first one is that of the corner.
+        patches : sequence of N Tensors, (G, K, pixels)
+            Their values in each of the planes.
+        trust : Tensor, (G, K, 1)
+            Their weights.
+        """
+        for total, values in zip(self.totals, patches, strict=True):
+            total.view(-1).index_add_(0, pixels.ravel(), (values * trust).ravel())
+        self.at_corners.view(-1).index_add_(0, pixels[..., 0].ravel(), trust.ravel())
+
+    def means(self) -> Tensor:
+        """Return the planes; 0 where no patch lies."""
+        weights = _patch_sums(functional.pad(self.at_corners, (PATCH - 1, 0, PATCH - 1, 0)), 1)
+        return self.totals / weights.clamp(min=1e-9)
 
 
 def group_count(rows: int, columns: int, *, stride: int = STRIDE) -> int:

@@ -141,15 +141,15 @@ class AnscombeMisfit(Misfit):
 
     def unstabilise(self, means: Tensor) -> Tensor:
         """Return the exact unbiased inverse: between two entries of the table :meth:`expected` grows by a line."""
-        channels = means.transpose(0, 1).flatten(1).contiguous()
-        # Channels in the order of the rows of the tables; the entries before and after each mean.
-        after = torch.searchsorted(self.mean_transforms, channels).clamp(1, BIAS_STEPS - 1)
-        low, high = (self.mean_transforms.gather(1, entry) for entry in (after - 1, after))
+        channels = means.transpose(0, 1)
+        values = channels.flatten(1).contiguous()
         rows = self.table.reshape(self.mean_transforms.shape)
-        share = ((channels - low) / (high - low)).clamp(0, 1)
-        bias = torch.lerp(rows.gather(1, after - 1), rows.gather(1, after), share)
-        swapped = means.transpose(0, 1)
-        return self.camera.values(self._algebraic_inverse(means - bias.reshape(swapped.shape).transpose(0, 1)))
+        # The entries before and after each value, of the rows of its channel.
+        after = torch.searchsorted(self.mean_transforms, values.to(rows)).clamp(1, BIAS_STEPS - 1)
+        low, high = (self.mean_transforms.gather(1, entry) for entry in (after - 1, after))
+        first, second = (rows.gather(1, entry) for entry in (after - 1, after))
+        bias = first + ((values - low) / (high - low)).clamp(0, 1) * (second - first)
+        return self.camera.values(self._algebraic_inverse(means - bias.reshape(channels.shape).transpose(0, 1)))
 
     def _algebraic_inverse(self, transformed: Tensor) -> Tensor:
         """Return the light of a transform, that of the line below its end included."""
