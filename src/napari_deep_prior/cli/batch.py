@@ -20,6 +20,7 @@ from ..runs import report
 from ..runs.batch import Job, JobOutcome, Progress, Status, restore_all
 from ..runs.batch_table import Table
 from ..runs.devices import describe_device, resolve_device
+from ..runs.threads import fastest_threads
 from ..tasks import TASKS
 from . import restore
 from .batch_files import make_folders, open_file, options_of_files
@@ -95,7 +96,10 @@ def run(options: argparse.Namespace) -> int:
         lacking = sum(each.reference is None for each in every)
         if options.reference_folder is not None and lacking:
             say(f"{options.reference_folder}: no reference for {lacking} of {_files(len(every))}")
-        return _drive([_job(options, each) for each in every], table)
+        with fastest_threads(device) as remark:
+            if remark:
+                say(remark)
+            return _drive([_job(options, each) for each in every], table)
 
 
 def _add_folders(parser: argparse.ArgumentParser) -> None:

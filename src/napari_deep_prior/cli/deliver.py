@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import math
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self, final
 
@@ -17,6 +17,7 @@ from ..arrays.axes import Array
 from ..files import images
 from ..files.kinds import Shown
 from ..files.recipes import write_recipe
+from ..progress import Step
 from ..runs import report
 from ..runs.batch import Scores
 from ..runs.compare import compare
@@ -25,6 +26,7 @@ from ..runs.record import Recipe, Record
 from ..runs.reference import Reference
 from ..runs.restoration import Restoration
 from ..runs.result import Result, result_of
+from ..runs.threads import fastest_threads
 
 STEPS_PER_LOSS = 50
 """Steps after which the loss is shown anew: reading it waits for the device."""
@@ -112,7 +114,7 @@ def drive(run: Restoration) -> Ending:
     bar = tqdm(total=None, unit="step", file=sys.stderr, dynamic_ncols=True)
     piece = steps = total = 0
     try:
-        for step in run:
+        for step in _computed_fast(run):
             steps, total = step.number, step.total
             if run.piece_number != piece:
                 piece = run.piece_number
@@ -128,6 +130,14 @@ def drive(run: Restoration) -> Ending:
     finally:
         bar.close()
     return Ending(steps=steps, total=total)
+
+
+def _computed_fast(run: Restoration) -> Iterator[Step]:
+    """Yield the steps of a run, computed with as many threads as is fastest."""
+    with fastest_threads(run.device) as remark:
+        if remark:
+            say(remark)
+        yield from run
 
 
 def deliver(
