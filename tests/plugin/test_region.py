@@ -204,5 +204,5 @@ def test_of_a_compressed_image_whole_blocks_are_restored(viewer, open_task):
     dock = open_task("Remove artefacts", None)
     dock.image_input.image.value = image
     dock.region_input.choice.value = box
-    part = dock._request(image).part()
+    part = dock._asked().part()
     assert (part.offset, part.pixels.shape) == ((32, 64), (64, 236))

@@ -17,6 +17,7 @@ from ..runs.devices import describe_device, resolve_device, why_no_gpu
 from ..runs.errors import RestorationError
 from ..tasks import SuperResolve, Task
 from ..tasks.inputs import INPUTS, is_given
+from .crop import Crop
 from .dock_frame import DockFrame
 from .form import Form
 from .image_input import ImageInput
@@ -33,6 +34,7 @@ from .run import Run
 from .run_control import RunControl
 from .run_options import RunOptionsForm
 from .tall_area import TallArea
+from .trial import Trials, trial_of
 from .voxels import VoxelTools
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ class Dock(QWidget):
         self.device_note = text_label(why_no_gpu() or f"GPU: {describe_device(resolve_device())}", "device_note")
         self.outcome = OutcomePanel(self._text_colour())
         self.reuse = SettingsReuse(task, self.image_input, (self.task_form, self.method_form), self.outcome)
-        self.control = RunControl(viewer, self.outcome)
+        self.control, self.trials = RunControl(viewer, self.outcome), Trials(viewer, self.outcome)
         self.voxel_tools = (
             VoxelTools(self.image_input, self.task_form, self.outcome) if isinstance(task, SuperResolve) else None
         )
@@ -127,6 +129,8 @@ class Dock(QWidget):
         self.options.changed.connect(self.notes.update_soon)
         self.region_input.changed.connect(self.notes.update_soon)
         self.outcome.run_button.clicked.connect(self.start)
+        self.outcome.try_button.clicked.connect(self.try_here)
+        self.outcome.apply_button.clicked.connect(self.apply)
         self.outcome.fill_button.clicked.connect(self._fill_and_start)
         for widget in self.inputs.values():
             widget.changed.connect(self._inputs_changed)
@@ -141,13 +145,15 @@ class Dock(QWidget):
 
     def start(self) -> None:
         """Run with what the form says; what is wrong with it is said in the status line."""
-        self.outcome.fill_button.hide()
-        if self.run is not None:
-            return
-        try:
-            self._start()
-        except (ValueError, RestorationError) as error:
-            self.control.show_failure(error)
+        self._begin(self._asked)
+
+    def try_here(self) -> None:
+        """Restore the current view with what the form says."""
+        self._begin(self._trial, is_trial=True)
+
+    def apply(self) -> None:
+        """Restore all of the layer as the last quick look has restored a part."""
+        self._begin(self.trials.whole)
 
     def stop(self) -> None:
         """End the run; its best image so far becomes the result."""
@@ -160,14 +166,14 @@ class Dock(QWidget):
 
     # -- inside -------------------------------------------------------------------------------------------------
 
-    def _request(self, layer: Image) -> Request:
-        """Return what the form asks for."""
+    def _request(self, layer: Image, crop: Crop | None) -> Request:
+        """Return what the form asks for, of some rows and columns."""
         return Request(
             layer=layer,
             axes=self.image_input.letters,
             extent=self.image_input.chosen_extent,
             point=tuple(self._viewer.dims.point),
-            crop=self.region_input.crop(layer, self.image_input.letters),
+            crop=crop,
             task=self.task_form.read(),
             wish=self.method_form.wish(),
             device=self.options.device.value,
@@ -177,12 +183,11 @@ class Dock(QWidget):
 
     def _plan(self) -> None:
         """Have the plan made of what the form asks for, with outlines of the inputs."""
-        layer = self.image_input.layer
-        if layer is None:
+        if self.image_input.layer is None:
             self.notes.clear()
             return
         try:
-            request = self._request(layer)
+            request = self._asked()
             part = request.part()
             given = self._given(lambda name: self.inputs[name].outline(part))
         except ValueError as error:
@@ -204,16 +209,37 @@ class Dock(QWidget):
                 raise ValueError(f"nothing is chosen under {INPUTS[name].label!r}: choose at least one layer there")
         return given
 
-    def _start(self) -> None:
+    def _begin(self, ask: Callable[[], Request], *, is_trial: bool = False) -> None:
+        self.outcome.fill_button.hide()
+        if self.run is not None:
+            return
+        try:
+            request = ask()
+            part = request.part()
+            given = self._given(lambda name: self.inputs[name].read(part, request))
+            look = appearance(part, request.factors(part))
+            run = Run(self._viewer, self._window(), self.task.command, request.name, look)
+            self.control.start(run, partial(request.set_up, part, given), request.device)
+        except (ValueError, RestorationError) as error:
+            self.control.show_failure(error)
+        else:
+            if is_trial:
+                self.trials.begin(request, run)
+
+    def _layer(self) -> Image:
         layer = self.image_input.layer
         if layer is None:
             raise ValueError("there is no image layer: open an image first, for example with File ▸ Open Sample")
-        request = self._request(layer)
-        part = request.part()
-        given = self._given(lambda name: self.inputs[name].read(part, request))
-        look = appearance(part, request.factors(part))
-        run = Run(self._viewer, self._window(), self.task.command, request.name, look)
-        self.control.start(run, partial(request.set_up, part, given), request.device)
+        return layer
+
+    def _asked(self) -> Request:
+        layer = self._layer()
+        return self._request(layer, self.region_input.crop(layer, self.image_input.letters))
+
+    def _trial(self) -> Request:
+        layer = self._layer()
+        view = self.region_input.view(layer, self.image_input.letters)
+        return trial_of(self._request(layer, view))
 
     def _window(self) -> QWidget:
         """Return the viewer's window, in which this dock stands or from which it was moved out."""
@@ -251,6 +277,7 @@ class Dock(QWidget):
     def _layers_changed(self) -> None:
         self.image_input.layers_changed()
         self.region_input.layers_changed()
+        self.trials.layers_changed()
         for widget in self.inputs.values():
             widget.layers_changed()
 

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from napari.layers import Labels, Shapes
     from napari.viewer import Viewer
 
-Extent = Literal["slice", "stack", "volume"]
-"""What of a layer is restored: the slice that is shown, all slices one by one, or Z, Y and X together."""
+Extent = Literal["slice", "stack", "volume", "one volume"]
+"""What of a layer is restored: the slice that is shown, all slices one by one, or Z, Y and X together; of several
+volumes all of them, or the one that is shown."""
 
 LABELS = {"time": "T", "t": "T", "z": "Z", "depth": "Z", "y": "Y", "x": "X", "c": "C", "channel": "C", "channels": "C"}
 """Axis labels that people use, in lower case, and the letter of each."""
@@ -121,19 +122,19 @@ def take(layer: Image, axes: str, extent: Extent, point: Sequence[float], crop: 
     spans = {letter: slice(0, length) for letter, length in zip(letters, pixels.shape, strict=True)}
     if crop is not None:
         spans |= crop.spans
-    if extent == "slice":
-        spans |= _shown_slice(layer, letters, point)
+    if extent in ("slice", "one volume"):
+        spans |= _shown(layer, letters, point, volume=extent == "one volume")
     whole = all(span == slice(0, length) for span, length in zip(spans.values(), pixels.shape, strict=True))
     offset = tuple(span.start for span in spans.values())[: layer.ndim]
     return Part(layer, pixels if whole else cropped(pixels, [*spans.values()]), letters, offset)
 
 
-def _shown_slice(layer: Image, letters: str, point: Sequence[float]) -> dict[str, slice]:
-    """Return where the slice lies that is shown, by the letters of the axes that have a slider."""
+def _shown(layer: Image, letters: str, point: Sequence[float], *, volume: bool) -> dict[str, slice]:
+    """Return where the slice or volume lies that is shown, by the letters of the axes of the stack."""
     position = np.rint(layer.world_to_data(list(point)[-layer.ndim :])).astype(int)
     spans = {}
     for axis, letter in enumerate(letters):
-        if letter in stack_axes(letters, volume=False):
+        if letter in stack_axes(letters, volume=volume):
             at = int(position[axis])
             if not 0 <= at < pixels_of(layer).shape[axis]:
                 raise ValueError(

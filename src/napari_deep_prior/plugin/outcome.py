@@ -31,6 +31,8 @@ class OutcomePanel(QWidget):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.run_button = QPushButton("Run")
+        self.try_button = QPushButton("Try here")
+        self.try_button.setToolTip("Restore the current view: a quick look, of which the next one takes the place")
         self.stop_button = QPushButton("Stop")
         self.stop_button.setToolTip("End now and keep the best image so far")
         self.stop_button.setEnabled(False)
@@ -39,22 +41,24 @@ class OutcomePanel(QWidget):
         self.bar.setMaximumHeight(8)
         self.status = text_label("", "status")
         self.fill_button = QPushButton("Fill the missing pixels and run")
+        self.apply_button = QPushButton("")
+        self.apply_button.setToolTip("All slices of the layer, with the settings and the noise of this quick look")
         self.go_on_button = QPushButton("Go on with the other slices")
         self.save_button = QPushButton("Save result …")
         self.save_button.setToolTip("As OME-TIFF, with pixel size, units and the record of what was done")
         self.blur = text_label("", "blur")
         self.curve = Curve(text, self)
         buttons = QHBoxLayout()
-        buttons.addWidget(self.run_button)
-        buttons.addWidget(self.stop_button)
+        for button in (self.run_button, self.try_button, self.stop_button):
+            buttons.addWidget(button)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(buttons)
-        parts = (self.bar, self.status, self.go_on_button, self.blur, self.fill_button, self.curve, self.save_button)
-        for part in parts:
+        for part in (self.bar, self.status, self.apply_button, self.go_on_button, self.blur, self.fill_button):
             column.addWidget(part)
-        for button in (self.fill_button, self.go_on_button, self.save_button):
-            button.hide()
+        for part in (self.curve, self.save_button):
+            column.addWidget(part)
+        self._hide_offers()
         self.blur.hide()
 
     def tell(self, text: str, *, error: bool = False) -> None:
@@ -66,10 +70,10 @@ class OutcomePanel(QWidget):
         """Show that a run is under way."""
         self.curve.clear_run()
         self.blur.hide()
-        self.run_button.setEnabled(False)
+        for button in (self.run_button, self.try_button):
+            button.setEnabled(False)
         self.stop_button.setEnabled(True)
-        for button in (self.fill_button, self.go_on_button, self.save_button):
-            button.hide()
+        self._hide_offers()
         # Nothing that moves by itself: each of its pictures would have the whole window drawn anew.
         self.bar.setRange(0, 1)
         self.bar.setValue(0)
@@ -109,7 +113,8 @@ class OutcomePanel(QWidget):
 
     def show_end(self) -> None:
         """Show that no run is under way."""
-        self.run_button.setEnabled(True)
+        for button in (self.run_button, self.try_button):
+            button.setEnabled(True)
         self.stop_button.setEnabled(False)
         self.bar.setRange(0, 1)
         self.bar.setValue(0)
@@ -118,6 +123,10 @@ class OutcomePanel(QWidget):
         """Show that pixels are missing, with a button that has them filled."""
         self.tell(f"{problem.partition(':')[0]}: fill them, or replace them first.", error=True)
         self.fill_button.show()
+
+    def _hide_offers(self) -> None:
+        for button in (self.fill_button, self.apply_button, self.go_on_button, self.save_button):
+            button.hide()
 
     def _show_blur(self, record: Record) -> None:
         """Show the blur that was undone as a small image; of a volume its middle plane."""

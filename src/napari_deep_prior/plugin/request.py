@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from ..arrays.axes import parse_axes, spatial_axes
 from ..arrays.pieces import enlarged_shape, piece_axes
+from ..physics.noise_model import NoiseModel
 from ..runs.recommend import Wish
 from ..runs.report import name_of_result
 from ..runs.setup import ResultType, RunOptions, Setup, set_up
@@ -37,6 +38,8 @@ class Request:
         The rows and columns that are restored; all if it is not given.
     task, wish : Task, Wish
         What is to be done, and how.
+    noise : tuple of NoiseModel
+        Of every channel, if it is known; else it is estimated.
     device, dtype, diagnostics : str, str, bool
         See :func:`napari_deep_prior.restore`.
     """
@@ -48,6 +51,7 @@ class Request:
     task: Task
     wish: Wish
     crop: Crop | None = None
+    noise: tuple[NoiseModel, ...] = ()
     device: str = "auto"
     dtype: ResultType = "same"
     diagnostics: bool = False
@@ -97,6 +101,7 @@ class Request:
             dtype=self.dtype,
             diagnostics=self.diagnostics,
             file_remarks=tuple(self._remarks()),
+            noise=self.noise,
         )
         return set_up(part.pixels, self.task, self.wish, given, options)
 

@@ -49,7 +49,7 @@ class Run(QObject):
     task : str
         The command of the task.
     name, look : str, mapping
-        Of the layer of the result.
+        Of the layer of the result. A layer that it ``replaces`` is removed once there is something to show.
     """
 
     updated = Signal(object)
@@ -72,6 +72,7 @@ class Run(QObject):
         window.destroyed.connect(self._forget_window)
         self._viewer, self._name, self._look = viewer, name, dict(look)
         self.layer: Image | None = None
+        self.replaces: Image | None = None
         self._driver: Driver | None = None
         self.worker: Any = None
         self.told.connect(self._update)
@@ -153,11 +154,17 @@ class Run(QObject):
         """Show the growing array, in the layer of an earlier part if there is one."""
         name, mark = f"{self._name} (preview)", {PREVIEW: True}
         if self.layer is None:
-            self.layer = self._viewer.add_image(image, name=name, **{**self._look, "metadata": mark})
+            self.layer = self._added(image, name, mark)
         elif self._exists():
             self.layer.metadata = mark
             self.layer.data = image
             self.layer.name = name
+
+    def _added(self, image: Array, name: str, metadata: Mapping[str, Any]) -> Image:
+        if self.replaces is not None and self.replaces in self._viewer.layers:
+            self._viewer.layers.remove(self.replaces)
+        self.replaces = None
+        return self._viewer.add_image(image, name=name, **{**self._look, "metadata": metadata})
 
     def _succeed(self, outcome: Outcome | None) -> None:
         if self._closed():
@@ -179,7 +186,7 @@ class Run(QObject):
             self._refresh()
             self.layer.name = name
         else:
-            self.layer = self._viewer.add_image(outcome.image, name=name, **{**self._look, "metadata": metadata})
+            self.layer = self._added(outcome.image, name, metadata)
         for kind, values in outcome.diagnostics.items():
             self._add_diagnostic(kind, values)
 

@@ -25,6 +25,9 @@ from .neighbours import Neighbours, find_neighbours
 from .pixel_type import faintest_window, type_that_holds
 from .setup import Setup
 
+KNOWN_NOISE = "the noise is that of the part on which the settings were tried"
+"""What is to be known of a run whose noise was not estimated anew."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +125,12 @@ def look_ahead(setup: Setup) -> Outlook:
 def _prepare(setup: Setup, block: Array, measured: Measured) -> Preparation:
     windows, given = setup.source.windows(block), setup.task.given_noise
     doubts = refuse_impossible(windows, given)
-    noise, disagreements = estimate_windows(windows, given)
+    noise, disagreements = (setup.noise, ()) if setup.noise else estimate_windows(windows, given)
     shown = _brightest(setup, windows, measured) if setup.task.looks_at_image else measured
     dtype = _type_of_result(setup, windows)
     remarks = [report.objection_in_words(doubt) for doubt in doubts]
     remarks += [report.disagreement_in_words(each) for each in disagreements]
+    remarks += [KNOWN_NOISE] if setup.noise else []
     if dtype != setup.output.dtype:
         refuse_without_memory(torch.device("cpu"), setup.output.memory * dtype.itemsize // setup.output.dtype.itemsize)
         remarks.append(report.type_in_words(setup.output.dtype, dtype))

@@ -13,6 +13,7 @@ from ..arrays.axes import Array, parse_axes, spatial_axes
 from ..arrays.pieces import Piece, enlarged_shape, piece_axes, plan
 from ..estimation.impossible_noise import refuse_impossible
 from ..methods import Method
+from ..physics.noise_model import NoiseModel
 from ..physics.operators import Operator
 from ..problem import Problem
 from ..tasks import Task, refuse_inputs
@@ -54,6 +55,8 @@ class RunOptions:
     """What is to be known of how the files were read, for the record."""
     source: str = ""
     """The identity of the file that the image was read from; empty if there is none."""
+    noise: tuple[NoiseModel, ...] = ()
+    """Of every channel, where it is known from a part of the image; else it is estimated."""
     in_memory: bool = True
     """Whether the result is an array in memory, and must fit there; else another output takes its place."""
 
@@ -79,6 +82,8 @@ class Setup:
         As far as it is known before the image is read: it tells the shape of the result.
     identity : str
         Of the result (see :func:`.identity`); empty if the image was read from no file.
+    noise : tuple of NoiseModel
+        Of every channel, if it is not to be estimated.
     """
 
     task: Task
@@ -92,6 +97,7 @@ class Setup:
     diagnostics: bool
     file_remarks: tuple[str, ...] = ()
     identity: str = ""
+    noise: tuple[NoiseModel, ...] = ()
 
     @property
     def factors(self) -> dict[str, float]:
@@ -187,6 +193,7 @@ def set_up(image: ArrayLike, task: Task, wish: Wish, given: Mapping[str, Any], o
         device=device,
         diagnostics=options.diagnostics,
         file_remarks=options.file_remarks,
+        noise=options.noise,
         identity=identity(VERSION, options.source, task, wish, given, options.dtype) if options.source else "",
     )
     refuse_without_memory(device, setup.forecast().memory)
