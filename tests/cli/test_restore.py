@@ -420,7 +420,7 @@ def test_ctrl_c_while_the_result_is_written_leaves_the_old_file_and_says_so(
 def test_ctrl_c_after_the_result_was_written_says_so(
     folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_deep_prior.cli.deliver.Comparison.with_result", interrupt)
+    monkeypatch.setattr("napari_deep_prior.runs.comparison.Comparison.with_result", interrupt)
     assert denoise("in.ome.tif", "out.tif", *FEW, "--reference", "truth.tif") == INTERRUPTED
     assert "stopped after the result was written to 'out.tif'" in capsys.readouterr().err
     assert images.read("out.tif").pixels.shape == (21, 17)

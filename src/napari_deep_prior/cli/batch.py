@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,9 +15,16 @@ from tqdm import tqdm
 from ..files.folders import TABLE
 from ..files.recipes import read_recipe, refuse_recipe, write_recipe
 from ..files.replacing import alone_in, refuse_place
-from ..runs import report
-from ..runs.batch import Job, JobOutcome, Progress, Status, restore_all
+from ..runs.batch import Job, JobOutcome, restore_all
 from ..runs.batch_table import Table
+from ..runs.batch_words import (
+    WITHOUT_RESULT,
+    counts_in_words,
+    end_in_words,
+    files_in_words,
+    outcome_in_words,
+    progress_in_words,
+)
 from ..runs.devices import describe_device, resolve_device
 from ..runs.threads import fastest_threads
 from ..tasks import TASKS
@@ -37,16 +43,6 @@ CODES = (
     f"{DONE} all files are restored; {INCOMPLETE} some could not be, and the table says which and why; {FAILED} the "
     f"batch could not begin or go on; {INTERRUPTED} Ctrl-C: what is finished stays."
 )
-
-STATUSES: Mapping[Status, str] = {
-    "done": "restored",
-    "skipped": "restored earlier",
-    "refused": "refused",
-    "failed": "failed",
-}
-"""What has become of files, for people."""
-
-WITHOUT_RESULT = ("refused", "failed")
 
 BETWEEN = 0.5
 """Seconds between two changes of the line of progress."""
@@ -92,10 +88,10 @@ def run(options: argparse.Namespace) -> int:
     with alone_in(place.parent):
         table = Table(place)
         _save_settings(options)
-        say(f"{_files(len(every))}; on {describe_device(device)}")
+        say(f"{files_in_words(len(every))}; on {describe_device(device)}")
         lacking = sum(each.reference is None for each in every)
         if options.reference_folder is not None and lacking:
-            say(f"{options.reference_folder}: no reference for {lacking} of {_files(len(every))}")
+            say(f"{options.reference_folder}: no reference for {lacking} of {files_in_words(len(every))}")
         with fastest_threads(device) as remark:
             if remark:
                 say(remark)
@@ -161,59 +157,26 @@ def _drive(jobs: Sequence[Job], table: Table) -> int:
                 if isinstance(event, JobOutcome):
                     outcomes.append(event)
                     table.add(event)
-                    tqdm.write(f"{len(outcomes)}/{len(jobs)} {_outcome_in_words(event)}", file=sys.stderr)
+                    tqdm.write(f"{len(outcomes)}/{len(jobs)} {outcome_in_words(event)}", file=sys.stderr)
                     bar.update()
                 elif event.step is None or time.monotonic() - shown > BETWEEN:
                     shown = time.monotonic()
-                    bar.set_postfix_str(_progress_in_words(event))
+                    bar.set_postfix_str(progress_in_words(event))
     except KeyboardInterrupt:
         table.write()
         under_way = jobs[len(outcomes)].name if len(outcomes) < len(jobs) else ""
-        say(f"deep-prior: stopped; {_counts(outcomes)}{f', {under_way!r} was not written' if under_way else ''}")
+        lost = f", {under_way!r} was not written" if under_way else ""
+        say(f"deep-prior: stopped; {counts_in_words(outcomes)}{lost}")
         return INTERRUPTED
     table.write()
     _say_end(outcomes)
     return INCOMPLETE if any(outcome.status in WITHOUT_RESULT for outcome in outcomes) else DONE
 
 
-def _progress_in_words(progress: Progress) -> str:
-    parts = [progress.job.name]
-    if progress.step is not None:
-        part = f"slice {progress.piece}/{progress.pieces}, " if progress.pieces > 1 else ""
-        parts.append(f"{part}step {progress.step.number}/{progress.step.total}")
-    if progress.seconds_left is not None:
-        parts.append(f"about {report.duration(progress.seconds_left)} left")
-    return ", ".join(parts)
-
-
-def _outcome_in_words(outcome: JobOutcome) -> str:
-    if outcome.status == "done":
-        return f"{outcome.job.name}: restored in {report.duration(outcome.seconds or 0)}"
-    if outcome.status == "skipped":
-        return f"{outcome.job.name}: skipped, restored earlier"
-    return f"{outcome.job.name}: {outcome.status}: {outcome.message}"
-
-
 def _say_end(outcomes: Sequence[JobOutcome]) -> None:
     """Say how many files are restored, which ones are not, and which images are unlike most."""
-    kinds = Counter(outcome.image for outcome in outcomes if outcome.image).most_common()
-    unlike = [outcome for outcome in outcomes if outcome.image and outcome.image != kinds[0][0]]
-    if len(unlike) <= report.MOST_NAMED:
-        for outcome in unlike:
-            say(f"{outcome.job.name} is {outcome.image}; most images are {kinds[0][0]}")
-    else:
-        say(f"the images are of {len(kinds)} different shapes or types: see the table")
-    say(f"{_counts(outcomes)} of {_files(len(outcomes))}")
+    for words in end_in_words(outcomes):
+        say(words)
     for outcome in outcomes:
         if outcome.status in WITHOUT_RESULT:
-            say(f"deep-prior: {_outcome_in_words(outcome)}")
-
-
-def _counts(outcomes: Sequence[JobOutcome]) -> str:
-    statuses = Counter(outcome.status for outcome in outcomes)
-    parts = [f"{statuses[status]} {words}" for status, words in STATUSES.items() if statuses[status]]
-    return ", ".join(parts) or "nothing was written"
-
-
-def _files(count: int) -> str:
-    return f"{count} file{'s' if count != 1 else ''}"
+            say(f"deep-prior: {outcome_in_words(outcome)}")

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any, final
 
 from ..files import images
-from ..files.folders import images_in, names_of_results
+from ..files.folders import images_in, names_of_results, own_file
 from ..files.images import TIFF_ENDINGS
+from ..files.results import read_result
 from ..runs.batch import Earlier, Scores, Work
+from ..runs.comparison import Comparison
 from ..runs.forecast import Forecast
 from ..runs.restoration import Restoration
 from ..runs.result import Result
 from ..runs.setup import Setup
 from ..tasks import TASKS
 from ..tasks.inputs import INPUTS
-from .deliver import Comparison, write_checks, write_result
+from .deliver import write_checks, write_result
 from .inputs import FileReader, given_text, place_of
 from .paths import CHECKS, outputs_of, refuse_paths
 from .restore import open_run, refuse_outlook
@@ -37,7 +39,7 @@ class FileWork(Work):
         options, path = self._options, Path(self._options.output)
         if not path.exists():
             return None
-        found = _read_result(path)
+        found = read_result(path)
         record = {} if found is None else found.record
         if found is None or record.get("identity") != self.setup.identity:
             return None if options.overwrite else Earlier(record=record)
@@ -114,22 +116,14 @@ def _of_file(options: argparse.Namespace, file: Path, result: Path) -> argparse.
         changes[name] = None if place is None else str(Path(place) / result)
     for name in _file_inputs(options):
         given = given_text(name, options)
-        changes[place_of(name)] = (
-            [_own(each, file, result) for each in given] if isinstance(given, list) else _own(given, file, result)
-        )
-    changes["reference"] = _own(options.reference, file, result)
+        several = isinstance(given, list)
+        own = [own_file(each, file, result) for each in (given if several else [given])]
+        changes[place_of(name)] = own if several else own[0]
+    changes["reference"] = own_file(options.reference, file, result)
     if options.reference_folder is not None:
-        reference = _own(options.reference_folder, file, result)
+        reference = own_file(options.reference_folder, file, result)
         changes["reference"] = reference if reference is not None and Path(reference).exists() else None
     return argparse.Namespace(**vars(options) | changes)
-
-
-def _own(path: str | None, file: Path, result: Path) -> str | None:
-    """Return a file that is given for all images; of a folder the one with the name of the image or of its result."""
-    if path is None or not Path(path).is_dir():
-        return path
-    own = Path(path) / file
-    return str(own if own.exists() or not (Path(path) / result).exists() else Path(path) / result)
 
 
 def _file_inputs(options: argparse.Namespace) -> list[str]:
@@ -141,14 +135,6 @@ def _given_files(options: argparse.Namespace) -> Iterator[str]:
     for name in _file_inputs(options):
         given = given_text(name, options)
         yield from [given] if isinstance(given, str) else given or []
-
-
-def _read_result(path: Path) -> images.ImageFile | None:
-    """Return an image that lies where a result is to go; None if it is none."""
-    try:
-        return images.read_as_stored(path)
-    except ValueError:
-        return None
 
 
 def _keep_quiet(_text: str) -> None:

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import math
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self, final
+from typing import final
 
-import numpy as np
 from tqdm import tqdm
 
 from ..arrays.axes import Array
 from ..files import images
 from ..files.kinds import Shown
 from ..files.recipes import write_recipe
+from ..files.results import part_of, with_spacing_of_result
 from ..progress import Step
 from ..runs import report
-from ..runs.batch import Scores
-from ..runs.compare import compare
+from ..runs.comparison import Comparison
 from ..runs.errors import RestorationError
 from ..runs.record import Recipe, Record
-from ..runs.reference import Reference
 from ..runs.restoration import Restoration
 from ..runs.result import Result, result_of
 from ..runs.threads import fastest_threads
@@ -46,61 +43,6 @@ class Ending:
     def finished(self) -> bool:
         """Whether the run came to its end."""
         return not self.interrupted and self.failure is None
-
-
-@final
-@dataclass(frozen=True)
-class Comparison:
-    """An image of the truth, and the image before the run; None if that has pixels without a value."""
-
-    before: Array | None
-    reference: Reference
-
-    @classmethod
-    def of(cls, path: str | None, run: Restoration, pixels: Array, read: Callable[[str], Array]) -> Self | None:
-        """Return the comparison with a file, None if there is none; before an enlarged image is the interpolated one.
-
-        Parameters
-        ----------
-        read : function
-            Returns the pixels of a file.
-
-        Raises
-        ------
-        ValueError
-            If it has another shape, or nothing can be compared with it.
-        """
-        if path is None:
-            return None
-        reference = read(path)
-        if reference.shape != run.shape:
-            raise ValueError(f"the reference {path!r} has shape {reference.shape}; the result has {run.shape}")
-        before = run.image if run.factors else pixels
-        return cls(before if np.isfinite(before).all() else None, Reference.of(path, reference, run.axes))
-
-    def scores(self, after: Array) -> Scores:
-        """Return PSNR and SSIM before and after."""
-        psnr_before, ssim_before = (None, None) if self.before is None else self._measures("before", self.before)
-        psnr, ssim = self._measures("result", after)
-        return Scores(psnr_before=psnr_before, psnr=psnr, ssim_before=ssim_before, ssim=ssim)
-
-    def _measures(self, name: str, image: Array) -> tuple[float, float | None]:
-        """Return PSNR and SSIM of an image; None where it is too small for an SSIM."""
-        (row,) = compare(name, image, self.reference)
-        return row.psnr, row.ssim if isinstance(row.ssim, float) else None
-
-    def with_result(self, after: Array) -> str:
-        """Return PSNR and SSIM before and after, as one line."""
-        scores = self.scores(after)
-        parts = [f"PSNR {_arrow(scores.psnr_before, scores.psnr, '.2f')} dB"]
-        if scores.ssim is not None:
-            parts.append(f"SSIM {_arrow(scores.ssim_before, scores.ssim, '.4f')}")
-        return ", ".join(parts) + f" (data range {self.reference.span:g})"
-
-
-def _arrow(before: float | None, after: float, digits: str) -> str:
-    """Return two numbers with an arrow between them; the first can be unknown."""
-    return " → ".join(format(value, digits) for value in (before, after) if value is not None)
 
 
 def say(text: str) -> None:
@@ -203,23 +145,11 @@ def save_settings(record: Record, options: argparse.Namespace) -> None:
         say(f"{options.save_settings}: settings")
 
 
-def with_spacing_of_result(file: images.ImageFile, factors: Mapping[str, float]) -> images.ImageFile:
-    """Return what is known of an input, with the size of the pixels of its result.
-
-    Parameters
-    ----------
-    factors : mapping of str to float
-        Pixels of the result in one of the input, by axis letter; what is not named is 1.
-    """
-    spacing = {letter: size / factors.get(letter, 1) for letter, size in file.spacing.items()}
-    return dataclasses.replace(file, spacing=spacing)
-
-
 def write_result(
     result: Result, file: images.ImageFile, factors: Mapping[str, float], options: argparse.Namespace
 ) -> None:
     """Write a result with its record, and with the size of its pixels."""
-    file = _part_of(with_spacing_of_result(file, factors), result.image.shape)
+    file = part_of(with_spacing_of_result(file, factors), result.image.shape)
     _write(options.output, result.image, file, options, record=result.record.to_json())
 
 
@@ -236,17 +166,6 @@ def _write(
     images.write(path, written, overwrite=options.overwrite)
 
 
-def _part_of(file: images.ImageFile, shape: tuple[int, ...]) -> images.ImageFile:
-    """Return what is known of an image without the planes that a result of that shape does not have."""
-    lengths = dict(zip(file.axes, shape, strict=True))
-    planes = {
-        place: plane
-        for place, plane in file.planes.items()
-        if all(int(at) < lengths.get(letter, math.inf) for letter, at in zip("TZC", place.split(), strict=True))
-    }
-    return dataclasses.replace(file, planes=planes)
-
-
 def write_checks(
     result: Result, file: images.ImageFile, options: argparse.Namespace, *, tell: Callable[[str], None]
 ) -> None:
@@ -257,7 +176,7 @@ def write_checks(
     ValueError
         If the run had nothing of what was asked for.
     """
-    file = _part_of(file, result.image.shape)
+    file = part_of(file, result.image.shape)
     asked: list[tuple[Shown, str | None]] = [("residual", options.residual), ("uncertainty", options.uncertainty)]
     for name, path in asked:
         if path is not None and name in result.diagnostics:

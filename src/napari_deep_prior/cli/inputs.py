@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
-import numpy as np
-
-from ..arrays.axes import Array, channel_position, sample_count
+from ..arrays.axes import Array
 from ..files import images
 from ..files.jpeg import read_tables
 from ..files.kernels import parse_kernel
+from ..files.other_inputs import guide_in, mask_in
 from ..tasks import Task
 from ..tasks.inputs import INPUTS, Input, Kind
 from .deliver import say
@@ -96,12 +95,7 @@ def given_text(name: str, options: Options) -> Any:
 
 def read_mask(path: str, files: FileReader) -> Array:
     """Return where a mask is not 0, bool; of one saved as a colour image any colour counts, opacity does not."""
-    file = files.other(path)
-    marked = file.pixels != 0
-    if "S" in file.axes:
-        axis = file.axes.index("S")
-        marked = np.take(marked, range(sample_count(marked.shape[axis])), axis=axis).any(axis=axis)
-    return np.asarray(marked)
+    return mask_in(files.other(path))
 
 
 def place_of(name: str) -> str:
@@ -139,12 +133,7 @@ def _read_mask(name: str, options: Options, files: FileReader) -> Array | None:
 
 
 def _read_images(name: str, options: Options, files: FileReader) -> list[Array]:
-    return [_with_colours_last(files.other(path)) for path in given_text(name, options)]
-
-
-def _with_colours_last(file: images.ImageFile) -> Array:
-    channel = channel_position(file.axes)
-    return file.pixels if channel is None else np.moveaxis(file.pixels, channel, -1)
+    return [guide_in(files.other(path)) for path in given_text(name, options)]
 
 
 def _read_kernel(name: str, options: Options, _files: FileReader) -> Any:

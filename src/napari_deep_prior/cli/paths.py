@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
-import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from ..files.images import TIFF_ENDINGS, refuse_output
 from ..files.kinds import kind_of
 from ..files.recipes import refuse_recipe
 from ..files.replacing import refuse_place
+from ..files.same_files import Files, refuse_same_files
 from ..files.zarr_reader import ZARR_ENDING
 from ..tasks import TASKS
 from .inputs import given_text
@@ -30,9 +30,6 @@ SAVED = "saved settings"
 """What the file of --save-settings is called."""
 
 _FORMATS = dict.fromkeys(TIFF_ENDINGS, "TIFF") | {".png": "PNG"}
-
-Files = Sequence[tuple[str, str]]
-"""Names of arguments or options, each with a path."""
 
 
 def refuse_paths(options: argparse.Namespace) -> None:
@@ -54,7 +51,7 @@ def refuse_files(inputs: Files, outputs: Files, *, overwrite: bool) -> None:
     files = [(name, path) for name, path in outputs if not (name == "output" and is_zarr_name(path))]
     for name, path in files:
         _refuse_output(name, path, overwrite=overwrite)
-    _refuse_same_files(inputs, outputs)
+    refuse_same_files(inputs, outputs)
     _refuse_inside(inputs, outputs)
     for name, path in files:
         if name != SAVED:
@@ -75,7 +72,7 @@ def refuse_all_paths(every: Sequence[argparse.Namespace], more: Files) -> None:
         Outputs besides those of the commands: what each file is, and its path.
     """
     inputs = [each for options in every for each in _inputs(options)]
-    _refuse_same_files(inputs, [*(each for options in every for each in outputs_of(options)), *more])
+    refuse_same_files(inputs, [*(each for options in every for each in outputs_of(options)), *more])
 
 
 def _refuse_output(name: str, path: str, *, overwrite: bool) -> None:
@@ -106,24 +103,6 @@ def _refuse_inside(inputs: Files, outputs: Files) -> None:
             raise ValueError(f"the {given} {source!r} lies inside of the {name} {path!r}: choose another place")
 
 
-def _refuse_same_files(inputs: Files, outputs: Files) -> None:
-    """Raise a ValueError if an output is an input or another output, by whatever name.
-
-    Parameters
-    ----------
-    inputs, outputs : sequence of (str, str)
-        What each file is, for people, and its path.
-    """
-    seen: dict[tuple[object, ...], tuple[str, str]] = {}
-    for name, path in inputs:
-        seen.setdefault(_identity(path), (name, path))
-    for name, path in outputs:
-        key = _identity(path)
-        if key in seen:
-            raise ValueError(_same_file(*seen[key], name, path))
-        seen[key] = (name, path)
-
-
 def outputs_of(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """Yield name and path of every file that is to be written."""
     for name in ("output", *CHECKS):
@@ -143,27 +122,6 @@ def _inputs(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
         given = given_text(name, options)
         for path in [given] if isinstance(given, str) else given or []:
             yield name, path
-
-
-def _identity(path: str) -> tuple[object, ...]:
-    """Return what is the same for all names of a file: of one that is still to be written, its folder and its name.
-
-    Names that differ in case or in the coding of an accent count as one, as they are on many file systems.
-    """
-    try:
-        found = Path(path).stat()
-    except (OSError, ValueError):
-        followed = Path(os.path.realpath(path))
-        folder = _identity(str(followed.parent)) if followed.parent != followed else ()
-        return (*folder, unicodedata.normalize("NFC", followed.name).casefold())
-    return (found.st_dev, found.st_ino)
-
-
-def _same_file(first: str, first_path: str, second: str, second_path: str) -> str:
-    paths = " = ".join(map(repr, dict.fromkeys((first_path, second_path))))
-    own = first in ("output", "table", _TABLE, *_FRACTIONS, SAVED)
-    lost = f"the {second} would replace the other" if own else "the original would be lost"
-    return f"{first} and {second} are the same file {paths}: {lost}; choose another name"
 
 
 def _refuse_other_kind(name: str, path: str) -> None:

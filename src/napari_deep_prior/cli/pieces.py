@@ -7,13 +7,14 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ..files.images import ImageFile
+from ..files.results import with_spacing_of_result
 from ..runs import report
 from ..runs.output import Output
 from ..runs.restoration import Restoration
 from ..runs.setup import Setup
 from ..runs.zarr_output import ZarrOutput
 from ..runs.zarr_place import ZarrPlace
-from .deliver import Ending, save_settings, say, say_notes, with_spacing_of_result
+from .deliver import Ending, save_settings, say, say_notes
 from .paths import CHECKS
 
 

@@ -12,6 +12,7 @@ from typing import Any, final, get_args
 import numpy as np
 
 from ..files import images
+from ..runs.comparison import Comparison
 from ..runs.devices import DEVICES, describe_device, why_no_gpu
 from ..runs.efforts import AUTO, DEFAULT_EFFORT, EFFORTS, methods_of
 from ..runs.forecast import Forecast
@@ -24,7 +25,7 @@ from ..settings import flat_fields
 from ..tasks import TASKS, SuperResolve, Task
 from . import super_resolve
 from .chosen import changed_task, saved_inputs, task_of, wish_of, with_recipe
-from .deliver import Comparison, deliver, drive, say
+from .deliver import deliver, drive, say
 from .exit_codes import DONE, INTERRUPTED
 from .inputs import FileReader, Group, add_inputs, read_inputs
 from .options import add_groups, add_settings, advanced_help, refuse_empty, sections

@@ -70,3 +70,11 @@ def names_of_results(files: Sequence[Path]) -> list[Path]:
             )
         taken[key] = file
     return names
+
+
+def own_file(path: str | None, file: Path, result: Path) -> str | None:
+    """Return a file that is given for all images; of a folder the one with the name of the image or of its result."""
+    if path is None or not Path(path).is_dir():
+        return path
+    own = Path(path) / file
+    return str(own if own.exists() or not (Path(path) / result).exists() else Path(path) / result)

@@ -26,6 +26,10 @@ Status = Literal["done", "skipped", "refused", "failed"]
 """What has become of a job: its result is written; was written by an earlier batch; may not be written; cannot be."""
 
 
+ALLOW = "allow it with --overwrite"
+"""The remedy where another result is in the way, on the command line."""
+
+
 class NotWrittenError(RestorationError):
     """There is no place for a result. The next one would have none either, so that the batch ends."""
 
@@ -185,7 +189,7 @@ def _known(outcome: JobOutcome, earlier: Earlier) -> JobOutcome:
     other = "is no result of this program"
     if earlier.record:
         other = "was made of another input, with other settings, by another version, or was stopped"
-    words = f"{outcome.job.result!r} exists already, and {other}: choose another folder, or allow it with --overwrite"
+    words = f"{outcome.job.result!r} exists already, and {other}: choose another folder, or {ALLOW}"
     return replace(outcome, status="refused", message=words)
 
 

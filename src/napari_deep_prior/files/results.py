@@ -1,0 +1,42 @@
+"""What a file of a result says: what its input said, as far as it is true of the result."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from .image_file import ImageFile
+from .images import read_as_stored
+
+
+def with_spacing_of_result(file: ImageFile, factors: Mapping[str, float]) -> ImageFile:
+    """Return what is known of an input, with the size of the pixels of its result.
+
+    Parameters
+    ----------
+    factors : mapping of str to float
+        Pixels of the result in one of the input, by axis letter; what is not named is 1.
+    """
+    spacing = {letter: size / factors.get(letter, 1) for letter, size in file.spacing.items()}
+    return dataclasses.replace(file, spacing=spacing)
+
+
+def part_of(file: ImageFile, shape: tuple[int, ...]) -> ImageFile:
+    """Return what is known of an image without the planes that a result of that shape does not have."""
+    lengths = dict(zip(file.axes, shape, strict=True))
+    planes = {
+        place: plane
+        for place, plane in file.planes.items()
+        if all(int(at) < lengths.get(letter, math.inf) for letter, at in zip("TZC", place.split(), strict=True))
+    }
+    return dataclasses.replace(file, planes=planes)
+
+
+def read_result(path: Path) -> ImageFile | None:
+    """Return an image that lies where a result is to go; None if it is none."""
+    try:
+        return read_as_stored(path)
+    except ValueError:
+        return None

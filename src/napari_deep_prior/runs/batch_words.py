@@ -1,0 +1,63 @@
+"""Every sentence on a batch, on the command line and in the dock."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from . import report
+from .batch import JobOutcome, Progress, Status
+
+STATUSES: Mapping[Status, str] = {
+    "done": "restored",
+    "skipped": "restored earlier",
+    "refused": "refused",
+    "failed": "failed",
+}
+"""What has become of files, for people."""
+
+WITHOUT_RESULT = ("refused", "failed")
+
+
+def progress_in_words(progress: Progress) -> str:
+    """Return how far a batch is at one of its jobs, and how long all of it will still take."""
+    parts = [progress.job.name]
+    if progress.step is not None:
+        part = f"slice {progress.piece}/{progress.pieces}, " if progress.pieces > 1 else ""
+        parts.append(f"{part}step {progress.step.number}/{progress.step.total}")
+    if progress.seconds_left is not None:
+        parts.append(f"about {report.duration(progress.seconds_left)} left")
+    return ", ".join(parts)
+
+
+def outcome_in_words(outcome: JobOutcome) -> str:
+    """Return a sentence on what has become of a job."""
+    if outcome.status == "done":
+        return f"{outcome.job.name}: restored in {report.duration(outcome.seconds or 0)}"
+    if outcome.status == "skipped":
+        return f"{outcome.job.name}: skipped, restored earlier"
+    return f"{outcome.job.name}: {outcome.status}: {outcome.message}"
+
+
+def end_in_words(outcomes: Sequence[JobOutcome]) -> list[str]:
+    """Return sentences on the end of a batch: which images are unlike most, how many are restored, which are not."""
+    kinds = Counter(outcome.image for outcome in outcomes if outcome.image).most_common()
+    unlike = [outcome for outcome in outcomes if outcome.image and outcome.image != kinds[0][0]]
+    if len(unlike) <= report.MOST_NAMED:
+        said = [f"{outcome.job.name} is {outcome.image}; most images are {kinds[0][0]}" for outcome in unlike]
+    else:
+        said = [f"the images are of {len(kinds)} different shapes or types: see the table"]
+    said.append(f"{counts_in_words(outcomes)} of {files_in_words(len(outcomes))}")
+    return said
+
+
+def counts_in_words(outcomes: Sequence[JobOutcome]) -> str:
+    """Return how many jobs have ended in which way."""
+    statuses = Counter(outcome.status for outcome in outcomes)
+    parts = [f"{statuses[status]} {words}" for status, words in STATUSES.items() if statuses[status]]
+    return ", ".join(parts) or "nothing was written"
+
+
+def files_in_words(count: int) -> str:
+    """Return a number of files."""
+    return f"{count} file{'s' if count != 1 else ''}"
