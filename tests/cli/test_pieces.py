@@ -100,18 +100,7 @@ def test_what_does_not_fit_is_one_sentence(stack: np.ndarray, refused: Refused) 
 def test_a_stopped_run_keeps_its_finished_slices_and_goes_on(
     stack: np.ndarray, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    step, count = Restoration.__next__, 0
-
-    def stopping(run: Restoration) -> object:
-        nonlocal count
-        count += 1
-        if count == 10:
-            raise KeyboardInterrupt
-        return step(run)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Restoration, "__next__", stopping)
-        assert main(COMMAND) == INTERRUPTED
+    assert stopped_after(10, COMMAND, monkeypatch) == INTERRUPTED
     assert "stopped; 2 of 5 slices are written, and the same command goes on" in capsys.readouterr().err
     assert main(COMMAND) == DONE
     said = capsys.readouterr().err
@@ -138,6 +127,61 @@ def test_planes_of_a_tiff_are_read_where_they_are_asked_for(stack: np.ndarray, m
         assert main(["denoise", name, f"of-{name}.zarr", *COMMAND[3:]]) == DONE
         assert largest == stack[0].size
     np.testing.assert_array_equal(images.read("of-in.tif.zarr").pixels, images.read("of-in.zarr.zarr").pixels)
+
+
+def stopped_after(steps: int, command: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Return the exit code of a command that Ctrl-C ends after some steps."""
+    step, count = Restoration.__next__, 0
+
+    def stopping(run: Restoration) -> object:
+        nonlocal count
+        count += 1
+        if count == steps:
+            raise KeyboardInterrupt
+        return step(run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Restoration, "__next__", stopping)
+        return main(command)
+
+
+def test_tiles_are_written_resumed_and_joined_like_slices(
+    folder: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    planes = rng.integers(100, 1000, (2, 100, 70)).astype(np.uint16)
+    zarr.create_array("in.zarr", data=planes, chunks=(1, 32, 32))
+    command = [*COMMAND, "--tile", "64"]
+    # Four tiles a slice: in the middle of the second slice, the first is joined.
+    assert stopped_after(23, command, monkeypatch) == INTERRUPTED
+    assert "stopped; 5 of 8 tiles are written, and the same command goes on" in capsys.readouterr().err
+    assert {path.stem for path in (Path("out.zarr") / MARKERS).glob("*.npz")} == {"4"}
+    assert zarr.open_group("out.zarr")["0"].chunks == (1, 64, 64)
+    assert main(command) == DONE
+    said = capsys.readouterr().err
+    assert "5 of 8 tiles were restored by an earlier run" in said
+    assert "8 of 8 tiles restored" in said
+    assert main(["denoise", "in.zarr", "whole.zarr", *command[3:]]) == DONE
+    images.write("in.tif", images.ImageFile(pixels=planes, axes="ZYX"))
+    assert main(["denoise", "in.tif", "out.tif", *command[3:]]) == DONE
+    result = images.read("out.zarr")
+    np.testing.assert_array_equal(result.pixels, images.read("whole.zarr").pixels)
+    np.testing.assert_array_equal(result.pixels, images.read("out.tif").pixels)
+    assert result.record["tile"] == 64
+
+
+def test_a_run_goes_on_with_its_tiles_whatever_memory_there_is_now(
+    folder: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, refused: Refused
+) -> None:
+    zarr.create_array("in.zarr", data=rng.random((300, 200)).astype(np.float32), chunks=(100, 100))
+    command = ["denoise", "in.zarr", "out.zarr", *FEW]
+    assert stopped_after(3, [*command, "--memory", "165MiB"], monkeypatch) == INTERRUPTED
+    assert stopped_after(8, [*command, "--memory", "155MiB"], monkeypatch) == INTERRUPTED
+    written = zarr.open_group("out.zarr")["0"].chunks
+    assert main(command) == DONE
+    assert zarr.open_group("out.zarr")["0"].chunks == written
+    assert images.read("out.zarr").record["tile"] is not None
+    assert "its input, settings or version were others" in refused(*command, "--tile", "64")
+    assert "is too little for a tile" in refused("denoise", "in.zarr", "other.zarr", *FEW, "--memory", "1MiB")
 
 
 @pytest.mark.slow

@@ -28,7 +28,8 @@ from napari_deep_prior.runs.identity import identity
 from napari_deep_prior.runs.recommend import Wish
 from napari_deep_prior.runs.restoration import Restoration
 from napari_deep_prior.runs.result import Result
-from napari_deep_prior.runs.setup import RunOptions, set_up
+from napari_deep_prior.runs.run_options import RunOptions
+from napari_deep_prior.runs.setup import set_up
 
 from .toys import Look, dimmed, dimming
 

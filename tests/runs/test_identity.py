@@ -16,7 +16,8 @@ from napari_deep_prior.physics.jpeg import tables_of_quality
 from napari_deep_prior.runs.identity import identity
 from napari_deep_prior.runs.recommend import Wish
 from napari_deep_prior.runs.restoration import Restoration
-from napari_deep_prior.runs.setup import RunOptions, Setup, set_up
+from napari_deep_prior.runs.run_options import RunOptions
+from napari_deep_prior.runs.setup import Setup, set_up
 from napari_deep_prior.tasks import Denoise, Inpaint, SuperResolve
 
 from .toys import dimming

@@ -18,7 +18,8 @@ from napari_deep_prior.runs import restore
 from napari_deep_prior.runs.preparation import look_ahead
 from napari_deep_prior.runs.recommend import Wish
 from napari_deep_prior.runs.restoration import Restoration
-from napari_deep_prior.runs.setup import RunOptions, Setup, set_up
+from napari_deep_prior.runs.run_options import RunOptions
+from napari_deep_prior.runs.setup import Setup, set_up
 from napari_deep_prior.tasks import Denoise, Inpaint, SuperResolve, Task
 from napari_deep_prior.tasks.inputs import Inputs
 from napari_deep_prior.tasks.task import Measured, Posed, Prepared, TaskWithGuide

@@ -15,6 +15,7 @@ from napari_deep_prior.methods.guidance import GuideComparison, GuideGain
 from napari_deep_prior.methods.method import SeededMethod
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.runs import report
+from napari_deep_prior.runs.piece_words import missing_in_words
 from napari_deep_prior.tasks import TASKS, Denoise, Guided, Inpaint, RemoveArtifacts, SuperResolve, Task
 
 
@@ -157,7 +158,9 @@ def test_how_a_run_of_one_piece_ended(chosen: list[int], steps: int, stopped: bo
 
 
 def test_how_a_run_of_a_stack_ended() -> None:
-    record: Any = SimpleNamespace(piece_count=5, chosen_steps=[3, None], passed_through=["slice 2: it is constant"])
+    record: Any = SimpleNamespace(
+        piece_count=5, unit="slice", chosen_steps=[3, None], passed_through=["slice 2: it is constant"]
+    )
     assert report.done_in_words(record, steps=3, total=3, stopped=True) == "1 of 5 slices restored"
     record.passed_through = [f"slice 2: {report.RESTORED_EARLIER}"]
     assert report.done_in_words(record, steps=3, total=3, stopped=True) == "2 of 5 slices restored"
@@ -174,7 +177,7 @@ def test_how_a_run_of_a_stack_ended() -> None:
     ],
 )
 def test_what_was_not_reached_is_said(left_out: int, empty: int, value: str, words: str) -> None:
-    assert report.missing_in_words(count=8, left_out=left_out, empty=empty, value=value) == words
+    assert missing_in_words(count=8, left_out=left_out, empty=empty, value=value, unit="slice") == words
 
 
 @pytest.mark.parametrize(
@@ -187,13 +190,14 @@ def test_what_was_not_reached_is_said(left_out: int, empty: int, value: str, wor
     ],
 )
 def test_how_far_a_run_is(place: tuple[int, int], chosen: int, left: float | None, words: str) -> None:
-    said = report.progress_in_words(piece=place[0], pieces=place[1], step=4, total=9, chosen=chosen, seconds_left=left)
+    said = report.progress_in_words(report.place_in_words(*place), step=4, total=9, chosen=chosen, seconds_left=left)
     assert said == words
 
 
 def test_a_stage_says_how_long_it_has_taken_when_that_is_long() -> None:
-    assert report.stage_in_words("Looking", piece=1, pieces=1, seconds=0.4) == "Looking …"
-    assert report.stage_in_words("looking", piece=2, pieces=3, seconds=71) == "Slice 2 of 3: looking … (1 min so far)"
+    assert report.stage_in_words("", "Looking", seconds=0.4) == "Looking …"
+    place = report.place_in_words(2, 3, "tile")
+    assert report.stage_in_words(place, "looking", seconds=71) == "Tile 2 of 3: looking … (1 min so far)"
 
 
 def test_tasks_are_called_as_the_menus_call_them() -> None:

@@ -22,7 +22,8 @@ from napari_deep_prior.runs.recommend import Wish
 from napari_deep_prior.runs.record import Recipe
 from napari_deep_prior.runs.report import name_of_result
 from napari_deep_prior.runs.run import restore
-from napari_deep_prior.runs.setup import RunOptions, set_up, wish_for
+from napari_deep_prior.runs.run_options import RunOptions
+from napari_deep_prior.runs.setup import set_up, wish_for
 from napari_deep_prior.settings import Setting, choose_group
 from napari_deep_prior.tasks import TASKS, Denoise, Inpaint, RemoveArtifacts, SuperResolve, Task
 from napari_deep_prior.tasks import inputs as table

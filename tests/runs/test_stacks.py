@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from napari_deep_prior.arrays.frame import MissingPixelsError
-from napari_deep_prior.arrays.pieces import Piece
 from napari_deep_prior.estimation.sampling import MOST_WINDOWS
 from napari_deep_prior.methods import DeepImagePrior, Method
 from napari_deep_prior.runs.recommend import Wish
 from napari_deep_prior.runs.restoration import Restoration
 from napari_deep_prior.runs.run import restore
-from napari_deep_prior.runs.setup import RunOptions, set_up
+from napari_deep_prior.runs.run_options import RunOptions
+from napari_deep_prior.runs.setup import set_up
 from napari_deep_prior.tasks import Denoise, Inpaint
 
 from .toys import Counting, dimming
@@ -37,7 +37,7 @@ def as_piece(number: int, image: np.ndarray, method: Method) -> np.ndarray:
     """Return an image that was restored as if it were piece ``number`` of a stack."""
     wish = Wish(method="deep-image-prior", effort="", settings=method)
     setup = set_up(image, NOISY, wish, {}, RunOptions(device="cpu"))
-    pieces = [Piece(number, piece.read, piece.write, piece.inner) for piece in setup.pieces]
+    pieces = [dataclasses.replace(piece, number=number) for piece in setup.pieces]
     return Restoration(dataclasses.replace(setup, pieces=pieces)).finish()
 
 

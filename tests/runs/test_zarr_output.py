@@ -20,7 +20,8 @@ from napari_deep_prior.runs.errors import RestorationError
 from napari_deep_prior.runs.recommend import Wish
 from napari_deep_prior.runs.restoration import Restoration
 from napari_deep_prior.runs.run import restore
-from napari_deep_prior.runs.setup import RunOptions, set_up
+from napari_deep_prior.runs.run_options import RunOptions
+from napari_deep_prior.runs.setup import set_up
 from napari_deep_prior.runs.zarr_output import ZarrOutput
 from napari_deep_prior.runs.zarr_place import MARKERS, PROCESS, RUN, ZarrPlace
 from napari_deep_prior.tasks import Denoise, Task
@@ -311,7 +312,7 @@ def test_a_full_disk_is_a_sentence_and_costs_no_finished_piece(tmp_path: Path, s
     output.write(first, stack[0])
     # A folder in the place of the chunk, which no file can replace: the system refuses it as it does on a full disk.
     (path / "0" / "c" / "1" / "0" / "0" / "blocked").mkdir(parents=True)
-    with pytest.raises(RestorationError, match=r"could not be written to .* The 1 slices that are finished stay"):
+    with pytest.raises(RestorationError, match=r"could not be written to .* The 1 pieces that are finished stay"):
         output.write(second, stack[1])
     assert markers(path) == ["0.json"]
 

@@ -7,7 +7,7 @@ input.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
@@ -26,6 +26,9 @@ LARGEST = float(np.finfo(np.float32).max)
 
 SMALLEST = 1e-60
 """Smallest difference of values of which double precision holds the fourth power, the square of a variance."""
+
+Limits = tuple[Array, Array]
+"""The smallest and the largest value of every channel."""
 
 MissingPixels = Literal["refuse", "fill"]
 """What NaN and infinite values are: an error, or missing pixels that a method fills in."""
@@ -95,7 +98,7 @@ class Frame:
 
 
 def canonical(
-    image: Array, axes: str, *, device: torch.device, missing: MissingPixels = "refuse"
+    image: Array, axes: str, *, device: torch.device, missing: MissingPixels = "refuse", limits: Limits | None = None
 ) -> tuple[Tensor, Tensor, Frame]:
     """Return an array as a canonical tensor, the weight of its values, and the way back.
 
@@ -107,6 +110,8 @@ def canonical(
         Where the tensors are placed.
     missing : {"refuse", "fill"}
         Whether NaN and infinite values are an error or missing pixels of weight 0.
+    limits : pair of ndarray, (C,), optional
+        Smallest and largest value of every channel of the image that this is a tile of, by which it is scaled.
 
     Returns
     -------
@@ -130,7 +135,7 @@ def canonical(
         alpha, values = values[-1], values[:-1]
     finite = np.isfinite(values)
     refuse_missing(int(finite.size - np.count_nonzero(finite)), finite.size, missing=missing)
-    low, high = _limits(values, finite, jointly="S" in axes)
+    low, high = _without_infinite(*_limits(values, finite, jointly="S" in axes))
     refuse_large(float(max(np.abs(low).max(), np.abs(high).max())))
     if (high > low).any() and not (high - low > SMALLEST).any():
         raise NothingToRestoreError(
@@ -141,12 +146,31 @@ def canonical(
         levels = ", ".join(f"{level:g}" for level in dict.fromkeys(low))
         raise NothingToRestoreError(f"the image is constant (every pixel is {levels}): there is nothing to restore")
     # A constant channel beside others has no range of its own; any positive span maps it there and back.
+    low, high = (low, high) if limits is None else limits
     span = np.where(high > low, high - low, 1.0)
     unit = (values - _per_channel(low, values)) / _per_channel(span, values)
     scaled = np.where(finite, unit * (RANGE[1] - RANGE[0]) + RANGE[0], 0.5)
     measured = torch.from_numpy(scaled.astype(np.float32))[None].to(device)
     weight = torch.from_numpy(finite.astype(np.float32))[None].to(device)
     return measured, weight, Frame(axes, low, span, alpha)
+
+
+def limits_of(image: Array, axes: str) -> Limits:
+    """Return the smallest and largest finite value of every channel; of colours those of all, so that grey stays grey.
+
+    A channel without any has infinite limits, the smallest above the largest.
+    """
+    values = _channels_first(image, axes)
+    if "S" in axes:
+        values = values[: sample_count(len(values))]
+    values = np.asarray(values, np.float64)
+    return _limits(values, np.isfinite(values), jointly="S" in axes)
+
+
+def limits_of_all(parts: Iterable[Limits]) -> Limits:
+    """Return the limits of an image from those of its parts; of a channel without a finite value 0."""
+    lows, highs = zip(*parts, strict=True)
+    return _without_infinite(np.min(lows, axis=0), np.max(highs, axis=0))
 
 
 def to_planes(image: Array, axes: str, function: Callable[[Tensor], Tensor]) -> Array:
@@ -218,11 +242,14 @@ def _per_channel(numbers: Array, values: Array) -> Array:
     return numbers.reshape((-1,) + (1,) * (values.ndim - 1))
 
 
-def _limits(values: Array, finite: npt.NDArray[np.bool_], *, jointly: bool) -> tuple[Array, Array]:
+def _limits(values: Array, finite: npt.NDArray[np.bool_], *, jointly: bool) -> Limits:
     """Return the smallest and largest finite value per channel, or those of all of them, so that grey stays grey."""
     spatial = tuple(range(0 if jointly else 1, values.ndim))
     low = np.min(values, axis=spatial, where=finite, initial=np.inf)
     high = np.max(values, axis=spatial, where=finite, initial=-np.inf)
-    empty = ~np.isfinite(low)
-    low, high = np.where(empty, 0.0, low), np.where(empty, 0.0, high)
     return np.broadcast_to(low, len(values)).copy(), np.broadcast_to(high, len(values)).copy()
+
+
+def _without_infinite(low: Array, high: Array) -> Limits:
+    empty = ~np.isfinite(low)
+    return np.where(empty, 0.0, low), np.where(empty, 0.0, high)

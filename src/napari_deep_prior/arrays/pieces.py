@@ -35,12 +35,20 @@ class Piece:
         Of the result: the part to write. Those of all pieces cover the result, and none of them overlap.
     inner : tuple of slice
         Of the restored ``read`` part: what goes to ``write``; one slice for each axis that ``read`` keeps.
+    restored : Index
+        Of the result: where the restored ``read`` part lies, halo included.
     """
 
     number: int
     read: Index
     write: Index
     inner: tuple[slice, ...]
+    restored: Index
+
+    @property
+    def place(self) -> tuple[int, ...]:
+        """Return where its slice lies along the axes of the stack; tiles of one slice have the same place."""
+        return tuple(at for at in self.read if isinstance(at, int))
 
 
 @final
@@ -51,6 +59,7 @@ class _Span:
     read: int | slice
     write: int | slice
     inner: slice | None
+    restored: int | slice
 
 
 def plan(
@@ -92,7 +101,7 @@ def plan(
     spans = []
     for letter, length in zip(axes, shape, strict=True):
         if letter in stacked:
-            spans.append([_Span(at, at, None) for at in range(length)])
+            spans.append([_Span(at, at, None, at) for at in range(length)])
         else:
             spans.append(list(_spans(length, factors.get(letter, 1), tile.get(letter, length), halo)))
     # Tiles of one slice follow each other, whatever the order of the axes.
@@ -107,6 +116,7 @@ def plan(
                 tuple(span.read for span in along),
                 tuple(span.write for span in along),
                 tuple(span.inner for span in along if span.inner is not None),
+                tuple(span.restored for span in along),
             )
         )
     return pieces
@@ -127,14 +137,15 @@ def _spans(length: int, factor: float, tile: int, halo: int) -> Iterator[_Span]:
     """Yield the tiles along one axis; without any, all of it."""
     if tile >= length:
         whole = slice(0, _scaled(length, factor))
-        yield _Span(slice(0, length), whole, whole)
+        yield _Span(slice(0, length), whole, whole, whole)
         return
     for start in range(0, length, tile):
         stop = min(start + tile, length)
         first, last = max(0, start - halo), min(length, stop + halo)
         write = slice(_scaled(start, factor), _scaled(stop, factor))
         before = _scaled(first, factor)
-        yield _Span(slice(first, last), write, slice(write.start - before, write.stop - before))
+        inner = slice(write.start - before, write.stop - before)
+        yield _Span(slice(first, last), write, inner, slice(before, _scaled(last, factor)))
 
 
 def _scaled(length: int, factor: float) -> int:

@@ -61,7 +61,8 @@ def drive(run: Restoration) -> Ending:
             if run.piece_number != piece:
                 piece = run.piece_number
                 bar.reset(total=total)
-                bar.set_description(f"slice {piece}/{run.piece_count}" if run.piece_count > 1 else "restoring")
+                place = f"{run.setup.unit} {piece}/{run.piece_count}"
+                bar.set_description(place if run.piece_count > 1 else "restoring")
             bar.update()
             if steps % STEPS_PER_LOSS == 0:
                 bar.set_postfix(loss=f"{float(step.loss):.3g}", best=int(step.chosen))
@@ -117,7 +118,7 @@ def deliver(
         say(f"{options.output}: {done}")
         say_notes(record, told=told)
         if comparison is not None and result.missing:
-            say("nothing was compared with the reference: not all slices are restored")
+            say(f"nothing was compared with the reference: not all {record.unit}s are restored")
         elif comparison is not None:
             print(comparison.with_result(result.image))
         for verdict in filter(None, record.residuals):
@@ -133,9 +134,8 @@ def say_notes(record: Record, *, told: Collection[str]) -> None:
     for remark in record.remarks:
         if remark not in told:
             say(remark)
-    for note in record.passed_through:
-        if not note.endswith(report.RESTORED_EARLIER):
-            say(f"passed through unchanged: {note}")
+    for note in report.passed_through(record):
+        say(f"passed through unchanged: {note}")
 
 
 def save_settings(record: Record, options: argparse.Namespace) -> None:

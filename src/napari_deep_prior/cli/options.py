@@ -111,18 +111,18 @@ def advanced_help(kind: type[Task]) -> str:
         f"All settings of deep-prior {kind.command}. The defaults are those of the effort {DEFAULT_EFFORT!r}; other "
         "efforts have others. --set NAME=VALUE does the same as an option, for example --set seed=3."
     )
-    parts = [_listing(introduction).format_help()]
+    parts = [listing(introduction).format_help()]
     for section in sections(kind):
-        listing = _listing()
-        group = listing.add_argument_group(section.title)
+        part = listing()
+        group = part.add_argument_group(section.title)
         for each in section.fields:
             _add_setting(group, each, _help(each, f"default {_shown(each.default)}"))
         if section.fields:
-            parts.append(listing.format_help())
+            parts.append(part.format_help())
     return "\n".join(parts)
 
 
-def _listing(introduction: str | None = None) -> argparse.ArgumentParser:
+def listing(introduction: str | None = None) -> argparse.ArgumentParser:
     """Return a parser that is only there to lay out its help."""
     return argparse.ArgumentParser(
         add_help=False, usage=argparse.SUPPRESS, description=introduction, formatter_class=layout

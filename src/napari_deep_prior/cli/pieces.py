@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Collection
 from pathlib import Path
 
@@ -28,8 +29,10 @@ def refuse_whole_images(options: argparse.Namespace) -> None:
             raise ValueError(f"a result that is written piece by piece has no --{name}: leave it out, and {remedy}")
 
 
-def zarr_output(setup: Setup, file: ImageFile, options: argparse.Namespace) -> ZarrOutput:
-    """Return the folder that the pieces of a run go into; nothing is written yet.
+def into_zarr(setup: Setup, file: ImageFile, options: argparse.Namespace) -> Setup:
+    """Return a run whose pieces go into a folder; nothing is written yet.
+
+    A run that goes on has the tiles with which it began, whatever memory is free now.
 
     Raises
     ------
@@ -37,12 +40,17 @@ def zarr_output(setup: Setup, file: ImageFile, options: argparse.Namespace) -> Z
         If it cannot be written, holds something else, or has no room.
     """
     place = ZarrPlace(path=Path(options.output), identity=setup.identity, overwrite=options.overwrite)
-    output = ZarrOutput(setup.output.shape, setup.output.dtype, place, with_spacing_of_result(file, setup.factors))
+    if place.is_begun():
+        setup = setup.with_tile(place.tile_of_run())
+    place = dataclasses.replace(place, tile=setup.tile)
+    image = with_spacing_of_result(file, setup.factors)
+    output = ZarrOutput(setup.output.shape, setup.output.dtype, place, image, setup.pieces)
     if not output.is_complete:
         output.refuse_full_disk(len(setup.pieces))
     if output.pieces_done:
-        say(f"{options.output}: {output.pieces_done} of {len(setup.pieces)} slices were restored by an earlier run")
-    return output
+        done = f"{output.pieces_done} of {len(setup.pieces)} {setup.unit}s"
+        say(f"{options.output}: {done} were restored by an earlier run")
+    return dataclasses.replace(setup, output=output)
 
 
 def is_finished(output: Output) -> bool:
@@ -65,8 +73,8 @@ def deliver_pieces(
     """
     if not ending.finished:
         say(
-            f"{options.output}: stopped; {output.pieces_done} of {run.piece_count} slices are written, and the same "
-            "command goes on with the next one"
+            f"{options.output}: stopped; {output.pieces_done} of {run.piece_count} {run.setup.unit}s are written, and "
+            "the same command goes on with the next one"
         )
         return
     record = run.record

@@ -19,7 +19,8 @@ from ..runs.forecast import Forecast
 from ..runs.identity import identity
 from ..runs.preparation import Outlook, look_ahead
 from ..runs.restoration import Restoration
-from ..runs.setup import ResultType, RunOptions, Setup, set_up
+from ..runs.run_options import ResultType, RunOptions
+from ..runs.setup import Setup, set_up
 from ..runs.zarr_output import ZarrOutput
 from ..settings import flat_fields
 from ..tasks import TASKS, SuperResolve, Task
@@ -28,9 +29,10 @@ from .chosen import changed_task, saved_inputs, task_of, wish_of, with_recipe
 from .deliver import deliver, drive, say
 from .exit_codes import DONE, INTERRUPTED
 from .inputs import FileReader, Group, add_inputs, read_inputs
+from .large import add_large, large_help
 from .options import add_groups, add_settings, advanced_help, refuse_empty, sections
 from .paths import CHECKS, is_zarr_name, refuse_paths
-from .pieces import deliver_pieces, is_finished, refuse_whole_images, zarr_output
+from .pieces import deliver_pieces, into_zarr, is_finished, refuse_whole_images
 
 PRESETS_ARE_GONE = (
     "--preset is gone: --method says how ({methods}; before: the name of the preset) and --effort how much time is "
@@ -68,7 +70,7 @@ def add_options(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
         action=_AdvancedHelp,
         nargs=0,
         const=kind,
-        help="show all settings, by task, method and network, and exit",
+        help="show all settings, by task, method and network; tiles and memory; and exit",
     )
     _add_image(parser)
     inputs = parser.add_argument_group("besides the image") if kind.takes else None
@@ -78,6 +80,7 @@ def add_options(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
             _EXTRAS[kind.command].add(inputs)
     _add_method(parser, kind)
     _add_result(parser)
+    add_large(parser)
     add_settings(parser, sections(kind))
     parser.add_argument("--preset", help=argparse.SUPPRESS)
 
@@ -136,7 +139,7 @@ def open_run(
     setup = _set_up(file, options, files, diagnostics=diagnostics)
     _refuse_results(setup, options)
     if is_zarr_name(options.output):
-        setup = dataclasses.replace(setup, output=zarr_output(setup, file, options))
+        setup = into_zarr(setup, file, options)
     return file, setup
 
 
@@ -184,6 +187,8 @@ def _set_up(file: images.ImageFile, options: argparse.Namespace, files: FileRead
         file_remarks=tuple(files.remarks),
         source=identity(file),
         in_memory=not is_zarr_name(options.output),
+        tile=options.tile,
+        memory=options.memory,
     )
     return set_up(file.pixels, task, wish, given, run_options)
 
@@ -247,7 +252,7 @@ class _AdvancedHelp(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
-        print(advanced_help(self.const))
+        print(f"{advanced_help(self.const)}\n{large_help()}")
         parser.exit()
 
 

@@ -12,6 +12,7 @@ from ..runs.record import Record
 from ..runs.report import (
     LONG,
     outcome_in_words,
+    place_in_words,
     progress_in_words,
     sentence,
     stage_in_words,
@@ -144,10 +145,10 @@ class OutcomePanel(QWidget):
 
 
 def _progress(update: Update) -> str:
-    place = {"piece": update.piece_number, "pieces": update.piece_count}
+    place = place_in_words(update.piece_number, update.piece_count, update.unit)
     # Between two steps a stage is worth a word only where it takes long.
     if not update.number or (update.stage and update.stage_seconds >= LONG):
-        return stage_in_words(update.stage or "Preparing", seconds=update.stage_seconds, **place)
+        return stage_in_words(place, update.stage or "Preparing", seconds=update.stage_seconds)
     return progress_in_words(
-        step=update.number, total=update.total, chosen=update.chosen, seconds_left=update.seconds_left, **place
+        place, step=update.number, total=update.total, chosen=update.chosen, seconds_left=update.seconds_left
     )

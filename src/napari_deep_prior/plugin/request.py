@@ -11,7 +11,8 @@ from ..arrays.pieces import enlarged_shape, piece_axes
 from ..physics.noise_model import NoiseModel
 from ..runs.recommend import Wish
 from ..runs.report import name_of_result
-from ..runs.setup import ResultType, RunOptions, Setup, set_up
+from ..runs.run_options import ResultType, RunOptions
+from ..runs.setup import Setup, set_up
 from ..tasks import Task
 from .crop import Crop
 from .layers import FILE, Extent, Part, pixels_of, take

@@ -177,7 +177,8 @@ class Run(QObject):
         metadata = {**self._look.get("metadata", {}), RECORD: outcome.record.to_json()}
         name = self._name
         if outcome.missing:
-            name = name_of_part(name, outcome.record.piece_count - outcome.missing, outcome.record.piece_count)
+            count = outcome.record.piece_count
+            name = name_of_part(name, count - outcome.missing, count, outcome.record.unit)
         if self._exists() and self.layer is not None:
             # The mark of a preview goes before the name: docks offer the layer when that changes.
             self.layer.metadata = metadata

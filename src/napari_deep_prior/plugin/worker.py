@@ -36,7 +36,8 @@ class Update:
     ``stage`` is what is done where no steps are made, for ``stage_seconds`` so far. ``redraw`` says that the growing
     ``image`` has changed; drawing the same one again would only cost time. ``losses`` and ``criteria`` are those of the
     steps since then, the last of them ``number``; all three are 0 or empty before the first one. ``seconds_left`` holds
-    if all steps of all pieces are made; None until two looks at the steps tell how long they take.
+    if all steps of all pieces are made; None until two looks at the steps tell how long they take. ``unit`` is what
+    pieces are called.
     """
 
     image: Array
@@ -52,6 +53,7 @@ class Update:
     criteria: list[float]
     criterion_name: str
     redraw: bool
+    unit: str
 
 
 @final
@@ -201,6 +203,7 @@ class Driver:
                 criteria=_floats(criteria) if len(criteria) == len(steps) else [],
                 criterion_name=step.criterion_name if step else "",
                 redraw=redraw,
+                unit=run.setup.unit,
             )
         )
 

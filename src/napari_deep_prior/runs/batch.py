@@ -18,6 +18,7 @@ from .errors import FAILURES, RestorationError, failure_in_words
 from .forecast import Forecast
 from .peak_memory import forget_peak, peak_memory
 from .preparation import look_ahead
+from .report import SLICE
 from .restoration import Restoration
 from .result import Result, result_of
 from .setup import Setup
@@ -106,7 +107,7 @@ class Job:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a batch is: at job ``number`` of ``count``, at a piece of several, after a step (None: none yet).
+    """How far a batch is: at job ``number`` of ``count``, at a piece (``unit``) of several, after a step, if any.
 
     ``seconds_left`` is None until it is known.
     """
@@ -117,6 +118,7 @@ class Progress:
     seconds_left: float | None = None
     piece: int = 0
     pieces: int = 0
+    unit: str = SLICE
     step: Step | None = None
 
 
@@ -201,7 +203,7 @@ def _restored(outcome: JobOutcome, work: Work, place: Progress, clock: _Clock) -
     clock.expect(outlook.plan)
     with Restoration(work.setup, outlook.preparation) as run:
         work.refuse(run, outlook.plan)
-        place = replace(place, pieces=run.piece_count)
+        place = replace(place, pieces=run.piece_count, unit=run.setup.unit)
         for step in run:
             yield replace(place, piece=run.piece_number, step=step, seconds_left=clock.left())
     result = result_of(run)

@@ -23,7 +23,7 @@ def progress_in_words(progress: Progress) -> str:
     """Return how far a batch is at one of its jobs, and how long all of it will still take."""
     parts = [progress.job.name]
     if progress.step is not None:
-        part = f"slice {progress.piece}/{progress.pieces}, " if progress.pieces > 1 else ""
+        part = f"{progress.unit} {progress.piece}/{progress.pieces}, " if progress.pieces > 1 else ""
         parts.append(f"{part}step {progress.step.number}/{progress.step.total}")
     if progress.seconds_left is not None:
         parts.append(f"about {report.duration(progress.seconds_left)} left")

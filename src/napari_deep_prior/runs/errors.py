@@ -70,9 +70,19 @@ def failure_in_words(error: BaseException) -> str:
 
 def refuse_without_memory(device: torch.device, needed: int) -> None:
     """Raise an :class:`OutOfMemoryError` if a device has less memory than the bytes that are needed."""
-    free = free_memory(device)
-    if needed > free:
-        raise OutOfMemoryError(_no_memory(device, f"this run needs about {_gigabytes(needed)}", free))
+    if needed > free_memory(device):
+        raise no_memory_for(device, needed)
+
+
+def no_memory_for(device: torch.device, needed: int, limit: int | None = None) -> OutOfMemoryError:
+    """Return the error of a device with less memory than the bytes that are needed, or with a limit that was given."""
+    free, asked = free_memory(device), f"this run needs about {_gigabytes(needed)}"
+    if limit is not None and limit < free:
+        return OutOfMemoryError(
+            f"{asked} and may take {_gigabytes(limit)}, which is too little for a tile: allow more memory, or choose a "
+            "method that needs less"
+        )
+    return OutOfMemoryError(_no_memory(device, asked, free))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -7,6 +7,7 @@ from typing import final
 
 import torch
 
+from ..arrays.pieces import Piece
 from ..physics.misfit import GaussianMisfit
 from ..physics.operators import Operator
 from ..problem import Problem
@@ -95,11 +96,18 @@ def blank_problem(
     operator: Operator,
     device: torch.device,
     *,
+    piece: Piece | None = None,
     guide_channels: int = 0,
     correlation_length: int = 1,
 ) -> Problem:
-    """Return the problem of a piece without data: its tensors have shapes, and take the memory of one value."""
-    channels, spatial = source.lengths()
+    """Return the problem of a piece without data: its tensors have shapes, and take the memory of one value.
+
+    Parameters
+    ----------
+    piece : Piece, optional
+        A tile; without one it is a slice as a whole.
+    """
+    channels, spatial = source.lengths(piece)
     blank = torch.zeros((), device=device).expand(1, channels, *spatial)
     shape = operator.image_shape(spatial)
     guide = torch.zeros((), device=device).expand(1, guide_channels, *shape) if guide_channels else None

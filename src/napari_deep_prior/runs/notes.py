@@ -53,12 +53,13 @@ class Notes:
     solved_pieces: int = 0
     rounded_means: dict[int, tuple[float, float]] = field(default_factory=dict)
     threads: int = field(default_factory=torch.get_num_threads)
+    unit: str = report.SLICE
 
     @classmethod
     def of(cls, setup: Setup) -> Notes:
         """Return the notes of a run that has not begun."""
         method, reason = asked(setup.task, setup.wish)
-        return cls(method=method, reason=reason)
+        return cls(method=method, reason=reason, unit=setup.unit)
 
     def prepared(self, preparation: Preparation) -> None:
         """Take down what all pieces share."""
@@ -103,7 +104,7 @@ class Notes:
     def passed(self, number: int, reason: object) -> None:
         """Take down why a piece, counted from 0, was not restored."""
         self.chosen_steps.append(None)
-        self.passed_through.append(f"slice {number + 1}: {reason}")
+        self.passed_through.append(f"{self.unit} {number + 1}: {reason}")
 
     def skipped(self, number: int) -> None:
         """Take down that a piece was left as an earlier run has written it."""
@@ -112,7 +113,8 @@ class Notes:
     def record(self, setup: Setup, checks: Checks, latest: list[int]) -> Record:
         """Return the record; ``latest`` is the step of the piece that is under way, if there is one."""
         remarks = [self.instead, *dict.fromkeys(self.remarks), report.agreement_in_words(checks.agreements)]
-        remarks.append(report.rounding_in_words(setup.output.dtype, self.rounded_means, count=len(setup.pieces)))
+        count = len(setup.pieces) if setup.tile is None else 1
+        remarks.append(report.rounding_in_words(setup.output.dtype, self.rounded_means, count=count))
         # A result that was stopped is not to be taken for a finished one.
         finished = self.solved_pieces + len(self.passed_through) == len(setup.pieces)
         device, instructions = describe_device(setup.device), instruction_set()
@@ -140,6 +142,7 @@ class Notes:
             noise=self.noise,
             chosen_steps=[*self.chosen_steps, *latest],
             piece_count=len(setup.pieces),
+            tile=setup.tile,
             passed_through=list(self.passed_through),
             residuals=list(checks.residuals),
             remarks=[*filter(None, remarks)],

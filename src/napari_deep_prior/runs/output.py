@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
 
 from ..arrays.axes import Array
 from ..arrays.pieces import Piece
+from ..arrays.seams import BandsInMemory, Seams
 
 
 class Output(ABC):
@@ -37,7 +39,7 @@ class Output(ABC):
 
     @abstractmethod
     def write(self, piece: Piece, values: Array) -> None:
-        """Write a finished piece: values of the result's type, of the shape of ``piece.write``."""
+        """Write a finished piece: values of the result's type, in the shape of ``piece.restored``."""
 
     @abstractmethod
     def done(self, piece: Piece) -> bool:
@@ -62,10 +64,19 @@ class Output(ABC):
 
 @final
 class ArrayOutput(Output):
-    """A NumPy array, which takes memory only where pieces were written."""
+    """A NumPy array, which takes memory only where pieces were written.
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    Parameters
+    ----------
+    shape, dtype : tuple of int, dtype
+        Of the result.
+    pieces : sequence of Piece
+        All pieces of the result: tiles are joined as soon as all of a slice are written.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], pieces: Sequence[Piece] = ()) -> None:
         super().__init__(shape, dtype)
+        self._seams, self._bands = Seams(pieces), BandsInMemory()
         self._array: Array | None = None
         self._done: set[int] = set()
 
@@ -82,8 +93,12 @@ class ArrayOutput(Output):
 
     def write(self, piece: Piece, values: Array) -> None:
         """Write a finished piece."""
-        self.image()[piece.write] = values
+        image = self.image()
+        image[piece.write] = values[piece.inner]
         self._done.add(piece.number)
+        if self._seams.needed:
+            self._bands.put(piece.number, self._seams.bands(piece, values))
+            self._join(image, self._seams.slice_of(piece))
 
     def done(self, piece: Piece) -> bool:
         """Return whether a piece was written."""
@@ -91,7 +106,16 @@ class ArrayOutput(Output):
 
     def preview(self, piece: Piece, values: Array) -> None:
         """Write a piece that is not finished."""
-        self.image()[piece.write] = values
+        self.image()[piece.write] = values[piece.inner]
+
+    def _join(self, image: Array, tiles: Sequence[Piece]) -> None:
+        """Join the tiles of a slice once all of them are written."""
+        if not all(self.done(tile) for tile in tiles):
+            return
+        for index, values in self._seams.joined(tiles, self._bands):
+            image[index] = values
+        for tile in tiles:
+            self._bands.drop(tile.number)
 
     def image(self) -> Array:
         """Return the array itself."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, final
 
@@ -16,8 +16,10 @@ from ..arrays.pieces import Piece
 from ..estimation.channels import estimate_windows
 from ..estimation.impossible_noise import refuse_impossible
 from ..estimation.sampling import Window, lit_windows
+from ..problem import Problem
 from ..progress.stages import run_stage
-from ..tasks.task import Measured, Prepared
+from ..tasks.inputs import Inputs
+from ..tasks.task import Measured, Posed, Prepared, Task
 from . import report
 from .errors import refuse_without_memory
 from .forecast import Forecast, forecast
@@ -46,6 +48,8 @@ class Preparation:
         What rounding may do to dark slices, before the first step: afterwards the record says what it has done.
     neighbours : Neighbours or None
         With which every piece is averaged; None if with none.
+    inputs : Inputs
+        What was given besides the image.
     """
 
     prepared: Prepared
@@ -53,10 +57,19 @@ class Preparation:
     remarks: tuple[str, ...]
     warning: str = ""
     neighbours: Neighbours | None = None
+    inputs: Inputs = field(default_factory=Inputs)
 
     def averaged(self, measured: Measured) -> Measured:
         """Return a piece averaged with its neighbours, if there are any to average it with."""
         return measured if self.neighbours is None else self.neighbours.average(measured)
+
+    def pose(self, task: Task, measured: Measured) -> Posed:
+        """Return what a task makes of a piece, averaged with its neighbours."""
+        return task.problem(self.averaged(measured), self.prepared, self.inputs)
+
+    def pose_on(self, task: Task, measured: Measured, device: torch.device) -> Problem:
+        """Return the problem of a piece on another device."""
+        return task.problem(self.averaged(measured).on(device), self.prepared, self.inputs).problem
 
 
 @final
@@ -113,7 +126,7 @@ def look_ahead(setup: Setup) -> Outlook:
                 raise
             continue
         preparation = prepare(setup, block, measured)
-        posed = setup.task.problem(measured, preparation.prepared, setup.inputs)
+        posed = setup.task.problem(measured, preparation.prepared, preparation.inputs)
         plan = forecast(setup.task, setup.wish, posed.problem, pieces=len(setup.pieces))
         if preparation.neighbours is not None:
             plan = preparation.neighbours.added_to(plan, pixels=posed.problem.measured.numel())
@@ -128,7 +141,8 @@ def _prepare(setup: Setup, block: Array, measured: Measured) -> Preparation:
     noise, disagreements = (setup.noise, ()) if setup.noise else estimate_windows(windows, given)
     shown = _brightest(setup, windows, measured) if setup.task.looks_at_image else measured
     dtype = _type_of_result(setup, windows)
-    remarks = [report.objection_in_words(doubt) for doubt in doubts]
+    remarks = [each for each in [setup.tile_remark] if each]
+    remarks += [report.objection_in_words(doubt) for doubt in doubts]
     remarks += [report.disagreement_in_words(each) for each in disagreements]
     remarks += [KNOWN_NOISE] if setup.noise else []
     if dtype != setup.output.dtype:
@@ -146,7 +160,16 @@ def _prepare(setup: Setup, block: Array, measured: Measured) -> Preparation:
         remarks=tuple(remarks),
         warning="" if clean else _rounding_ahead(setup, windows, dtype),
         neighbours=neighbours,
+        inputs=_inputs_of_pieces(setup),
     )
+
+
+def _inputs_of_pieces(setup: Setup) -> Inputs:
+    """Return the inputs, with guides that lie alike in all tiles of a slice."""
+    guide = setup.inputs.guide
+    if guide is None or setup.tile is None:
+        return setup.inputs
+    return replace(setup.inputs, guide=guide.by_slices(setup.middle_of_slice))
 
 
 def _rounding_ahead(setup: Setup, windows: Sequence[Sequence[Window]], dtype: np.dtype[Any]) -> str:

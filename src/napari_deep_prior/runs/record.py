@@ -11,6 +11,7 @@ from ..methods import METHODS, Method
 from ..physics.noise_model import NoiseModel
 from ..tasks import TASKS, Task
 from .efforts import name_of
+from .piece_words import unit_of
 from .recommend import Wish, asked
 
 NOT_UNDERSTOOD = "there are no settings of Deep Prior that this version understands"
@@ -58,8 +59,8 @@ class Record:
         None until a piece was looked at.
     chosen_steps : list of int or None
         For each piece that was restored, the step that its image is from; None if it was passed through.
-    piece_count : int
-        Pieces of the whole array.
+    piece_count, tile : int, int or None
+        Pieces of the whole array; pixels along the sides of the tiles into which its slices were cut.
     passed_through, residuals, remarks : list of str
         Pieces that were not restored, and why; what the residual of each piece looks like; all else for people.
     file_remarks : list of str
@@ -90,11 +91,17 @@ class Record:
     noise: NoiseRecord | None = None
     chosen_steps: list[int | None] = field(default_factory=list)
     piece_count: int = 1
+    tile: int | None = None
     passed_through: list[str] = field(default_factory=list)
     residuals: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     file_remarks: list[str] = field(default_factory=list)
     identity: str = ""
+
+    @property
+    def unit(self) -> str:
+        """What a piece is called."""
+        return unit_of(self.tile)
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON types; ``schema`` is the number of this version of the record."""

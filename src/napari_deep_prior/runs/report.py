@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .recommend import Choice
     from .record import Record
 
+SLICE = "slice"
+"""What a piece of an image is called, unless it is a tile."""
+
 MOST_NAMED = 5
 """Slices that a sentence names at most."""
 
@@ -199,7 +202,7 @@ def done_in_words(record: Record, *, steps: int, total: int, stopped: bool) -> s
     if record.piece_count > 1:
         earlier = sum(note.endswith(RESTORED_EARLIER) for note in record.passed_through)
         restored = earlier + sum(step is not None for step in record.chosen_steps)
-        return f"{restored} of {record.piece_count} slices restored"
+        return f"{restored} of {record.piece_count} {record.unit}s restored"
     chosen = record.chosen_steps[0]
     if stopped:
         made = f"stopped at step {steps} of at most {total}"
@@ -214,52 +217,32 @@ def done_in_words(record: Record, *, steps: int, total: int, stopped: bool) -> s
     return f"{made}; the result is the image of step {chosen}, the best one"
 
 
-def progress_in_words(
-    *, piece: int, pieces: int, step: int, total: int, chosen: int, seconds_left: float | None
-) -> str:
-    """Return a sentence on how far a run is; no time is named before it is known."""
+def progress_in_words(place: str, *, step: int, total: int, chosen: int, seconds_left: float | None) -> str:
+    """Return a sentence on how far a run is, at a place; no time is named before it is known."""
     best = f", best so far: {'the first estimate' if chosen == 1 else f'step {chosen}'}" if chosen < step else ""
     left = "" if seconds_left is None else f", at most {duration(seconds_left)} left"
-    return sentence(f"{_slice(piece, pieces)}step {step} of at most {total}{best}{left}")
+    return sentence(f"{place}step {step} of at most {total}{best}{left}")
 
 
-def stage_in_words(stage: str, *, piece: int, pieces: int, seconds: float) -> str:
-    """Return a sentence on what a run does where it makes no steps."""
+def stage_in_words(place: str, stage: str, *, seconds: float) -> str:
+    """Return a sentence on what a run does, at a place, where it makes no steps."""
     so_far = f" ({duration(seconds)} so far)" if seconds >= LONG else ""
-    return sentence(f"{_slice(piece, pieces)}{stage} …{so_far}")
+    return sentence(f"{place}{stage} …{so_far}")
 
 
-def _slice(piece: int, pieces: int) -> str:
-    return f"slice {piece} of {pieces}: " if pieces > 1 else ""
+def place_in_words(piece: int, pieces: int, unit: str = SLICE) -> str:
+    """Return at which piece a run is, for the beginning of a sentence; empty if there is only one."""
+    return f"{unit} {piece} of {pieces}: " if pieces > 1 else ""
 
 
 def outcome_in_words(record: Record, *, steps: int, total: int, stopped: bool, seconds: float) -> str:
     """Return sentences on how a run ended: how it was done, how long it took, and what is to be known of the result."""
     done = done_in_words(record, steps=steps, total=total, stopped=stopped)
     residuals = record.residuals if record.piece_count == 1 else []
-    passed = [
-        f"passed through unchanged: {note}" for note in record.passed_through if not note.endswith(RESTORED_EARLIER)
-    ]
+    passed = [f"passed through unchanged: {note}" for note in passed_through(record)]
     noted = (*record.file_remarks, *record.remarks, *passed, *residuals)
     notes = "".join(f" {sentence(note)}." for note in noted if note)
     return f"{sentence(done)}; {duration(seconds)} on {record.device}.{notes}"
-
-
-def missing_in_words(*, count: int, left_out: int, empty: int, value: str) -> str:
-    """Return a sentence on the slices, of a number of them, that a run did not reach; empty ones have a value."""
-    missing = left_out + empty
-    if missing == 1:
-        slices, are = f"the last slice of {count} was not reached", "it is"
-    else:
-        slices, are = f"the last {missing} of {count} slices were not reached", "they are"
-    if left_out and empty:
-        parts = (f"{empty} {_are(empty)} empty ({value})", f"{left_out} {_are(left_out)} left out")
-        return f"{slices}: {parts[0]}, and {parts[1]}"
-    return f"{slices}: {are} {'left out' if left_out else f'empty ({value})'}"
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
 
 
 def sentence(text: str) -> str:
@@ -281,9 +264,9 @@ def size(count: int) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{max(1, round(count / 2**20))} MiB"
 
 
-def name_of_part(name: str, restored: int, count: int) -> str:
-    """Return the name of a stack of which only some slices were restored."""
-    return f"{name} ({restored} of {count} slices)"
+def name_of_part(name: str, restored: int, count: int, unit: str = SLICE) -> str:
+    """Return the name of an image of which only some pieces were restored."""
+    return f"{name} ({restored} of {count} {unit}s)"
 
 
 def repeatable_in_words(*same: str, threads: int) -> str:
@@ -295,3 +278,20 @@ def repeatable_in_words(*same: str, threads: int) -> str:
 def name_of_result(name: str, task: Task) -> str:
     """Return a name for the restored version of something called ``name``."""
     return f"{name} {task.result}"
+
+
+def passed_through(record: Record) -> list[str]:
+    """Return which pieces were not restored, and why; those of the same reason are one note if they are many."""
+    by_reason: dict[str, list[str]] = {}
+    for note in record.passed_through:
+        if note.endswith(RESTORED_EARLIER):
+            continue
+        name, _, reason = note.partition(": ")
+        by_reason.setdefault(reason, []).append(name)
+    lines = []
+    for reason, names in by_reason.items():
+        if len(names) <= MOST_NAMED:
+            lines += [f"{name}: {reason}" for name in names]
+        else:
+            lines.append(f"{', '.join(names[:MOST_NAMED])} and {len(names) - MOST_NAMED} more: {reason}")
+    return lines

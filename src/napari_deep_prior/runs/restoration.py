@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self, final
 
 import numpy as np
@@ -13,9 +14,9 @@ from torch import Tensor
 from ..arrays.frame import MissingPixelsError, NothingToRestoreError, to_dtype
 from ..progress import Step
 from ..tasks.task import Measured, Posed
-from .devices import give_memory_back
 from .diagnostics import Checks
 from .errors import checked_if_there_is_memory, errors_as_sentences
+from .halving import Halving
 from .notes import Notes
 from .preparation import Preparation, prepare
 from .record import Record
@@ -40,6 +41,7 @@ class Restoration(Iterator[Step]):
         self._unreached = list(setup.pieces)
         self._source, self._output = setup.source, setup.output
         self._notes = Notes.of(setup)
+        self._halving = Halving(self.task.tile_multiple, tell=self._notes.remarks.append)
         self._checks = Checks(setup.output.shape, kept=setup.diagnostics)
         self._shared = None if preparation is None else self._share(preparation)
         self._latest: tuple[Measured, Posed, Step] | None = None
@@ -71,9 +73,10 @@ class Restoration(Iterator[Step]):
         image = self._output.image() if (kept := self._over and self._output.memory > 0) else self._output.snapshot()
         if self._latest is not None:
             measured, posed, step = self._latest
-            image[measured.piece.write] = self._finished(measured, posed, self._checked_image(posed, step)[0])
+            values = self._finished(measured, posed, self._checked_image(posed, step)[0])
+            image[measured.piece.write] = values[measured.piece.inner]
         for piece in self._unreached:
-            image[piece.write] = self._source.untouched(piece, self.setup.operator, self._output.dtype)
+            image[piece.write] = self.setup.untouched(piece, self._output.dtype)[piece.inner]
         if kept:
             self._unreached = []
         return np.asarray(image)
@@ -84,11 +87,10 @@ class Restoration(Iterator[Step]):
         return self._output.image()
 
     def show_latest(self) -> tuple[Any, ...] | None:
-        """Write the answer so far of the piece under way into :attr:`growing`; return where, None before a step."""
+        """Write the unchecked answer so far of a piece into :attr:`growing`; return where, None before a step."""
         if self._latest is None:
             return None
         measured, posed, step = self._latest
-        # As it is: to look at what was removed would take longer than a preview may.
         self._output.preview(measured.piece, self._finished(measured, posed, step.image))
         return measured.piece.write
 
@@ -146,7 +148,7 @@ class Restoration(Iterator[Step]):
         finally:
             self._over = True
             self._output.close()
-            give_memory_back(self.device)
+            self._halving.give_back(self.device)
 
     def _run(self) -> Generator[Step]:
         for piece in self.setup.pieces:
@@ -165,11 +167,11 @@ class Restoration(Iterator[Step]):
             if done:
                 self._skip(piece.number)
                 continue
-            posed = self.task.problem(shared.averaged(measured), shared.prepared, self.setup.inputs)
+            posed = shared.pose(self.task, measured)
             choice = self.setup.choose(posed.problem)
             self._notes.began(choice, posed, shared.prepared)
             solver = choice.solver()
-            for step in solver.fit(posed.problem):
+            for step in self._halving.fit(solver, posed.problem, partial(shared.pose_on, self.task, measured)):
                 if self._latest is None:
                     del self._unreached[0]
                 self._latest = (measured, posed, step)
@@ -190,7 +192,7 @@ class Restoration(Iterator[Step]):
         if self.piece_count == 1 or (number == 0 and isinstance(error, MissingPixelsError)):
             raise error
         piece = self._unreached.pop(0)
-        self._output.write(piece, self._source.untouched(piece, self.setup.operator, self._output.dtype))
+        self._output.write(piece, self.setup.untouched(piece, self._output.dtype))
         self._notes.passed(number, error)
 
     def _skip(self, number: int) -> None:
@@ -205,16 +207,15 @@ class Restoration(Iterator[Step]):
         return self._checked[1:]
 
     def _finished(self, measured: Measured, posed: Posed, image: Tensor) -> npt.NDArray[Any]:
-        """Return what goes into the result for an image."""
+        """Return what goes into the result for the image of a piece, halo included."""
         values = to_dtype(posed.frame.to_image(image), self._output.dtype)
         if self.task.keeps_known:
             values = self._source.with_known(measured.piece, values)
-        return values[measured.piece.inner]
+        return values
 
     def _commit(self, *, finished: bool) -> None:
         """Write a piece into the result and forget its tensors; only a finished one counts as done in a later run."""
-        assert self._latest is not None  # noqa: S101  (for mypy: both callers have looked)
-        assert self._shared is not None  # noqa: S101
+        assert self._latest is not None and self._shared is not None  # noqa: S101, PT018  (both callers have looked)
         measured, posed, step = self._latest
         write = self._output.write if finished else self._output.preview
         image, remark = self._checked_image(posed, step)

@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from ..arrays.axes import Array
-from . import report
+from .piece_words import missing_in_words
 from .record import Record
 from .restoration import Restoration
 
@@ -22,7 +22,8 @@ class Result:
     ----------
     image, diagnostics : ndarray, dict of str to ndarray
         Without pieces that were not reached: floating-point numbers are NaN there. Whole numbers have no NaN: there the
-        slices that were not reached are cut off, and what is left of the last one along the outermost axis is 0.
+        slices that were not reached are cut off, and what is left of the last one along the outermost axis is 0. So is
+        what is left of an image in tiles that has no other slices.
     record : Record
         What was done; its first remark says what was not reached.
     missing : int
@@ -43,7 +44,9 @@ def result_of(run: Restoration) -> Result:
     image: Array = run.growing
     index: tuple[slice, ...] = ()
     empty = missing
-    if image.dtype.kind != "f":
+    # Slices can be cut off where all pieces of one come before those of the next.
+    in_order = bool(pieces[0].place) and (run.setup.tile is None or pieces[1].place == pieces[0].place)
+    if image.dtype.kind != "f" and in_order:
         last = pieces[missing[0] - 1].write
         axis, reached = next((axis, at) for axis, at in enumerate(last) if isinstance(at, int))
         index = (slice(None),) * axis + (slice(0, reached + 1),)
@@ -52,11 +55,12 @@ def result_of(run: Restoration) -> Result:
         if array.dtype.kind == "f":
             for number in missing:
                 array[pieces[number].write] = np.nan
-    remark = report.missing_in_words(
+    remark = missing_in_words(
         count=len(pieces),
         left_out=len(missing) - len(empty),
         empty=len(empty),
-        value="0" if index else "NaN",
+        value="NaN" if image.dtype.kind == "f" else "0",
+        unit=run.setup.unit,
     )
     return Result(
         image=image[index],

@@ -7,7 +7,8 @@ from typing import Unpack
 from ..methods import Method
 from ..tasks import Task
 from .restoration import Restoration
-from .setup import RestoreOptions, set_up, split_options, wish_for
+from .run_options import RestoreOptions, split_options
+from .setup import set_up, wish_for
 from .source import ArrayLike
 
 
@@ -51,6 +52,12 @@ def restore(
         Type of the result's pixels. "same": the input's (integers are rounded and limited to their range), unless
         it would round away what is restored, as of an image with less than about three photons per pixel; then
         float32, and the record says so. Colours (axis ``S``) always keep their type.
+    tile : int, optional
+        Pixels along the sides of the tiles into which slices are cut; without it they are cut only where the run would
+        not fit into the memory.
+    memory : int or str, optional
+        The most that the run may take besides the image and the result: bytes, or such as "4GiB". Without it, what is
+        free.
     diagnostics : bool
         Keep the residual and the uncertainty of every finished piece (see :attr:`Restoration.diagnostics`).
 

@@ -2,67 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, final, get_args
+from dataclasses import dataclass, replace
+from typing import Any, final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..arrays.axes import Array, parse_axes, spatial_axes
-from ..arrays.pieces import Piece, enlarged_shape, piece_axes, plan
+from ..arrays.frame import NothingToRestoreError
+from ..arrays.pieces import Piece, enlarged_shape, piece_axes
 from ..estimation.impossible_noise import refuse_impossible
 from ..methods import Method
 from ..physics.noise_model import NoiseModel
 from ..physics.operators import Operator
 from ..problem import Problem
 from ..tasks import Task, refuse_inputs
-from ..tasks.inputs import INPUTS, GivenInputs, Inputs, Target, check_inputs
+from ..tasks.inputs import Inputs, Target, check_inputs
 from ..tasks.task import Measured
-from .devices import resolve_device
+from .devices import free_memory, resolve_device
 from .efforts import name_of
-from .errors import refuse_without_memory
+from .errors import no_memory_for, refuse_without_memory
 from .forecast import Forecast, blank_problem, forecast
 from .identity import VERSION, identity
 from .output import ArrayOutput, Output
+from .piece_words import tiles_in_words, unit_of
 from .recommend import Choice, Wish, recommend
+from .run_options import RunOptions
 from .source import ArrayLike, SourceArray, real_type
-
-ResultType = Literal["same", "float32"]
-
-
-class RestoreOptions(GivenInputs, total=False):
-    """Keywords of :func:`napari_deep_prior.restore`."""
-
-    axes: str | None
-    volume: bool
-    device: str
-    dtype: ResultType
-    diagnostics: bool
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """What a run is told besides task, method and inputs (see :func:`napari_deep_prior.restore`)."""
-
-    axes: str | None = None
-    volume: bool = False
-    device: str = "auto"
-    dtype: ResultType = "same"
-    diagnostics: bool = False
-    file_remarks: tuple[str, ...] = ()
-    """What is to be known of how the files were read, for the record."""
-    source: str = ""
-    """The identity of the file that the image was read from; empty if there is none."""
-    noise: tuple[NoiseModel, ...] = ()
-    """Of every channel, where it is known from a part of the image; else it is estimated."""
-    in_memory: bool = True
-    """Whether the result is an array in memory, and must fit there; else another output takes its place."""
-
-    def __post_init__(self) -> None:
-        if self.dtype not in get_args(ResultType):
-            raise ValueError(f"dtype is {self.dtype!r}; it must be one of {', '.join(map(repr, get_args(ResultType)))}")
+from .tiling import Tiles, bytes_of, cut, is_cut, largest_tile, middle_of_slice
 
 
 @final
@@ -84,6 +54,10 @@ class Setup:
         Of the result (see :func:`.identity`); empty if the image was read from no file.
     noise : tuple of NoiseModel
         Of every channel, if it is not to be estimated.
+    tile : int or None
+        Pixels along the sides of the tiles into which slices are cut; None if they are not.
+    tile_remark : str
+        Why they are cut, where nobody asked for it.
     """
 
     task: Task
@@ -98,6 +72,62 @@ class Setup:
     file_remarks: tuple[str, ...] = ()
     identity: str = ""
     noise: tuple[NoiseModel, ...] = ()
+    tile: int | None = None
+    tile_remark: str = ""
+
+    @property
+    def unit(self) -> str:
+        """What a piece is called."""
+        return unit_of(self.tile)
+
+    def with_tile(self, tile: int | None, *, remark: str = "") -> Setup:
+        """Return the run with its slices cut into tiles, of an array in memory.
+
+        Raises
+        ------
+        ValueError
+            If that is not possible.
+        """
+        source, task = self.source, self.task
+        tile = tile if is_cut(source.shape, source.axes, tile) else None
+        reason = task.why_no_tiles(self.inputs) if tile else ""
+        if reason:
+            raise ValueError(f"the image cannot be restored in tiles: {reason}")
+        tiles = Tiles(side=tile, multiple=task.tile_multiple, along_stack=task.neighbour_count != 0)
+        pieces = cut(source.shape, source.axes, tiles, volume=source.volume, factors=self.factors)
+        output = ArrayOutput(self.output.shape, self.output.dtype, pieces)
+        return replace(self, pieces=pieces, output=output, tile=tile, tile_remark=remark)
+
+    def fitting(self, limit: int | None) -> Setup:
+        """Return the run with its slices cut into tiles if it does not fit into the memory.
+
+        Parameters
+        ----------
+        limit : int or None
+            The most bytes that it may take of the memory that is free.
+
+        Raises
+        ------
+        OutOfMemoryError
+            If no tile is small enough.
+        """
+        needed, source = self.forecast().memory, self.source
+        budget = min(free_memory(self.device), math.inf if limit is None else limit)
+        if needed <= budget:
+            return self
+        lengths = dict(zip(source.axes, source.shape, strict=True))
+        tile = None
+        if not self.task.why_no_tiles(self.inputs):
+            tile = largest_tile(
+                lambda side: self.with_tile(side).forecast().memory,
+                int(budget),
+                longest=max(lengths["Y"], lengths["X"]),
+                factors=self.factors,
+                multiple=self.task.tile_multiple,
+            )
+        if self.tile is None and tile is not None:
+            return self.with_tile(tile, remark=tiles_in_words(tile, needed=needed, budget=int(budget)))
+        raise no_memory_for(self.device, needed, limit)
 
     @property
     def factors(self) -> dict[str, float]:
@@ -108,6 +138,19 @@ class Setup:
         """Return a piece of the array, and as tensors (see :meth:`.SourceArray.measured`)."""
         task = self.task
         return self.source.measured(piece, device=self.device, missing=task.missing, fills="mask" in task.takes)
+
+    def untouched(self, piece: Piece, dtype: np.dtype[Any]) -> Array:
+        """Return what stands for a piece that is not restored (see :meth:`.SourceArray.untouched`)."""
+        return self.source.untouched(piece, self.operator, dtype)
+
+    def middle_of_slice(self, piece: Piece) -> tuple[Piece, Tensor, Tensor] | None:
+        """Return the middle of the slice of a tile, with its canonical values and weight; None if it shows nothing."""
+        middle = middle_of_slice(piece, self.source.shape, self.source.axes, self.factors)
+        try:
+            _, measured = self.source.measured(middle, device=self.device, missing="fill")
+        except NothingToRestoreError:
+            return None
+        return middle, measured.values, measured.weight
 
     def tells_rounding(self, dtype: np.dtype[Any]) -> bool:
         """Return whether light that a type rounds away is worth a word.
@@ -126,23 +169,11 @@ class Setup:
             self.source,
             self.operator,
             self.device,
+            piece=None if self.tile is None else max(self.pieces, key=_pixels),
             guide_channels=0 if self.inputs.guide is None else self.inputs.guide.channels,
             correlation_length=correlation_length,
         )
         return forecast(self.task, self.wish, problem, pieces=len(self.pieces), known=False)
-
-
-def split_options(options: RestoreOptions) -> tuple[dict[str, Any], RunOptions]:
-    """Return what was given besides the image, and how the run is to be made.
-
-    Raises
-    ------
-    TypeError
-        If there is no such keyword.
-    """
-    given = {name: value for name, value in options.items() if name in INPUTS}
-    rest: dict[str, Any] = {name: value for name, value in options.items() if name not in INPUTS}
-    return given, RunOptions(**rest)
 
 
 def wish_for(method: str | Method, effort: str, *, volume: bool) -> Wish:
@@ -188,21 +219,32 @@ def set_up(image: ArrayLike, task: Task, wish: Wish, given: Mapping[str, Any], o
         source=SourceArray(image, axes, volume=options.volume, mask=inputs.mask),
         inputs=inputs,
         operator=operator,
-        pieces=plan(shape, axes, volume=options.volume, factors=factors),
+        pieces=cut(shape, axes, Tiles(side=None), volume=options.volume, factors=factors),
         output=ArrayOutput(enlarged, np.dtype(np.float32) if options.dtype == "float32" else dtype),
         device=device,
         diagnostics=options.diagnostics,
         file_remarks=options.file_remarks,
         noise=options.noise,
-        identity=identity(VERSION, options.source, task, wish, given, options.dtype) if options.source else "",
+        identity=_identity(task, wish, given, options) if options.source else "",
     )
-    refuse_without_memory(device, setup.forecast().memory)
+    limit = None if options.memory is None else bytes_of(options.memory)
+    setup = setup.with_tile(options.tile).fitting(limit)
     if options.in_memory:
         refuse_without_memory(torch.device("cpu"), setup.output.memory)
     setup.source.refuse_values(missing=task.missing)
     if task.given_noise.is_given:
         refuse_impossible(setup.source.known_windows(), task.given_noise)
     return setup
+
+
+def _identity(task: Task, wish: Wish, given: Mapping[str, Any], options: RunOptions) -> str:
+    """Return the identity of a result; tiles that only the free memory asks for are no part of it."""
+    tile = [] if options.tile is None else [options.tile]
+    return identity(VERSION, options.source, task, wish, given, options.dtype, *tile)
+
+
+def _pixels(piece: Piece) -> int:
+    return math.prod(at.stop - at.start for at in piece.read if isinstance(at, slice))
 
 
 def _by_letter(operator: Operator, letters: str) -> dict[str, float]:

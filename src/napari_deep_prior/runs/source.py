@@ -24,6 +24,7 @@ from ..estimation.sampling import Window, windows_of
 from ..physics.operators import Operator
 from ..progress.stages import run_stage
 from ..tasks.task import Measured
+from .limits import SliceLimits
 
 READING = "Reading the image"
 """What a run says while it does so."""
@@ -74,6 +75,7 @@ class SourceArray:
         self.axes, self.volume, self.mask = axes, volume, mask
         self.piece_axes = piece_axes(axes, volume=volume)
         self._array = array
+        self._limits = SliceLimits(array, axes, self.piece_axes, mask)
 
     def block(self, piece: Piece) -> Array:
         """Return a piece of the array as it is."""
@@ -118,8 +120,9 @@ class SourceArray:
                 raise NothingToRestoreError("every pixel is masked or missing: there is nothing to fill from")
             refuse_missing(unmasked, block.size, missing=missing)
             missing = "fill"
+        limits = run_stage(READING, partial(self._limits.of, piece))
         values, weight, frame = run_stage(
-            READING, partial(canonical, block, self.piece_axes, device=device, missing=missing)
+            READING, partial(canonical, block, self.piece_axes, device=device, missing=missing, limits=limits)
         )
         if fills and bool((weight > 0).all()):
             raise NothingToRestoreError("no pixel is masked or missing: there is nothing to fill")
@@ -142,11 +145,11 @@ class SourceArray:
         return windows_of(self._array, self.axes, self.mask) if isinstance(self._array, np.ndarray) else []
 
     def untouched(self, piece: Piece, operator: Operator, dtype: np.dtype[Any]) -> Array:
-        """Return what stands for a piece that is not restored: itself, interpolated where the result is larger."""
+        """Return what stands for a piece, halo included, not restored: itself, interpolated if it is enlarged."""
         block = self.block(piece)
         if operator.factors:
             block = to_planes(block, self.piece_axes, operator.interpolate)
-        return to_dtype(block, dtype)[piece.inner]
+        return to_dtype(block, dtype)
 
     def with_known(self, piece: Piece, restored: Array) -> Array:
         """Return a restored piece with the pixels that were neither masked nor missing exactly as they were."""
@@ -154,9 +157,12 @@ class SourceArray:
         known = np.isfinite(block) if self.mask is None else np.isfinite(block) & ~self.mask[piece.read]
         return np.where(known, to_dtype(block, restored.dtype), restored)
 
-    def lengths(self) -> tuple[int, tuple[int, ...]]:
-        """Return the channels and the spatial lengths of a piece that is not cut into tiles."""
+    def lengths(self, piece: Piece | None = None) -> tuple[int, tuple[int, ...]]:
+        """Return the channels and the spatial lengths of a piece; without one, of a slice as a whole."""
         lengths = dict(zip(self.axes, self.shape, strict=True))
+        for letter, at in zip(self.axes, () if piece is None else piece.read, strict=piece is not None):
+            if isinstance(at, slice):
+                lengths[letter] = at.stop - at.start
         channels = lengths.get("C", sample_count(lengths.get("S", 1)))
         return channels, tuple(lengths[letter] for letter in spatial_axes(self.piece_axes))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, final
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from ..arrays.axes import Array
 from ..arrays.pieces import Piece
+from ..arrays.seams import Seams
 from ..files.image_file import RECORD, ImageFile
 from ..files.locking import FolderLock
 from ..files.ngff import Level, attributes_of, order_of
@@ -25,6 +26,7 @@ from ..files.reordered import Reordered
 from ..files.zarr_reader import zarr_library
 from .errors import RestorationError
 from .output import Output
+from .zarr_bands import BandsInFolder, chunk_length
 from .zarr_place import ZarrPlace
 
 LARGEST = "0"
@@ -49,6 +51,8 @@ class ZarrOutput(Output):
         Where it goes.
     image : ImageFile
         What is known of the result: its axes, sizes of pixels and channels. Its pixels are not looked at.
+    pieces : sequence of Piece
+        All pieces of the result: tiles are joined as soon as all of a slice are written.
 
     Raises
     ------
@@ -57,8 +61,17 @@ class ZarrOutput(Output):
         is not installed.
     """
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], place: ZarrPlace, image: ImageFile) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        place: ZarrPlace,
+        image: ImageFile,
+        pieces: Sequence[Piece] = (),
+    ) -> None:
         super().__init__(shape, dtype.newbyteorder("="))
+        self._pieces = pieces
+        self._seams, self._bands = Seams(pieces), BandsInFolder(place)
         self._zarr = zarr_library()
         self._order = order_of(image.axes)
         self._place, self._image = place, image
@@ -120,9 +133,14 @@ class ZarrOutput(Output):
             If the disk is full or gone; what is finished stays.
         """
         with self._disk_errors_as_sentences():
-            self._opened()[piece.write] = values
+            array = self._opened()
+            array[piece.write] = values[piece.inner]
+            if self._seams.needed:
+                self._bands.put(piece.number, self._seams.bands(piece, values))
             self._place.mark(piece.number)
-        self._done.add(piece.number)
+            self._done.add(piece.number)
+            if self._seams.needed:
+                self._join(array, self._seams.slice_of(piece))
 
     def done(self, piece: Piece) -> bool:
         """Return whether a piece was written, also by a run before."""
@@ -159,7 +177,9 @@ class ZarrOutput(Output):
         with self._disk_errors_as_sentences():
             if self._complete:
                 return
-            self._opened()
+            array = self._opened()
+            for tiles in self._seams.slices if self._seams.needed else ():
+                self._join(array, tiles)
             levels, limits = add_levels(self._group, LARGEST, self._axes())
             written = {**record, "identity": self._place.identity}
             self._group.attrs.put({"ome": attributes_of(self._image, levels, limits), RECORD: written})
@@ -171,6 +191,17 @@ class ZarrOutput(Output):
         if self._lock is not None:
             self._lock.release()
         self._lock = self._array = self._group = None
+
+    def _join(self, array: Reordered, tiles: Sequence[Piece]) -> None:
+        """Join the tiles of a slice once all of them are written."""
+        first = tiles[0].number
+        if not all(self.done(tile) for tile in tiles) or self._place.is_joined(first):
+            return
+        for index, values in self._seams.joined(tiles, self._bands):
+            array[index] = values
+        self._place.mark_joined(first)
+        for tile in tiles:
+            self._bands.drop(tile.number)
 
     def _axes(self) -> str:
         """Return the axes as they are written."""
@@ -202,7 +233,10 @@ class ZarrOutput(Output):
         self._group = self._zarr.open_group(path, mode="a", zarr_format=3)
         shape, axes = tuple(self.shape[axis] for axis in self._order), self._axes()
         if LARGEST not in self._group:
-            chunks = tuple(min(CHUNK, length) if axis in "YX" else 1 for axis, length in zip(axes, shape, strict=True))
+            chunks = tuple(
+                chunk_length(axis, self.shape[axis], self._pieces, CHUNK) if letter in "YX" else 1
+                for axis, letter in zip(self._order, axes, strict=True)
+            )
             names = list(axes.lower())
             self._group.create_array(
                 LARGEST, shape=shape, dtype=self.dtype, chunks=chunks, fill_value=0, dimension_names=names
@@ -223,5 +257,5 @@ class ZarrOutput(Output):
         except OSError as error:
             raise RestorationError(
                 f"the result could not be written to {str(self._place.path)!r}: {error.strerror or error}. The "
-                f"{len(self._done)} slices that are finished stay: remove the cause, and start the same run again"
+                f"{len(self._done)} pieces that are finished stay: remove the cause, and start the same run again"
             ) from error

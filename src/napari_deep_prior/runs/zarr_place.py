@@ -19,6 +19,9 @@ MARKERS = "deep-prior-pieces"
 RUN, PROCESS = "run.json", "process.json"
 """Files beside the markers: the identity of the run, and the process that writes."""
 
+JOINED = ".joined"
+"""Ending of the marker of a slice whose tiles are joined, with the number of the first of them."""
+
 ATTRIBUTES = "zarr.json"
 """File of a result's attributes."""
 
@@ -41,6 +44,13 @@ class ZarrPlace:
     path: Path
     identity: str
     overwrite: bool = False
+    tile: int | None = None
+    """Pixels along the sides of a tile of the input; None if slices are not cut."""
+
+    @property
+    def markers(self) -> Path:
+        """Folder of the markers."""
+        return self.path / MARKERS
 
     @property
     def process_file(self) -> Path:
@@ -88,14 +98,23 @@ class ZarrPlace:
         if self.replaces() or not self.marked():
             # Also what a run has left that was killed before its first piece was finished.
             self._empty()
-        _write_whole(self.path / MARKERS / RUN, {"identity": self.identity})
+        _write_whole(self.path / MARKERS / RUN, {"identity": self.identity, "tile": self.tile})
+
+    def is_begun(self) -> bool:
+        """Return whether a run of the same identity has finished pieces, but not all."""
+        return _read(self.markers / RUN).get("identity") == self.identity and bool(self.marked())
+
+    def tile_of_run(self) -> int | None:
+        """Return the side of the tiles of the run that has begun; None if slices are not cut."""
+        tile = _read(self.markers / RUN).get("tile")
+        return tile if isinstance(tile, int) else None
 
     def _empty(self) -> None:
         """Remove everything but the file of the process."""
         for each in self.path.iterdir():
             if each.name != MARKERS:
                 shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
-        for each in (self.path / MARKERS).iterdir():
+        for each in self.markers.iterdir():
             if each.name != PROCESS:
                 each.unlink()
 
@@ -107,6 +126,14 @@ class ZarrPlace:
         """Return the numbers of the finished pieces."""
         files = [file for file in (self.path / MARKERS).glob("*.json") if file.stem.isdigit()]
         return {int(file.stem) for file in files if _read(file).get("identity") == self.identity}
+
+    def mark_joined(self, number: int) -> None:
+        """Take down that the tiles of the slice of a piece, which is the first of them, are joined."""
+        _write_whole(self.markers / f"{number}{JOINED}", {"identity": self.identity})
+
+    def is_joined(self, number: int) -> bool:
+        """Return whether the tiles of the slice of a piece, which is the first of them, are joined."""
+        return bool(_read(self.markers / f"{number}{JOINED}").get("identity") == self.identity)
 
     def end(self) -> None:
         """Remove the markers."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import final
@@ -59,10 +60,15 @@ class Guides:
         If a guide has another shape, or shows nothing.
     """
 
+    window_of: Callable[[Piece], tuple[Piece, Tensor, Tensor] | None] | None = None
+    """Returns of a tile the middle of its slice, with its canonical values and weight: by it all of its tiles are
+    registered; None if it shows nothing. Where slices are not cut into tiles there is no such function."""
+
     def __init__(
         self, guides: Sequence[Array], *, axes: str, shape: tuple[int, ...], enlarged: tuple[int, ...]
     ) -> None:
         self._axes, self._enlarged = axes, enlarged != shape
+        self._found: dict[tuple[int, ...], list[Registration | None]] = {}
         self._guides = [_matched(np.asarray(guide), axes, shape, enlarged) for guide in guides]
         for guide in self._guides:
             finite = guide.channels[np.isfinite(guide.channels)]
@@ -94,36 +100,73 @@ class Guides:
             On the image's pixels; each channel of mean 0 and standard deviation 1, 0 where it has no value.
         remark : str
         """
-        target = operator.interpolate(measured)[0].cpu().numpy()
-        known = operator.interpolate(weight)[0].cpu().numpy() > 0.5
-        target = np.where(known, target, np.nan)
-        parts, remarks = [], []
-        for guide in self._guides:
-            values = self._part(guide, piece, target.ndim - 1)
-            if guide.coarse:
-                values = operator.interpolate(torch.from_numpy(values.astype(np.float32))[None])[0].numpy()
-            values = np.broadcast_to(values, (len(values), *target.shape[1:]))
+        target = _target(measured, weight, operator)
+        registered = self._registered(piece, target, operator) if register else [None] * len(self._guides)
+        parts = []
+        for guide, found in zip(self._guides, registered, strict=True):
+            values = self._values(guide, piece, target, operator)
             _refuse_copy(values, target)
-            if register:
-                register_it = partial(registration_shift, target, values, spatial=target.ndim - 1)
-                found = run_stage("Registering the guide", register_it)
-                remarks.append(_in_words(found))
-                values = shifted(values, found.shift) if found.trusted else values
-            parts.append(values)
-        guides = np.stack([_normalised(channel) for values in parts for channel in values])
-        return torch.from_numpy(guides)[None].to(measured.device), "; ".join(dict.fromkeys(remarks))
+            values = shifted(values, found.shift) if found is not None and found.trusted else values
+            like = values if self.window_of is None else self._slice_of(guide, piece)
+            parts += [_normalised(channel, other) for channel, other in zip(values, like, strict=True)]
+        remarks = [_in_words(found) for found in registered] if register else []
+        return torch.from_numpy(np.stack(parts))[None].to(measured.device), "; ".join(dict.fromkeys(remarks))
+
+    def by_slices(self, window_of: Callable[[Piece], tuple[Piece, Tensor, Tensor] | None]) -> Guides:
+        """Return the guides of tiles: all tiles of a slice are registered and normalised alike."""
+        guides = copy.copy(self)
+        guides.window_of = window_of
+        return guides
+
+    def _registered(self, piece: Piece, target: Array, operator: Operator) -> list[Registration | None]:
+        """Return where each guide lies, None where nothing shows it; of a tile by the middle of its slice."""
+        if self.window_of is None:
+            return [self._registration(guide, piece, target, operator) for guide in self._guides]
+        if piece.place not in self._found:
+            window = self.window_of(piece)
+            found: list[Registration | None] = [None] * len(self._guides)
+            if window is not None:
+                middle, values, weight = window
+                target = _target(values, weight, operator)
+                found = [self._registration(guide, middle, target, operator) for guide in self._guides]
+            self._found[piece.place] = found
+        return self._found[piece.place]
+
+    def _registration(self, guide: _Guide, piece: Piece, target: Array, operator: Operator) -> Registration:
+        values = self._values(guide, piece, target, operator)
+        register_it = partial(registration_shift, target, values, spatial=target.ndim - 1)
+        return run_stage("Registering the guide", register_it)
+
+    def _values(self, guide: _Guide, piece: Piece, target: Array, operator: Operator) -> Array:
+        """Return a guide on the pixels of a piece of the result."""
+        values = self._part(guide, piece, target.ndim - 1)
+        if guide.coarse:
+            values = operator.interpolate(torch.from_numpy(values.astype(np.float32))[None])[0].numpy()
+        return np.broadcast_to(values, (len(values), *target.shape[1:]))
+
+    def _slice_of(self, guide: _Guide, piece: Piece) -> Array:
+        """Return all of a guide in the slice of a tile."""
+        place = dict(zip(self._axes, piece.read, strict=True))
+        numbers = {letter: at for letter, at in place.items() if isinstance(at, int)}
+        return guide.channels[:, *(numbers.get(letter, slice(None)) for letter in guide.letters)]
 
     def _part(self, guide: _Guide, piece: Piece, dimensions: int) -> Array:
         """Return the channels of a guide in a piece, (G, *S); of length 1 along a depth that the guide lacks."""
-        # Pieces of an image that is enlarged have no halo.
-        index = piece.write if self._enlarged and not guide.coarse else piece.read
+        index = piece.restored if self._enlarged and not guide.coarse else piece.read
         place = dict(zip(self._axes, index, strict=True))
         values = guide.channels[:, *(place[letter] for letter in guide.letters)]
         return values[:, None] if values.ndim - 1 < dimensions else values
 
 
-def _in_words(found: Registration) -> str:
-    if not found.trusted:
+def _target(measured: Tensor, weight: Tensor, operator: Operator) -> Array:
+    """Return a piece on the pixels of the result, (C, *S); NaN where it is not known."""
+    target = operator.interpolate(measured)[0].cpu().numpy()
+    known = operator.interpolate(weight)[0].cpu().numpy() > 0.5
+    return np.where(known, target, np.nan)
+
+
+def _in_words(found: Registration | None) -> str:
+    if found is None or not found.trusted:
         return "guide taken as it lies, no shift found"
     return f"guide moved by ({', '.join(f'{step:+.1f}' for step in found.shift)}) pixels"
 
@@ -165,11 +208,10 @@ def _same(first: Array, second: Array) -> bool:
     return bool(abs(np.corrcoef(one, other)[0, 1]) > SAME)
 
 
-def _normalised(channel: Array) -> Array:
-    """Return values of mean 0 and standard deviation 1, float32; 0 where there are none."""
-    finite = np.isfinite(channel)
-    if not finite.any():
+def _normalised(channel: Array, like: Array) -> Array:
+    """Return values, 0 where there are none, scaled such that others have mean 0 and standard deviation 1; float32."""
+    known = like[np.isfinite(like)].astype(np.float64)
+    if not known.size:
         return np.zeros(channel.shape, np.float32)
-    known = channel[finite].astype(np.float64)
     values = (channel - known.mean()) / (known.std() or 1.0)
-    return np.where(finite, values, 0.0).astype(np.float32)
+    return np.where(np.isfinite(channel), values, 0.0).astype(np.float32)

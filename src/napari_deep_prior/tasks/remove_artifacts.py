@@ -19,6 +19,9 @@ from ..settings import Setting
 from .inputs import Inputs
 from .task import Measured, Posed, Prepared, Task, grey_levels, problem_of
 
+LARGEST_BLOCK = 16
+"""Pixels along a side of what a JPEG compresses together, where it has colours."""
+
 LEVEL_DIGITS = 3
 """Decimal places to which grey levels from 0 to 255 survive as canonical values."""
 
@@ -31,6 +34,8 @@ class RemoveArtifacts(Task):
     command = "remove-artifacts"
     result = "without artefacts"
     takes = frozenset({"jpeg"})
+    tile_multiple = LARGEST_BLOCK
+    tile_needs = frozenset({"jpeg", "quality"})
 
     quality: Annotated[
         int | None,

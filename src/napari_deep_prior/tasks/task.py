@@ -8,9 +8,10 @@ problem of each piece.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal, final
 
+import torch
 from torch import Tensor
 
 from ..arrays.axes import Array
@@ -51,6 +52,11 @@ class Measured:
     frame: Frame
     piece: Piece
     variance_share: Tensor | None = None
+
+    def on(self, device: torch.device) -> Measured:
+        """Return the piece on another device."""
+        share = None if self.variance_share is None else self.variance_share.to(device)
+        return replace(self, values=self.values.to(device), weight=self.weight.to(device), variance_share=share)
 
 
 @final
@@ -133,6 +139,19 @@ class Task(Settings, ABC):
 
     needs: ClassVar[frozenset[str]] = frozenset()
     """What must be given besides the image."""
+
+    tile_multiple: ClassVar[int] = 1
+    """Of what the sides of tiles must be multiples, in pixels."""
+
+    tile_needs: ClassVar[frozenset[str]] = frozenset()
+    """Settings and inputs of which one must be given for tiles, since it would be looked for in the whole image."""
+
+    @final
+    def why_no_tiles(self, inputs: Inputs) -> str:
+        """Return why an image cannot be cut into tiles, in a clause with a remedy; empty if it can."""
+        if not self.tile_needs or any(getattr(self, name, getattr(inputs, name, None)) for name in self.tile_needs):
+            return ""
+        return f"{' or '.join(sorted(self.tile_needs))} must be given, else all of the image is needed to find it"
 
     @property
     @abstractmethod
