@@ -85,6 +85,12 @@ def _described(picture: io.ImageFile, file: str, endings: tuple[str, ...]) -> tu
 
 def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     """Write an image layer as OME-TIFF; an existing file is replaced, since the save dialog has asked."""
+    io.write(path, image_of(data, meta), overwrite=True)
+    return [path]
+
+
+def image_of(data: Any, meta: dict[str, Any]) -> io.ImageFile:
+    """Return the image of a layer as a file keeps it, from the data and the metadata of the layer; it is read."""
     pixels = np.asarray(data[0] if meta.get("multiscale") else data)
     axes = axes_of_metadata(meta, pixels.shape)
     spatial = axes.removesuffix("S") if meta.get("rgb") else axes
@@ -92,7 +98,7 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     units = meta.get("units", ["pixel"] * len(spatial))
     metadata = meta.get("metadata", {})
     said = metadata.get(FILE, {})
-    picture = io.ImageFile(
+    return io.ImageFile(
         pixels=pixels,
         axes=axes,
         spacing={letter: abs(float(size)) for letter, size in zip(spatial, scale, strict=False)},
@@ -103,8 +109,6 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
         place=_place_in_file(meta, spatial),
         record=metadata.get(io.RECORD, {}),
     )
-    io.write(path, picture, overwrite=True)
-    return [path]
 
 
 def _kept(picture: io.ImageFile) -> dict[str, Any]:

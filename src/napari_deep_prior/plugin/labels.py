@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QLabel
 
-ERROR_STYLE = "color: #ff6b5e;"
+ERROR_COLOUR = QColor("#ff6b5e")
+ERROR_STYLE = f"color: {ERROR_COLOUR.name()};"
 
 
 def text_label(text: str, name: str) -> QLabel:

@@ -112,7 +112,7 @@ class Run(QObject):
 
     def is_in(self, viewer: Viewer) -> bool:
         """Return whether the run belongs to a viewer; docks are given proxies of it."""
-        return _itself(self._viewer) is _itself(viewer)
+        return itself(self._viewer) is itself(viewer)
 
     def _forget_window(self) -> None:
         self._window = None
@@ -221,5 +221,6 @@ class Run(QObject):
         self.finished.emit()
 
 
-def _itself(viewer: Viewer) -> Any:
+def itself(viewer: Viewer) -> Any:
+    """Return a viewer, not the proxy of it that docks are given."""
     return getattr(viewer, "__wrapped__", viewer)
