@@ -33,6 +33,8 @@ from napari_deep_prior.settings import Settings, fields, flat_fields, replace_fl
 from napari_deep_prior.tasks import TASKS, Task
 from napari_deep_prior.tasks.inputs import Inputs
 
+from .models import tiny_model
+
 CPU = torch.device("cpu")
 
 EXAMPLES: dict[str, Callable[[tuple[int, ...]], Operator]] = {
@@ -150,7 +152,8 @@ def problem(name: str, shape: tuple[int, ...], channels: int = 1, seed: int = 0)
     axes = "C" + "ZYX"[-len(shape) :]
     (piece,) = plan(image.shape, axes, volume=True)
     _, measured = SourceArray(image, axes, volume=True, mask=None).measured(piece, device=CPU, missing="fill")
-    return task.problem(measured, task.prepare(measured, (), Inputs()), Inputs()).problem
+    inputs = Inputs(model=tiny_model() if name == "trained-network" else None)
+    return task.problem(measured, task.prepare(measured, (), Inputs()), inputs).problem
 
 
 def example(name: str) -> Task:

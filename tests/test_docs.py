@@ -28,6 +28,8 @@ from napari_deep_prior.tasks import TASKS
 from napari_deep_prior.training.model import Model
 from napari_deep_prior.training.trainer import build_corrector
 
+from .models import tiny_model
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "napari_deep_prior"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -145,6 +147,9 @@ def test_every_command_is_understood(
         return
     monkeypatch.chdir(tmp_path)
     make_files(arguments)
+    if "--model" in arguments:
+        model = tiny_model(factor=None if arguments[0] == "denoise" else 2.0)
+        write_model(arguments[arguments.index("--model") + 1], model)
     if arguments[0] == COMMAND:
         assert main(arguments) == DONE
         return

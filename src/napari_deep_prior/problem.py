@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from torch import Tensor
 
 from .physics.misfit import Misfit
 from .physics.operators import Operator
+
+if TYPE_CHECKING:
+    # Only methods know what is in it.
+    from .training.model import Model
 
 __all__ = ["Problem"]
 
@@ -37,6 +41,8 @@ class Problem:
         Other images of the same place, on the image's pixels: each channel of mean 0 and standard deviation 1.
     noiseless : tuple of bool
         For each channel, whether its measurement has no noise; empty where nothing is known of it.
+    model : Model or None
+        A trained network that is to solve it; None if there is none.
     piece : int
         Number of the piece of the array that this is, counted from 0: random numbers depend on it.
     """
@@ -49,4 +55,5 @@ class Problem:
     correlations: tuple[tuple[float, float], ...] = ()
     guide: Tensor | None = None
     noiseless: tuple[bool, ...] = ()
+    model: Model | None = None
     piece: int = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,10 @@ from napari_deep_prior.arrays.phantom import cells
 from napari_deep_prior.cli import train as command
 from napari_deep_prior.cli.main import DONE, INTERRUPTED, main
 from napari_deep_prior.cli.training_files import read_checkpoint
-from napari_deep_prior.files.model_files import read_model
+from napari_deep_prior.files import images as images_of_files
+from napari_deep_prior.files.model_files import read_model, write_model
 
+from ..models import trained_model
 from .conftest import Capture, Refused
 
 ENLARGE = ["train", "super-resolve"]
@@ -100,3 +104,42 @@ def test_a_model_without_the_state_of_its_training_cannot_go_on(images: str, ref
     assert "exists already" in refused(*ENLARGE, images, "--out", "m.safetensors", *QUICK)
     wanted = "was trained for 'super-resolve', and not for 'denoise'"
     assert wanted in refused("train", "denoise", images, "--out", "n.safetensors", "--resume", "m.last.safetensors")
+
+
+@pytest.fixture
+def model(folder: Path) -> str:
+    """Return the name of a file with a network for denoising."""
+    write_model("net.safetensors", trained_model(enlarges=False))
+    return "net.safetensors"
+
+
+def test_a_model_denoises_a_file(model: str, capsys: Capture) -> None:
+    arguments = ["--reference", "truth.tif", "--device", "cpu", "--dtype", "float32", "--overwrite"]
+    assert main(["denoise", "in.ome.tif", "out.tif", "--model", model, *arguments]) == DONE
+    said = capsys.readouterr()
+    assert "Trained network: a trained network was given" in said.err
+    before, after = map(float, re.findall(r"PSNR (\S+) → (\S+) dB", said.out + said.err)[0])
+    assert after > before
+    record = images_of_files.read("out.tif").record
+    assert record["method"]["kind"] == "TrainedNetwork"
+
+
+@pytest.mark.parametrize(
+    ("task", "damage", "text"),
+    [
+        ("denoise", lambda content: content[: len(content) // 2], "cannot read 'net.safetensors' as a model"),
+        ("denoise", lambda content: b"PNG" + content, "cannot read 'net.safetensors' as a model"),
+        (
+            "super-resolve",
+            lambda content: content,
+            "the network was trained to denoise, and the image is to be enlarged",
+        ),
+    ],
+    ids=["truncated", "foreign", "another task"],
+)
+def test_a_model_that_cannot_be_used_is_refused(
+    model: str, refused: Refused, task: str, damage: Callable[[bytes], bytes], text: str
+) -> None:
+    Path(model).write_bytes(damage(Path(model).read_bytes()))
+    assert text in refused(task, "in.ome.tif", "out.tif", "--model", model)
+    assert "there is no file 'none'" in refused(task, "in.ome.tif", "out.tif", "--model", "none")

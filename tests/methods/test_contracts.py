@@ -20,6 +20,8 @@ from napari_deep_prior.physics.quantised_misfit import QuantisedMisfit
 from napari_deep_prior.problem import Problem
 from napari_deep_prior.progress import Step
 
+from ..models import tiny_model
+
 QUICK: dict[str, Method] = {
     "deep-image-prior": DeepImagePrior(
         steps=3, code_channels=4, precision="float32", network=Hourglass(channels=(8, 8), skip=(2, 2))
@@ -30,6 +32,7 @@ QUICK: dict[str, Method] = {
     "nl-ridge": METHODS["nl-ridge"](),
     "nl-deblocking": NLDeblocking(passes=2, group_size=8, search_radius=4),
     "plug-and-play": PlugAndPlay(passes=2, group_size=8, search_radius=4),
+    "trained-network": METHODS["trained-network"](),
     "zero-shot-sr": ZeroShotSR(steps=3, crop=16, examples=2, precision="float32", network=Plain(channels=(8, 8))),
 }
 """Every method with settings that take milliseconds."""
@@ -52,7 +55,8 @@ def problem_of(name: str, measured: torch.Tensor) -> Problem:
         channels = measured.shape[1]
         units = (np.full(channels, 255.0), np.zeros(channels))
         misfit = QuantisedMisfit(tables_of_quality(50, colour=channels == 3), units, measured)
-    return Problem(measured=measured, weight=weight, operator=operator, misfit=misfit)
+    model = tiny_model() if name == "trained-network" else None
+    return Problem(measured=measured, weight=weight, operator=operator, misfit=misfit, model=model)
 
 
 def solve(method: Method, posed: Problem) -> Step:
@@ -150,7 +154,7 @@ TWICE: dict[str, Callable[[Method], Method]] = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in QUICK if name != "nl-ridge"])
+@pytest.mark.parametrize("name", [name for name in QUICK if name not in ("nl-ridge", "trained-network")])
 def test_twice_the_steps_take_longer(name: str) -> None:
     more = TWICE["passes" if name in ("nl-deblocking", "plug-and-play") else "steps"]
     posed = problem(name, (64, 64))

@@ -145,3 +145,10 @@ def test_a_task_that_no_network_is_trained_for_is_refused() -> None:
 
     with pytest.raises(ValueError, match="no network can be trained for 'inpaint': choose denoise or super-resolve"):
         train(noisy(), Inpaint(), QUICK, device="cpu")
+
+
+def test_crops_that_are_small_for_the_network_are_named() -> None:
+    small = dataclasses.replace(QUICK, network=UNet(channels=(4, 4, 4)), epochs=1)
+    (remark,) = train(clean(), SuperResolve(), small, device="cpu").remarks
+    assert "coarsest pixels of the network are 8 pixels wide, and a crop of 16 has few of them" in remark
+    assert "better are crops of 64" in remark

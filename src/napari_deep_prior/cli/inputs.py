@@ -11,6 +11,7 @@ from ..arrays.axes import Array
 from ..files import images
 from ..files.jpeg import read_tables
 from ..files.kernels import parse_kernel
+from ..files.model_files import read_model
 from ..files.other_inputs import guide_in, mask_in
 from ..tasks import Task
 from ..tasks.inputs import INPUTS, Input, Kind
@@ -149,9 +150,15 @@ def _read_jpeg(name: str, options: Options, _files: FileReader) -> Any:
     return tables
 
 
+def _read_model(name: str, options: Options, _files: FileReader) -> Any:
+    path = given_text(name, options)
+    return None if path is None else read_model(path)
+
+
 _READERS: Mapping[Kind, _Reader] = {
     "mask": _Reader(_add_mask, _read_mask),
     "images": _Reader(_add_files, _read_images),
     "kernel": _Reader(_add_file, _read_kernel),
     "tables": _Reader(_add_file, _read_jpeg),
+    "model": _Reader(_add_file, _read_model),
 }

@@ -6,6 +6,7 @@ from .nl_deblocking import NLDeblocking
 from .nl_ridge import NLRidge
 from .plug_and_play import PlugAndPlay
 from .self_distillation import SelfDistillation
+from .trained_network import TrainedNetwork
 from .zero_shot_sr import ZeroShotSR
 
 METHODS: dict[str, type[Method]] = {
@@ -15,6 +16,7 @@ METHODS: dict[str, type[Method]] = {
     "nl-deblocking": NLDeblocking,
     "plug-and-play": PlugAndPlay,
     "zero-shot-sr": ZeroShotSR,
+    "trained-network": TrainedNetwork,
 }
 
 __all__ = [
@@ -25,5 +27,6 @@ __all__ = [
     "NLRidge",
     "PlugAndPlay",
     "SelfDistillation",
+    "TrainedNetwork",
     "ZeroShotSR",
 ]

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-from magicgui.widgets import Select, SpinBox
+from magicgui.widgets import FileEdit, Select, SpinBox
 from napari.layers import Image, Labels
 from psygnal import Signal
 from qtpy.QtWidgets import QFormLayout, QPushButton
 
 from ..arrays.axes import Array
+from ..files.model_files import ENDING, read_model
 from ..tasks.inputs import INPUTS, Kind
 from .form import add_row, layer_choice
 from .layers import PLACE, Part, guide_of, images_of, mask_of, pixels_of, tables_of
@@ -236,11 +237,47 @@ class TablesInput(InputWidget):
         return tables_of(part.layer)
 
 
+@final
+class ModelInput(InputWidget):
+    """Choose the file of a trained network, or none."""
+
+    def __init__(self, viewer: napari.viewer.Viewer, label: str) -> None:
+        super().__init__(viewer, label)
+        self.file: Any = FileEdit(
+            label=label,
+            filter=f"Trained networks (*{ENDING})",
+            nullable=True,
+            tooltip="A network that deep-prior train has written; empty: what needs no training restores the image",
+        )
+        self.file.changed.connect(self._emit)
+
+    def lay_out(self, rows: QFormLayout) -> None:
+        """Add the widget to a form."""
+        add_row(rows, self.file)
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether anything is chosen."""
+        return self.file.value is not None and str(self.file.value) not in ("", ".")
+
+    def layers_changed(self) -> None:
+        """Do nothing: no layer is chosen here."""
+
+    def read(self, part: Part, request: Request) -> Any:
+        """Return the network in the file."""
+        return read_model(str(self.file.value)) if self.is_chosen else None
+
+    def outline(self, part: Part) -> Any:
+        """Return the network itself: the forecast depends on it."""
+        return read_model(str(self.file.value)) if self.is_chosen else None
+
+
 KINDS: Mapping[Kind, type[InputWidget]] = {
     "mask": MaskInput,
     "images": ImagesInput,
     "kernel": KernelInput,
     "tables": TablesInput,
+    "model": ModelInput,
 }
 """Which widget each kind of input has."""
 

@@ -33,6 +33,8 @@ class Step:
         The answer if the caller stops here.
     deviation : Tensor, (1, C, *S), or None
         Standard deviation of that image between the members of an ensemble; None if there is only one.
+    remark : str
+        What is to be known of how the image was made, a sentence for people; mostly empty.
     """
 
     number: int
@@ -43,3 +45,4 @@ class Step:
     chosen: Tensor
     image: Tensor
     deviation: Tensor | None = None
+    remark: str = ""

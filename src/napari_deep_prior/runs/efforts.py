@@ -18,6 +18,7 @@ from ..methods import (
     NLRidge,
     PlugAndPlay,
     SelfDistillation,
+    TrainedNetwork,
     ZeroShotSR,
 )
 from ..networks import Hourglass
@@ -96,6 +97,12 @@ def _always(method: Method) -> Efforts:
     return dict.fromkeys(("fast", "balanced", "best"), method)
 
 
+_TRAINED: Efforts = {
+    "fast": TrainedNetwork(orientations=1),
+    "balanced": TrainedNetwork(),
+    "best": TrainedNetwork(orientations=8),
+}
+
 _DENOISING: Mapping[str, Efforts] = {
     "self-distillation": {
         "fast": SelfDistillation(steps=300),
@@ -106,7 +113,11 @@ _DENOISING: Mapping[str, Efforts] = {
 }
 
 TABLE: Mapping[str, Mapping[str, Efforts]] = {
-    "denoise": {**_DENOISING, "deep-image-prior": _deep_image_prior(_PUBLISHED, DeepImagePrior())},
+    "denoise": {
+        **_DENOISING,
+        "deep-image-prior": _deep_image_prior(_PUBLISHED, DeepImagePrior()),
+        "trained-network": _TRAINED,
+    },
     "guide": {
         **_DENOISING,
         # Flash and no-flash: the guide alone is the code. The published rate of 0.1 gets stuck.
@@ -144,6 +155,7 @@ TABLE: Mapping[str, Mapping[str, Efforts]] = {
             dataclasses.replace(_PUBLISHED, steps=2000, jitter=0.03),
             DeepImagePrior(steps=1500, patience=300, held_out=0.02),
         ),
+        "trained-network": _TRAINED,
     },
     "remove-artifacts": {
         "nl-deblocking": {

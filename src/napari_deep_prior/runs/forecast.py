@@ -12,6 +12,7 @@ from ..physics.misfit import GaussianMisfit
 from ..physics.operators import Operator
 from ..problem import Problem
 from ..tasks import Task
+from ..tasks.inputs import Inputs
 from . import report
 from .efforts import settings_for
 from .recommend import STAND_IN, Choice, Wish, asked, recommend
@@ -96,8 +97,8 @@ def blank_problem(
     operator: Operator,
     device: torch.device,
     *,
+    inputs: Inputs,
     piece: Piece | None = None,
-    guide_channels: int = 0,
     correlation_length: int = 1,
 ) -> Problem:
     """Return the problem of a piece without data: its tensors have shapes, and take the memory of one value.
@@ -110,6 +111,7 @@ def blank_problem(
     channels, spatial = source.lengths(piece)
     blank = torch.zeros((), device=device).expand(1, channels, *spatial)
     shape = operator.image_shape(spatial)
+    guide_channels = 0 if inputs.guide is None else inputs.guide.channels
     guide = torch.zeros((), device=device).expand(1, guide_channels, *shape) if guide_channels else None
     return Problem(
         measured=blank,
@@ -118,4 +120,5 @@ def blank_problem(
         misfit=GaussianMisfit(),
         correlation_length=correlation_length,
         guide=guide,
+        model=inputs.model,
     )

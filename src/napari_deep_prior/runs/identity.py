@@ -8,6 +8,7 @@ import importlib.metadata
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 
 from ..arrays.axes import Array
 from ..files.lazy_pixels import LazyPixels
@@ -38,7 +39,8 @@ def identity(*parts: object) -> str:
 
 def _add(digest: hashlib.blake2b, value: object) -> None:
     """Take in a value with its kind and length, so that no two values have the same bytes."""
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray | torch.Tensor):
+        value = np.asarray(value)
         digest.update(f"array {value.dtype.str} {value.shape} ".encode())
         _add_pixels(digest, value)
     elif isinstance(value, LazyPixels):

@@ -14,6 +14,7 @@ from ..methods.guidance import GuideComparison
 from ..methods.unchanged import Unchanged
 from ..physics.kernels import Kernel, SampledKernel, kernel_image
 from ..physics.operators import Operator
+from ..progress import Step
 from ..tasks.task import Measured, Posed, Prepared
 from . import report
 from .devices import describe_device, instruction_set
@@ -86,10 +87,10 @@ class Notes:
         if isinstance(solver, GuideComparison):
             self.remarks.append(report.guide_in_words(solver, posed.guide_remark))
 
-    def committed(self, chosen_step: int, remark: str) -> None:
-        """Take down of which step the image of a piece is, and what was put back into it."""
-        self.chosen_steps.append(chosen_step)
-        self.remarks.append(remark)
+    def committed(self, step: Step, remark: str) -> None:
+        """Take down of which step the image of a piece is, what is to be known of it, and what was put back into it."""
+        self.chosen_steps.append(int(step.chosen))
+        self.remarks += [step.remark, remark]
 
     def rounded(self, setup: Setup, measured: Measured, posed: Posed, image: Tensor) -> None:
         """Take down what rounding has made of the mean of a restored piece, if it has changed it."""

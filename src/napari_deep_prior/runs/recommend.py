@@ -9,7 +9,7 @@ from typing import final
 from scipy.ndimage import distance_transform_edt
 
 from ..estimation.residual_check import is_noiseless
-from ..methods import DeepImagePrior, Method
+from ..methods import DeepImagePrior, Method, TrainedNetwork
 from ..methods.guidance import GuideComparison
 from ..methods.method import SeededMethod
 from ..methods.unchanged import Unchanged
@@ -20,6 +20,9 @@ from .efforts import AUTO, DEFAULT_EFFORT, PUBLISHED_FOR_HOLES, methods_of, name
 
 STAND_IN = "deep-image-prior"
 """What can try any problem."""
+
+TRAINED = "trained-network"
+"""What solves a problem for which a trained network was given, and no other one."""
 
 SCATTERED_PIXELS = "scattered pixels"
 
@@ -134,7 +137,11 @@ def recommend(task: Task, problem: Problem, wish: Wish) -> Choice:
     ValueError
         If it is the deep image prior itself that cannot solve it.
     """
+    if problem.model is not None:
+        return _with_model(task, problem, wish)
     method, reason = asked(task, wish)
+    if isinstance(method, TrainedNetwork):
+        raise ValueError(f"{method.why_not(problem)}, or choose another method")
     if task.command == "inpaint" and method == with_seed_of(settings_for(task, STAND_IN, "published"), method):
         holes = kind_of_holes(problem)
         remark = "" if holes == SCATTERED_PIXELS else f"the network was chosen for {holes}"
@@ -151,6 +158,26 @@ def recommend(task: Task, problem: Problem, wish: Wish) -> Choice:
         raise ValueError(clause)
     stand_in = with_seed_of(settings_for(task, STAND_IN), method)
     return _choice(task, problem, stand_in, "", f"{clause}: the deep image prior was used instead")
+
+
+def _with_model(task: Task, problem: Problem, wish: Wish) -> Choice:
+    """Return the choice of a trained network that was given.
+
+    Raises
+    ------
+    ValueError
+        If the network cannot solve the problem, or something was asked for that excludes it.
+    """
+    method = wish.settings
+    if method is None and wish.method in (AUTO, TRAINED):
+        method = settings_for(task, TRAINED, wish.effort)
+    if not isinstance(method, TrainedNetwork):
+        raise ValueError(f"{wish.method!r} does not use the trained network that was given: leave out one of them")
+    if problem.guide is not None:
+        raise ValueError("a guide and a trained network exclude each other: leave out one of them")
+    if clause := method.why_not(problem):
+        raise ValueError(f"{clause}: give another network, or leave it out")
+    return _choice(task, problem, method, method.reason)
 
 
 def _choice(task: Task, problem: Problem, method: Method, reason: str, instead: str = "") -> Choice:

@@ -220,7 +220,7 @@ class Restoration(Iterator[Step]):
         write = self._output.write if finished else self._output.preview
         image, remark = self._checked_image(posed, step)
         write(measured.piece, self._finished(measured, posed, image))
-        self._notes.committed(int(step.chosen), remark)
+        self._notes.committed(step, remark)
         self._notes.rounded(self.setup, measured, posed, image)
         self._checks.add(measured, posed, self._shared.prepared.noise, replace(step, image=image))
         self._latest = self._checked = None

@@ -46,6 +46,9 @@ def restore(
         planes, colours last. Every piece is restored without them and with them, and the better answer is kept.
     jpeg : JpegTables, optional
         For tasks that undo compression: what :func:`~napari_deep_prior.files.jpeg.read_tables` reads from the file.
+    model : Model, optional
+        A trained network that restores the image: of :func:`train`, or as
+        :func:`~napari_deep_prior.files.model_files.read_model` returns it.
     device : str
         "auto", "cuda", "mps" or "cpu".
     dtype : {"same", "float32"}

@@ -170,7 +170,7 @@ class Setup:
             self.operator,
             self.device,
             piece=None if self.tile is None else max(self.pieces, key=_pixels),
-            guide_channels=0 if self.inputs.guide is None else self.inputs.guide.channels,
+            inputs=self.inputs,
             correlation_length=correlation_length,
         )
         return forecast(self.task, self.wish, problem, pieces=len(self.pieces), known=False)

@@ -28,6 +28,12 @@ METHOD = "trained on images"
 CANONICAL = "image's range to [0.05, 0.95], enlarged by interpolation"
 """How the pixels of an image are scaled before a network for super-resolution improves them."""
 
+SPACIOUS = 8
+"""Coarsest pixels of a network along a side of a crop from which on most of them do not touch the border."""
+
+BLUR_DIGITS = 6
+"""Decimal places of the blur in a model, with which that of an image is compared."""
+
 RECTIFIED_GAIN = 6**0.5
 """Scale of the first weights with which rectified features keep their size (He et al. 2015,
 doi 10.1109/ICCV.2015.123), of networks that do not draw them themselves."""
@@ -78,7 +84,7 @@ class Training(Iterator[TrainingStep]):
             if resume is not None:
                 kept = {name.removeprefix(KEPT): each for name, each in resume.state.items() if name.startswith(KEPT)}
                 self._training.resume(resume.state, kept, chosen=int(resume.model.training["chosen"]))
-        self.remarks = self._material.remarks
+        self.remarks = (*self._material.remarks, *_about_crop(settings))
         self._steps: Generator[TrainingStep] = self._training.steps()
 
     @property
@@ -146,9 +152,10 @@ class Training(Iterator[TrainingStep]):
     def _made(self, weights: Mapping[str, Tensor], about: Mapping[str, Any]) -> Model:
         task, kernel = self._source.task, self._source.kernel
         factors = (float(task.factor),) * 2 if isinstance(task, SuperResolve) else ()
-        settings = {"task": task.to_json(), "training": self.settings.to_json()}
-        if isinstance(kernel, SampledKernel):
-            settings["kernel"] = kernel.values.tolist()
+        settings: dict[str, Any] = {"task": task.to_json(), "training": self.settings.to_json()}
+        if isinstance(task, SuperResolve):
+            blur = task.operator("YX", kernel).blur_image()
+            settings["blur"] = None if blur is None else blur.round(BLUR_DIGITS).tolist()
         return Model(
             task=task.command,
             method=METHOD,
@@ -217,6 +224,18 @@ def train(
     settings = TrainingSettings() if settings is None else settings
     source = Source(task=task, kernel=blur, clean=settings.clean, device=resolve_device(device))
     return Training(named, source, settings, resume)
+
+
+def _about_crop(settings: TrainingSettings) -> Sequence[str]:
+    """Return a sentence on crops in which too many of the network's coarsest pixels touch the border; else none."""
+    stride = settings.network.stride
+    if settings.crop >= SPACIOUS * stride:
+        return ()
+    sentence = (
+        f"the coarsest pixels of the network are {stride} pixels wide, and a crop of {settings.crop} has few of them: "
+        f"it may fail on whole images; better are crops of {SPACIOUS * stride} (--crop), or fewer scales"
+    )
+    return (sentence,)
 
 
 def _largest(images: Sequence[TrainingImage]) -> int:

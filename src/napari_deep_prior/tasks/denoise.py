@@ -28,7 +28,7 @@ class Denoise(DirectTask):
     command = "denoise"
     result = "denoised"
     removes_noise = True
-    takes = frozenset({"guide"})
+    takes = frozenset({"guide", "model"})
 
     @property
     def keeps_known(self) -> bool:

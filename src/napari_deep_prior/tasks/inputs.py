@@ -16,9 +16,10 @@ from ..arrays.axes import Array
 from ..arrays.masks import spread_mask
 from ..physics.jpeg import JpegTables
 from ..physics.kernels import Kernel, SampledKernel
+from ..training.model import Model
 from .guides import Guides
 
-Kind = Literal["mask", "images", "kernel", "tables"]
+Kind = Literal["mask", "images", "kernel", "tables", "model"]
 """What a row of the table is: it decides how a file is read, and which widget the dock shows."""
 
 
@@ -29,6 +30,7 @@ class GivenInputs(TypedDict, total=False):
     kernel: Array | Kernel | None
     guide: Array | Sequence[Array]
     jpeg: JpegTables | None
+    model: Model | None
 
 
 @final
@@ -46,12 +48,15 @@ class Inputs:
         Other images of the same place.
     jpeg : JpegTables or None
         How the file was compressed that the image comes from.
+    model : Model or None
+        A trained network that is to restore the image.
     """
 
     mask: Array | None = None
     kernel: Kernel | None = None
     guide: Guides | None = None
     jpeg: JpegTables | None = None
+    model: Model | None = None
 
 
 @final
@@ -103,6 +108,12 @@ def _checked_tables(tables: JpegTables, _target: Target) -> JpegTables:
     return tables
 
 
+def _checked_model(model: Model, _target: Target) -> Model:
+    if not isinstance(model, Model):
+        raise ValueError(f"the model is a {type(model).__name__}; give what read_model or a training returns")
+    return model
+
+
 INPUTS: Mapping[str, Input] = {
     "mask": Input(
         "mask",
@@ -128,6 +139,13 @@ INPUTS: Mapping[str, Input] = {
     ),
     "jpeg": Input(
         "tables", "JPEG file", "FILE", "the JPEG that the image was saved as, if the input is not it", _checked_tables
+    ),
+    "model": Input(
+        "model",
+        "Trained network",
+        "MODEL",
+        "a network that deep-prior train has written (.safetensors) restores the image",
+        _checked_model,
     ),
 }
 

@@ -30,7 +30,7 @@ class SuperResolve(TaskWithGuide):
     command = "super-resolve"
     result = "super-resolved"
     looks_at_image = True
-    takes = frozenset({"kernel", "guide"})
+    takes = frozenset({"kernel", "guide", "model"})
 
     factor: Annotated[
         float,

@@ -233,7 +233,7 @@ class TaskWithGuide(Task):
             guide, remark = inputs.guide.of_piece(
                 measured.piece, measured.values, measured.weight, prepared.operator, register=self.register
             )
-        problem = problem_of(measured, prepared, misfit, guide)
+        problem = replace(problem_of(measured, prepared, misfit, guide), model=inputs.model)
         return Posed(problem=problem, frame=frame or measured.frame, misfit=name, guide_remark=remark)
 
 

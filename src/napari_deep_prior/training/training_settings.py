@@ -20,7 +20,11 @@ DEFAULT_MINUTES = 10.0
 @final
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings(Settings):
-    """Settings of a training on many images: network, time, crops, and what is held out."""
+    """Settings of a training on many images: network, time, crops, and what is held out.
+
+    A crop should be several times as wide as the coarsest pixels of the network. In smaller ones all of these touch the
+    border: after some thousand steps the network then relies on it, and fails on whole images, which are mostly inside.
+    """
 
     minutes: Annotated[
         float | None,
@@ -41,8 +45,8 @@ class TrainingSettings(Settings):
         ),
     ] = 0.1
     rate: Annotated[float, Setting("Learning rate", "step size of the optimizer at its largest", 1e-6, 1.0)] = 0.001
-    crop: Annotated[int, Setting("Crop", "pixels along a side of a training example", 8, 4096)] = 64
-    examples: Annotated[int, Setting("Examples", "training examples in a step", 1, 1024)] = 8
+    crop: Annotated[int, Setting("Crop", "pixels along a side of a training example", 8, 4096)] = 128
+    examples: Annotated[int, Setting("Examples", "training examples in a step", 1, 1024)] = 2
     correction: Annotated[
         bool,
         Setting(

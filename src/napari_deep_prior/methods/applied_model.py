@@ -1,0 +1,73 @@
+"""The network of a model, applied to whole images plane by plane."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from ..training.model import Model
+from ..training.trainer import Trainer, TrainingPlan
+
+
+@final
+class AppliedModel:
+    """The network of a model, ready to be applied.
+
+    Parameters
+    ----------
+    model : Model
+        What was trained.
+    device : torch.device
+        Where it is applied.
+    """
+
+    def __init__(self, model: Model, device: torch.device) -> None:
+        self.model = model
+        self._trainer = Trainer(plan_of(model, device), torch.Generator().manual_seed(0))
+        self._trainer.load(model.weights)
+
+    @property
+    def knows_noise(self) -> bool:
+        """Whether the measurements that it was trained to enlarge were noisy."""
+        task = self.model.settings.get("task", {})
+        return any(task.get(name) for name in ("gain", "sigma"))
+
+    @torch.no_grad()
+    def predict(self, image: Tensor, orientations: int) -> Tensor:
+        """Return an image (1, C, *S) as the network restores it, the mean over flips and rotations."""
+        if len(self.model.shape) == 3:
+            return self._trainer.predict(image, orientations=orientations)
+        planes = image.movedim(1, -3).flatten(0, -4) if image.ndim == 5 else image
+        restored = [self._of_plane(plane[None], orientations) for plane in planes]
+        if image.ndim == 4:
+            return torch.cat(restored)
+        return torch.cat(restored).movedim(0, 1)[None]
+
+    @torch.no_grad()
+    def improve(self, planes: Tensor) -> Tensor:
+        """Return interpolated planes (N, C, rows, columns) improved."""
+        count, channels = planes.shape[:2]
+        if channels == self.model.channels:
+            return self._trainer.improve(planes)
+        improved: Tensor = self._trainer.improve(planes.flatten(0, 1)[:, None])[:, 0].unflatten(0, (count, channels))
+        return improved
+
+    def _of_plane(self, plane: Tensor, orientations: int) -> Tensor:
+        if plane.shape[1] == self.model.channels:
+            return self._trainer.predict(plane, orientations=orientations)
+        channels = [self._trainer.predict(each[None, None], orientations=orientations) for each in plane[0]]
+        return torch.cat(channels, dim=1)
+
+
+def plan_of(model: Model, device: torch.device) -> TrainingPlan:
+    """Return what was trained, to build it again."""
+    return TrainingPlan(
+        network=model.network,
+        channels=model.channels,
+        shape=model.shape,
+        precision="auto",
+        device=device,
+        residual=bool(model.settings.get("training", {}).get("correction", True)),
+    )
