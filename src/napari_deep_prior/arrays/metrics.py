@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from scipy.ndimage import gaussian_laplace
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from .axes import Array
 
@@ -40,6 +39,9 @@ def psnr(image: Array, reference: Array, *, span: float | None = None) -> float:
     span = data_range(reference) if span is None else span
     if mse(image, reference) == 0:
         return math.inf
+    # It loads scipy.stats, which takes a fifth of the start of a program, and few runs need it.
+    from skimage.metrics import peak_signal_noise_ratio
+
     return float(peak_signal_noise_ratio(reference.astype(np.float64), image.astype(np.float64), data_range=span))
 
 
@@ -96,6 +98,8 @@ def high_frequencies(image: Array) -> Array:
 
 def _similarity(image: Array, reference: Array, span: float, channel_axis: int | None) -> tuple[float, Array]:
     """Return the structural similarity: its mean, and around every pixel."""
+    from skimage.metrics import structural_similarity
+
     mean, every = structural_similarity(
         reference.astype(np.float64),
         image.astype(np.float64),
