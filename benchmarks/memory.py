@@ -3,9 +3,8 @@
     python benchmarks/memory.py [--cases denoise,inpaint/plug-and-play] [--sides 128,256,512] [--threads 1]
 
 Every run has a process of its own. Its peak is that of the resident memory above what the process had when everything
-was imported and the image was loaded, and is to lie between 0.8 and 1.0 of the estimate. Code of libraries that is
-first called in the run is not counted: it is a copy of files (45 to 60 MiB, by processor), which the kernel drops where
-memory is short. Few steps are made: more need no more memory. For Linux, whose kernel keeps the peak.
+was imported and the image was loaded, and is to lie between 0.8 and 1.0 of the estimate. Few steps are made: more need
+no more memory. For Linux, whose kernel keeps the peak.
 """
 
 from __future__ import annotations
@@ -119,7 +118,7 @@ def measure(case: str, folder: Path) -> dict[str, int]:
     given: dict[str, Any] = {path.stem: np.load(path) for path in folder.glob("*.npy")}
     axes = {"volume": "ZYX", "colours": "YXS"}.get(effort, "YX")
     settings = TABLE[command][method][effort if effort in TABLE[command][method] else "balanced"]
-    before, code = _status("VmRSS"), _status("RssFile")
+    before = _status("VmRSS")
     # The peak so far is forgotten.
     Path("/proc/self/clear_refs").write_text("5")
     run = restore(
@@ -133,8 +132,7 @@ def measure(case: str, folder: Path) -> dict[str, int]:
     )
     estimate = look_ahead(run.setup).plan.memory
     run.finish()
-    peak = _status("VmHWM") - before - (_status("RssFile") - code)
-    return {"estimate": estimate, "peak": peak, "threads": torch.get_num_threads()}
+    return {"estimate": estimate, "peak": _status("VmHWM") - before, "threads": torch.get_num_threads()}
 
 
 def _status(name: str) -> int:

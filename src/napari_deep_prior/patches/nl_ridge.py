@@ -175,7 +175,7 @@ def _combine(
         combination = combine(pilot.ravel()[pixels], noise)
         # A combination of many patches has less noise left, and counts more where patches overlap.
         trust = 1 / combination.square().sum(dim=2, keepdim=True).clamp(min=1e-3)
-        overlap.add(pixels, [combination @ plane[pixels] for plane in values], trust)
+        overlap.add(pixels, (combination @ plane[pixels] for plane in values), trust)
     return overlap.means()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import final
 
 import torch
@@ -25,9 +25,9 @@ STRIDE, WIDE_STRIDE, WIDEST_STRIDE = 4, 6, PATCH
 """Pixels between two patches for which a group is made; the wide one halves the time and costs 0.03 dB (measured). With
 the widest one the patches just touch: enough for a first estimate (no difference in the end, measured)."""
 
-CHUNK = 512
-"""Groups that are solved at a time, to bound the memory; more at a time take longer on a CPU (measured: 2048 a quarter
-more), since they do not fit into its caches."""
+CHUNK = 128
+"""Groups that are solved at a time, to bound the memory; more at a time take longer on a CPU, since they do not fit into
+its caches (measured: 512 a fourteenth more, 2048 a third)."""
 
 STAGE = "Comparing patches"
 """What a run says while similar patches are found and combined."""
@@ -106,14 +106,14 @@ class Overlap:
         self.totals = torch.zeros_like(planes)
         self.at_corners = torch.zeros_like(planes[0])
 
-    def add(self, pixels: Tensor, patches: Sequence[Tensor], trust: Tensor) -> None:
+    def add(self, pixels: Tensor, patches: Iterable[Tensor], trust: Tensor) -> None:
         """Add patches.
 
         Parameters
         ----------
         pixels : Tensor, (G, K, pixels)
             Where the pixels of the patches lie in the flattened plane; the first one is that of the corner.
-        patches : sequence of N Tensors, (G, K, pixels)
+        patches : iterable of N Tensors, (G, K, pixels)
             Their values in each of the planes.
         trust : Tensor, (G, K, 1)
             Their weights.
