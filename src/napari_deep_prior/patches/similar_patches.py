@@ -26,8 +26,8 @@ STRIDE, WIDE_STRIDE, WIDEST_STRIDE = 4, 6, PATCH
 the widest one the patches just touch: enough for a first estimate (no difference in the end, measured)."""
 
 CHUNK = 128
-"""Groups that are solved at a time, to bound the memory; more at a time take longer on a CPU, since they do not fit into
-its caches (measured: 512 a fourteenth more, 2048 a third)."""
+"""Groups that are solved at a time, to bound the memory; more at a time take longer on a CPU, since they do not fit
+into its caches (measured: 512 a fourteenth more, 2048 a third)."""
 
 STAGE = "Comparing patches"
 """What a run says while similar patches are found and combined."""
