@@ -51,6 +51,10 @@ PRIVATE_WORDS = (
 """Words for which the field has its own, such as similar patches, trained, held out, flips and rotations."""
 
 
+OPTIONS_OF_CLUSTERS = {"--gres", "--lifetime", "--lifetime-stagger", "--nthreads", "--resources"}
+"""Of SLURM and of the workers of dask."""
+
+
 def lines_of_code(page: Path) -> Iterator[str]:
     """Yield the lines of indented and fenced blocks, and what stands between backquotes."""
     text = page.read_text(encoding="utf-8")
@@ -244,7 +248,7 @@ def test_every_option_in_the_text_exists(capsys: pytest.CaptureFixture[str]) -> 
                 main(arguments)
     with pytest.raises(SystemExit):
         main([COMMAND, "--help"])
-    known = set(re.findall(OPTION, capsys.readouterr().out))
+    known = set(re.findall(OPTION, capsys.readouterr().out)) | OPTIONS_OF_CLUSTERS
     codes = [(page, code) for page in PAGES for code in lines_of_code(page)]
     named = {option for _, code in codes if "PYTEST" not in code for option in re.findall(OPTION, code)}
     assert named

@@ -21,6 +21,7 @@ from ..tasks import TASKS
 from ..tasks.inputs import INPUTS
 from .deliver import write_checks, write_result
 from .inputs import FileReader, given_text, place_of
+from .large import elsewhere
 from .paths import CHECKS, outputs_of, refuse_paths
 from .restore import open_run, refuse_outlook
 
@@ -72,7 +73,7 @@ def open_file(options: argparse.Namespace) -> FileWork:
     # What is to be known of the files is in the record, and in the table.
     files = FileReader(_keep_quiet)
     file, setup = open_run(options, files, diagnostics=True)
-    return FileWork(options, file, setup, files)
+    return FileWork(options, file, elsewhere(setup, options), files)
 
 
 def options_of_files(options: argparse.Namespace) -> list[argparse.Namespace]:

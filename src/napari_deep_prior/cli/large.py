@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, final
 
-from .options import listing
+from ..runs.setup import Setup, with_executor
+from .deliver import say
+from .options import advanced_help, listing
 
-TITLE = "large images"
+TITLE = "large images, and more than one computer"
 
 
 def add_large(parser: argparse.ArgumentParser) -> None:
     """Add the options; the help does not show them."""
     for name, options in _OPTIONS.items():
         parser.add_argument(name, **options | {"help": argparse.SUPPRESS})
+
+
+def is_elsewhere(options: argparse.Namespace) -> bool:
+    """Return whether other processes are to restore the pieces."""
+    return any(each is not None for each in (options.workers, options.scheduler, options.compute))
+
+
+def elsewhere(setup: Setup, options: argparse.Namespace) -> Setup:
+    """Return a run whose pieces are restored by whom the options name.
+
+    Raises
+    ------
+    ValueError
+        If they cannot be begun, or several are named.
+    """
+    setup = with_executor(setup, workers=options.workers, scheduler=options.scheduler, compute=options.compute)
+    if setup.executor is not None:
+        say(f"restored by {setup.executor.in_words}")
+    return setup
 
 
 def large_help() -> str:
@@ -35,4 +57,33 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "AMOUNT",
         "help": "the most that a run may take besides image and result, such as 4GiB; default: what is free",
     },
+    "--workers": {
+        "metavar": "N",
+        "type": int,
+        "help": "processes of this computer that restore slices or tiles at the same time; they share its cores",
+    },
+    "--scheduler": {
+        "metavar": "ADDRESS",
+        "help": "of a dask scheduler, such as tcp://host:8786: its workers restore slices or tiles",
+    },
+    "--compute": {
+        "metavar": "FILE",
+        "help": "a .yml with the settings of SLURM jobs that restore slices or tiles (dask-jobqueue)",
+    },
 }
+
+
+@final
+class AdvancedHelp(argparse.Action):
+    """Prints the help on all settings of the task in ``const``, and exits."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Print the help and exit."""
+        print(f"{advanced_help(self.const)}\n{large_help()}")
+        parser.exit()

@@ -7,7 +7,8 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final, get_args
+from pathlib import Path
+from typing import final, get_args
 
 import numpy as np
 
@@ -29,8 +30,8 @@ from .chosen import changed_task, saved_inputs, task_of, wish_of, with_recipe
 from .deliver import deliver, drive, say
 from .exit_codes import DONE, INTERRUPTED
 from .inputs import FileReader, Group, add_inputs, read_inputs
-from .large import add_large, large_help
-from .options import add_groups, add_settings, advanced_help, refuse_empty, sections
+from .large import AdvancedHelp, add_large, elsewhere, is_elsewhere
+from .options import add_groups, add_settings, refuse_empty, sections
 from .paths import CHECKS, is_zarr_name, refuse_paths
 from .pieces import deliver_pieces, into_zarr, is_finished, refuse_whole_images
 
@@ -67,7 +68,7 @@ def add_options(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
     """Add all options of the command of a task."""
     parser.add_argument(
         "--help-advanced",
-        action=_AdvancedHelp,
+        action=AdvancedHelp,
         nargs=0,
         const=kind,
         help="show all settings, by task, method and network; tiles and memory; and exit",
@@ -103,6 +104,7 @@ def run(options: argparse.Namespace) -> int:
     if is_finished(setup.output):
         return DONE
     outlook = look_ahead(setup)
+    setup = elsewhere(setup, options)
     with Restoration(setup, outlook.preparation) as restoration:
         comparison = Comparison.of(options.reference, restoration, file.pixels, lambda path: files.other(path).pixels)
         refuse_outlook(setup, outlook.plan, options)
@@ -162,7 +164,9 @@ def _read(options: argparse.Namespace, files: FileReader) -> images.ImageFile:
     """Return the image, with the size of its pixels if that was given."""
     # The blocks of a JPEG lie as it is stored.
     turned = "jpeg" not in TASKS[options.command].takes
-    file = files.image(options.input, axes=options.axes, turned=turned, lazily=is_zarr_name(options.output))
+    # Other processes may work in another folder.
+    path = str(Path(options.input).absolute()) if is_elsewhere(options) else options.input
+    file = files.image(path, axes=options.axes, turned=turned, lazily=is_zarr_name(options.output))
     if options.volume and "Z" not in file.axes:
         raise ValueError(f"--volume needs depth, and the axes {file.axes} have no Z: name them with --axes")
     if options.spacing is None:
@@ -239,21 +243,6 @@ def _in_words(file: images.ImageFile) -> str:
     step = f", time step {sizes.pop('T')}" if "T" in sizes else ""
     size = ", ".join(f"{letter} {words}" for letter, words in sizes.items())
     return f"{file.axes} {lengths}, {file.pixels.dtype}" + (f", pixel size {size}" if size else "") + step
-
-
-@final
-class _AdvancedHelp(argparse.Action):
-    """Prints the help on all settings of the task in ``const``, and exits."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        print(f"{advanced_help(self.const)}\n{large_help()}")
-        parser.exit()
 
 
 def _add_image(parser: argparse.ArgumentParser) -> None:

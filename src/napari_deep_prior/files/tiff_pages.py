@@ -32,6 +32,11 @@ class _TiffPages:
         self._file, self._series = tiff.filehandle, tiff.series[0]
         self.page, self.shape = self._series.keyframe, self._series.shape
         self.outer = len(self.shape) - len(self.page.shape)
+        self._path = file
+
+    def __reduce__(self) -> tuple[type[_TiffPages], tuple[Path]]:
+        """Open the file anew where a run is sent to another process."""
+        return _TiffPages, (self._path,)
 
     def read(self, index: Index) -> Array:
         """Return the part at an index."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ..arrays.axes import Array
 from ..arrays.frame import to_dtype
+from ..arrays.pieces import Piece
 from ..estimation.oversampling import consistency
 from ..estimation.residual_check import residual
 from ..physics.noise_model import NoiseModel
@@ -30,6 +33,22 @@ class Checks:
         self.residuals: list[str] = []
         self.agreements: list[float] = []
         self._shape, self._kept = shape, kept
+
+    def without_arrays(self) -> Checks:
+        """Return what was found, but for the arrays."""
+        checks = Checks(self._shape, kept=False)
+        checks.extend(self)
+        return checks
+
+    def extend(self, other: Checks) -> None:
+        """Take in what the pieces of a part of the run can be checked by, but for its arrays."""
+        self.residuals += other.residuals
+        self.agreements += other.agreements
+
+    def put(self, piece: Piece, parts: Mapping[str, Array]) -> None:
+        """Take in the arrays of a piece."""
+        for name, part in parts.items():
+            self.arrays.setdefault(name, np.zeros(self._shape, np.float32))[piece.write] = part
 
     def add(self, measured: Measured, posed: Posed, noise: tuple[NoiseModel, ...], step: Step) -> None:
         """Take in a finished piece."""

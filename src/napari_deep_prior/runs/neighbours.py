@@ -64,9 +64,14 @@ class Neighbours:
 
     def __init__(self, setup: Setup, units: Frame, misfit: Misfit, *, count: int, window: int | None = None) -> None:
         self.count, self._setup, self._units, self._misfit, self._window = count, setup, units, misfit, window
+        self.device = setup.device
         self._rows = _rows_of(setup)
         kept = lru_cache(maxsize=2 * count + 2 if window is None else None)
         self._single, self._with_better_pilot = kept(self._read), kept(self._with_better_pilot_anew)
+
+    def __reduce__(self) -> tuple[Callable[..., Neighbours], tuple[object, ...]]:
+        """Leave behind what was found so far where a run is sent to another process."""
+        return _again, (self._setup.for_others(), self._units, self._misfit, self.count, self._window)
 
     def average(self, measured: Measured) -> Measured:
         """Return a piece averaged with its neighbours."""
@@ -129,6 +134,10 @@ class Neighbours:
         average = averaged(frame, self._seen(self._single, number, self.count), self._misfit, SINGLE)
         misfit = AveragedMisfit(self._misfit, average.variance_share)
         return dataclasses.replace(frame, pilot=pilot_of(average.values, frame.weight, misfit))
+
+
+def _again(setup: Setup, units: Frame, misfit: Misfit, count: int, window: int | None) -> Neighbours:
+    return Neighbours(setup, units, misfit, count=count, window=window)
 
 
 def find_neighbours(setup: Setup, prepared: Prepared, measured: Measured) -> Neighbours | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import copy
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import torch
@@ -39,10 +40,13 @@ class Notes:
     ----------
     method : Method
         The one that was asked for as soon as a piece could be restored by it, until then the one that stood in.
+    elsewhere : dict of int to Notes
+        What was noted of pieces, by their numbers, that other processes have restored.
     """
 
     method: Method
     reason: str
+    checks: Checks
     instead: str = ""
     guided: Method | None = None
     was_asked: bool = False
@@ -55,12 +59,18 @@ class Notes:
     rounded_means: dict[int, tuple[float, float]] = field(default_factory=dict)
     threads: int = field(default_factory=torch.get_num_threads)
     unit: str = report.SLICE
+    elsewhere: dict[int, Notes] = field(default_factory=dict)
 
     @classmethod
     def of(cls, setup: Setup) -> Notes:
         """Return the notes of a run that has not begun."""
         method, reason = asked(setup.task, setup.wish)
-        return cls(method=method, reason=reason, unit=setup.unit)
+        return cls(
+            method=method,
+            reason=reason,
+            checks=Checks(setup.output.shape, kept=setup.diagnostics),
+            unit=setup.unit,
+        )
 
     def prepared(self, preparation: Preparation) -> None:
         """Take down what all pieces share."""
@@ -111,8 +121,40 @@ class Notes:
         """Take down that a piece was left as an earlier run has written it."""
         self.passed(number, report.RESTORED_EARLIER)
 
-    def record(self, setup: Setup, checks: Checks, latest: list[int]) -> Record:
+    @classmethod
+    def of_skipped(cls, setup: Setup, number: int) -> Notes:
+        """Return what is noted of a piece that an earlier run has written."""
+        notes = cls.of(setup)
+        notes.skipped(number)
+        return notes
+
+    def add(self, piece: Notes) -> None:
+        """Take in what was noted of the next piece."""
+        self.was_asked |= piece.was_asked
+        if piece.noise is not None:
+            if not self.was_asked or not piece.instead:
+                self.method, self.reason = piece.method, piece.reason
+            self.threads, self.instead = piece.threads, piece.instead or self.instead
+            self.guided, self.noise = piece.guided, piece.noise
+        self.chosen_steps += piece.chosen_steps
+        self.passed_through += piece.passed_through
+        self.remarks += piece.remarks
+        self.solved_pieces += piece.solved_pieces
+        self.rounded_means |= piece.rounded_means
+        self.checks.extend(piece.checks)
+
+    def whole(self) -> Notes:
+        """Return the notes with those of all pieces that were restored elsewhere."""
+        if not self.elsewhere:
+            return self
+        whole = copy.deepcopy(replace(self, elsewhere={}, checks=self.checks.without_arrays()))
+        for _, piece in sorted(self.elsewhere.items()):
+            whole.add(piece)
+        return whole
+
+    def record(self, setup: Setup, latest: list[int]) -> Record:
         """Return the record; ``latest`` is the step of the piece that is under way, if there is one."""
+        checks = self.checks
         remarks = [self.instead, *dict.fromkeys(self.remarks), report.agreement_in_words(checks.agreements)]
         count = len(setup.pieces) if setup.tile is None else 1
         remarks.append(report.rounding_in_words(setup.output.dtype, self.rounded_means, count=count))

@@ -58,8 +58,84 @@ class Output(ABC):
         """Return a copy of the result as it is now, in memory."""
 
     @abstractmethod
+    def remote(self) -> RemoteOutput:
+        """Return what takes pieces in another process."""
+
+    @abstractmethod
+    def adopt(self, piece: Piece, values: Array | None) -> None:
+        """Take in a piece that another process has finished; None if that has written it."""
+
+    @abstractmethod
     def close(self) -> None:
         """Let others write there, where that makes a difference; the result stays."""
+
+
+class RemoteOutput(Output):
+    """Takes the pieces that a process restores for another one; it knows nothing of the others."""
+
+    @property
+    @final
+    def memory(self) -> int:
+        """None to speak of."""
+        return 0
+
+    @final
+    def become(self, dtype: np.dtype[Any]) -> None:
+        """Take another type."""
+        self.dtype = dtype
+
+    @final
+    def done(self, piece: Piece) -> bool:
+        """Return that a piece is to be restored: the other process has looked."""
+        return False
+
+    @final
+    def preview(self, piece: Piece, values: Array) -> None:
+        """Do nothing: nobody looks."""
+
+    @final
+    def image(self) -> Array:
+        """Return nothing: the result is elsewhere."""
+        return np.zeros((0,) * len(self.shape), self.dtype)
+
+    @final
+    def snapshot(self) -> Array:
+        """Return nothing: the result is elsewhere."""
+        return self.image()
+
+    @final
+    def remote(self) -> RemoteOutput:
+        """Return this one."""
+        return self
+
+    @final
+    def adopt(self, piece: Piece, values: Array | None) -> None:
+        """Do nothing: pieces are adopted where the run was begun."""
+
+    @abstractmethod
+    def take(self) -> Array | None:
+        """Return the piece that was written, to be sent back; None if it is where it belongs."""
+
+
+@final
+class SentBack(RemoteOutput):
+    """Keeps a piece until it is sent back."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        super().__init__(shape, dtype)
+        self._values: Array | None = None
+
+    def write(self, piece: Piece, values: Array) -> None:
+        """Keep a piece."""
+        self._values = values
+
+    def take(self) -> Array | None:
+        """Return the piece, and keep it no longer."""
+        values, self._values = self._values, None
+        return values
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 @final
@@ -107,6 +183,15 @@ class ArrayOutput(Output):
     def preview(self, piece: Piece, values: Array) -> None:
         """Write a piece that is not finished."""
         self.image()[piece.write] = values[piece.inner]
+
+    def remote(self) -> SentBack:
+        """Return what keeps a piece until it is sent back."""
+        return SentBack(self.shape, self.dtype)
+
+    def adopt(self, piece: Piece, values: Array | None) -> None:
+        """Write a piece that was sent back."""
+        if values is not None:
+            self.write(piece, values)
 
     def _join(self, image: Array, tiles: Sequence[Piece]) -> None:
         """Join the tiles of a slice once all of them are written."""

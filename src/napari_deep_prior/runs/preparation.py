@@ -61,7 +61,10 @@ class Preparation:
 
     def averaged(self, measured: Measured) -> Measured:
         """Return a piece averaged with its neighbours, if there are any to average it with."""
-        return measured if self.neighbours is None else self.neighbours.average(measured)
+        if self.neighbours is None:
+            return measured
+        # Another process may have another device.
+        return self.neighbours.average(measured.on(self.neighbours.device)).on(measured.values.device)
 
     def pose(self, task: Task, measured: Measured) -> Posed:
         """Return what a task makes of a piece, averaged with its neighbours."""
@@ -110,6 +113,18 @@ def prepare(setup: Setup, block: Array, measured: Measured) -> Preparation:
     return run_stage("Estimating the noise", partial(_prepare, setup, block, measured))
 
 
+def prepare_first(setup: Setup) -> Preparation | None:
+    """Return what all pieces share, from the first one that can be restored; None if none can.
+
+    Raises
+    ------
+    ValueError
+        As :func:`look_ahead` does.
+    """
+    first = _first_restorable(setup)
+    return None if first is None else prepare(setup, *first)
+
+
 def look_ahead(setup: Setup) -> Outlook:
     """Return what is known of a run before its first step: only the image shows which method can restore it.
 
@@ -118,21 +133,27 @@ def look_ahead(setup: Setup) -> Outlook:
     ValueError
         If the image has a single piece, with nothing to restore; or as :func:`prepare` does.
     """
+    first = _first_restorable(setup)
+    if first is None:
+        return Outlook(preparation=None, plan=setup.forecast(), noise="")
+    measured = first[1]
+    preparation = prepare(setup, *first)
+    posed = setup.task.problem(measured, preparation.prepared, preparation.inputs)
+    plan = forecast(setup.task, setup.wish, posed.problem, pieces=len(setup.pieces))
+    if preparation.neighbours is not None:
+        plan = preparation.neighbours.added_to(plan, pixels=posed.problem.measured.numel())
+    noise = report.noise_sentence(preparation.prepared.noise, posed.misfit)
+    return Outlook(preparation=preparation, plan=plan, noise=noise)
+
+
+def _first_restorable(setup: Setup) -> tuple[Array, Measured] | None:
     for piece in setup.pieces:
         try:
-            block, measured = setup.measured(piece)
+            return setup.measured(piece)
         except (NothingToRestoreError, MissingPixelsError) as error:
             if len(setup.pieces) == 1 or (piece.number == 0 and isinstance(error, MissingPixelsError)):
                 raise
-            continue
-        preparation = prepare(setup, block, measured)
-        posed = setup.task.problem(measured, preparation.prepared, preparation.inputs)
-        plan = forecast(setup.task, setup.wish, posed.problem, pieces=len(setup.pieces))
-        if preparation.neighbours is not None:
-            plan = preparation.neighbours.added_to(plan, pixels=posed.problem.measured.numel())
-        noise = report.noise_sentence(preparation.prepared.noise, posed.misfit)
-        return Outlook(preparation=preparation, plan=plan, noise=noise)
-    return Outlook(preparation=None, plan=setup.forecast(), noise="")
+    return None
 
 
 def _prepare(setup: Setup, block: Array, measured: Measured) -> Preparation:
@@ -169,7 +190,7 @@ def _inputs_of_pieces(setup: Setup) -> Inputs:
     guide = setup.inputs.guide
     if guide is None or setup.tile is None:
         return setup.inputs
-    return replace(setup.inputs, guide=guide.by_slices(setup.middle_of_slice))
+    return replace(setup.inputs, guide=guide.by_slices(setup.for_others().middle_of_slice))
 
 
 def _rounding_ahead(setup: Setup, windows: Sequence[Sequence[Window]], dtype: np.dtype[Any]) -> str:

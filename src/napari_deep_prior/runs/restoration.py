@@ -9,18 +9,17 @@ from typing import Any, Self, final
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
-from ..arrays.frame import MissingPixelsError, NothingToRestoreError, to_dtype
+from ..arrays.frame import MissingPixelsError, NothingToRestoreError
 from ..progress import Step
-from ..tasks.task import Measured, Posed
-from .diagnostics import Checks
-from .errors import checked_if_there_is_memory, errors_as_sentences
+from .errors import errors_as_sentences
+from .executor import restored_elsewhere
 from .halving import Halving
 from .notes import Notes
-from .preparation import Preparation, prepare
+from .preparation import Preparation, prepare, prepare_first
 from .record import Record
 from .setup import Setup
+from .under_way import UnderWay
 
 
 @final
@@ -40,12 +39,10 @@ class Restoration(Iterator[Step]):
         self.piece_number, self.piece_count = 0, len(setup.pieces)
         self._unreached = list(setup.pieces)
         self._source, self._output = setup.source, setup.output
-        self._notes = Notes.of(setup)
-        self._halving = Halving(self.task.tile_multiple, tell=self._notes.remarks.append)
-        self._checks = Checks(setup.output.shape, kept=setup.diagnostics)
+        self.notes = Notes.of(setup)
+        self._halving = Halving(self.task.tile_multiple, tell=self.notes.remarks.append)
         self._shared = None if preparation is None else self._share(preparation)
-        self._latest: tuple[Measured, Posed, Step] | None = None
-        self._checked: tuple[Step, Tensor, str] | None = None
+        self._latest: UnderWay | None = None
         self._over = False
         self._steps = self._run()
 
@@ -72,9 +69,8 @@ class Restoration(Iterator[Step]):
         """
         image = self._output.image() if (kept := self._over and self._output.memory > 0) else self._output.snapshot()
         if self._latest is not None:
-            measured, posed, step = self._latest
-            values = self._finished(measured, posed, self._checked_image(posed, step)[0])
-            image[measured.piece.write] = values[measured.piece.inner]
+            piece, (checked, _) = self._latest.measured.piece, self._latest.checked()
+            image[piece.write] = self._latest.values(checked, self._output.dtype)[piece.inner]
         for piece in self._unreached:
             image[piece.write] = self.setup.untouched(piece, self._output.dtype)[piece.inner]
         if kept:
@@ -90,9 +86,9 @@ class Restoration(Iterator[Step]):
         """Write the unchecked answer so far of a piece into :attr:`growing`; return where, None before a step."""
         if self._latest is None:
             return None
-        measured, posed, step = self._latest
-        self._output.preview(measured.piece, self._finished(measured, posed, step.image))
-        return measured.piece.write
+        piece = self._latest.measured.piece
+        self._output.preview(piece, self._latest.values(self._latest.step.image, self._output.dtype))
+        return piece.write
 
     @property
     def unreached(self) -> list[int]:
@@ -106,13 +102,13 @@ class Restoration(Iterator[Step]):
         "residual": what was taken away, in standard deviations of the noise. "uncertainty": standard deviation between
         the members of an ensemble, in intensity units, if there are two or more.
         """
-        return dict(self._checks.arrays)
+        return dict(self.notes.checks.arrays)
 
     @property
     def record(self) -> Record:
         """What was done: enough to do it again."""
-        latest = [] if self._latest is None else [int(self._latest[2].chosen)]
-        return self._notes.record(self.setup, self._checks, latest)
+        latest = [] if self._latest is None else [int(self._latest.step.chosen)]
+        return self.notes.whole().record(self.setup, latest)
 
     def __next__(self) -> Step:
         """Return the next step.
@@ -151,6 +147,14 @@ class Restoration(Iterator[Step]):
             self._halving.give_back(self.device)
 
     def _run(self) -> Generator[Step]:
+        executor = self.setup.executor
+        if executor is not None and (shared := self._shared or prepare_first(self.setup)) is not None:
+            for part in restored_elsewhere(executor, self.setup, self._shared or self._share(shared), self.notes):
+                self._unreached.remove(self.setup.pieces[part.number])
+                self.piece_number = self.piece_count - len(self._unreached)
+                if part.step is not None:
+                    yield part.step
+            return
         for piece in self.setup.pieces:
             self.piece_number = piece.number + 1
             # What all pieces share is estimated also where an earlier run has written the first of them already.
@@ -169,21 +173,21 @@ class Restoration(Iterator[Step]):
                 continue
             posed = shared.pose(self.task, measured)
             choice = self.setup.choose(posed.problem)
-            self._notes.began(choice, posed, shared.prepared)
+            self.notes.began(choice, posed, shared.prepared)
             solver = choice.solver()
             for step in self._halving.fit(solver, posed.problem, partial(shared.pose_on, self.task, measured)):
                 if self._latest is None:
                     del self._unreached[0]
-                self._latest = (measured, posed, step)
+                self._latest = UnderWay(self.setup, measured, posed, step)
                 yield step
-            self._notes.solved(solver, posed)
+            self.notes.solved(solver, posed)
             self._commit(finished=True)
 
     def _share(self, preparation: Preparation) -> Preparation:
         """Take what all pieces share, and return it."""
         self._shared = preparation
         self._output.become(preparation.dtype)
-        self._notes.prepared(preparation)
+        self.notes.prepared(preparation)
         return preparation
 
     def _pass(self, number: int, error: ValueError) -> None:
@@ -193,34 +197,21 @@ class Restoration(Iterator[Step]):
             raise error
         piece = self._unreached.pop(0)
         self._output.write(piece, self.setup.untouched(piece, self._output.dtype))
-        self._notes.passed(number, error)
+        self.notes.passed(number, error)
 
     def _skip(self, number: int) -> None:
         """Leave a piece as an earlier run has written it."""
         del self._unreached[0]
-        self._notes.skipped(number)
-
-    def _checked_image(self, posed: Posed, step: Step) -> tuple[Tensor, str]:
-        """Return the image of a step as the task has checked it, which is done once, and what had to be changed."""
-        if self._checked is None or self._checked[0] is not step:
-            self._checked = (step, *checked_if_there_is_memory(self.task, posed.problem, step.image))
-        return self._checked[1:]
-
-    def _finished(self, measured: Measured, posed: Posed, image: Tensor) -> npt.NDArray[Any]:
-        """Return what goes into the result for the image of a piece, halo included."""
-        values = to_dtype(posed.frame.to_image(image), self._output.dtype)
-        if self.task.keeps_known:
-            values = self._source.with_known(measured.piece, values)
-        return values
+        self.notes.skipped(number)
 
     def _commit(self, *, finished: bool) -> None:
         """Write a piece into the result and forget its tensors; only a finished one counts as done in a later run."""
         assert self._latest is not None and self._shared is not None  # noqa: S101, PT018  (both callers have looked)
-        measured, posed, step = self._latest
+        measured, posed, step = self._latest.measured, self._latest.posed, self._latest.step
         write = self._output.write if finished else self._output.preview
-        image, remark = self._checked_image(posed, step)
-        write(measured.piece, self._finished(measured, posed, image))
-        self._notes.committed(step, remark)
-        self._notes.rounded(self.setup, measured, posed, image)
-        self._checks.add(measured, posed, self._shared.prepared.noise, replace(step, image=image))
-        self._latest = self._checked = None
+        image, remark = self._latest.checked()
+        write(measured.piece, self._latest.values(image, self._output.dtype))
+        self.notes.committed(step, remark)
+        self.notes.rounded(self.setup, measured, posed, image)
+        self.notes.checks.add(measured, posed, self._shared.prepared.noise, replace(step, image=image))
+        self._latest = None

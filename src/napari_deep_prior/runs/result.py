@@ -45,7 +45,8 @@ def result_of(run: Restoration) -> Result:
     index: tuple[slice, ...] = ()
     empty = missing
     # Slices can be cut off where all pieces of one come before those of the next.
-    in_order = bool(pieces[0].place) and (run.setup.tile is None or pieces[1].place == pieces[0].place)
+    last_ones = missing[0] > 0 and missing[-1] - missing[0] + 1 == len(missing) == len(pieces) - missing[0]
+    in_order = last_ones and bool(pieces[0].place) and (run.setup.tile is None or pieces[1].place == pieces[0].place)
     if image.dtype.kind != "f" and in_order:
         last = pieces[missing[0] - 1].write
         axis, reached = next((axis, at) for axis, at in enumerate(last) if isinstance(at, int))
@@ -55,13 +56,13 @@ def result_of(run: Restoration) -> Result:
         if array.dtype.kind == "f":
             for number in missing:
                 array[pieces[number].write] = np.nan
-    remark = missing_in_words(
-        count=len(pieces),
-        left_out=len(missing) - len(empty),
-        empty=len(empty),
-        value="NaN" if image.dtype.kind == "f" else "0",
-        unit=run.setup.unit,
-    )
+    value = "NaN" if image.dtype.kind == "f" else "0"
+    count, unit, left_out = len(pieces), run.setup.unit, len(missing) - len(empty)
+    if last_ones:
+        remark = missing_in_words(count=count, left_out=left_out, empty=len(empty), value=value, unit=unit)
+    else:
+        # Other processes restore pieces in any order.
+        remark = f"{len(missing)} of {count} {unit}s were not reached: they are empty ({value})"
     return Result(
         image=image[index],
         diagnostics={name: values[index] for name, values in run.diagnostics.items()},

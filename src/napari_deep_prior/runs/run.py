@@ -8,7 +8,7 @@ from ..methods import Method
 from ..tasks import Task
 from .restoration import Restoration
 from .run_options import RestoreOptions, split_options
-from .setup import set_up, wish_for
+from .setup import set_up, wish_for, with_executor
 from .source import ArrayLike
 
 
@@ -61,6 +61,12 @@ def restore(
     memory : int or str, optional
         The most that the run may take besides the image and the result: bytes, or such as "4GiB". Without it, what is
         free.
+    workers : int, optional
+        Processes of this computer that restore slices or tiles at the same time; they share its cores.
+    scheduler : str, optional
+        Address of a dask scheduler, such as "tcp://host:8786": its workers restore slices or tiles.
+    client : distributed.Client, optional
+        The same, of any dask cluster. A step of a piece that a worker has restored has no image.
     diagnostics : bool
         Keep the residual and the uncertainty of every finished piece (see :attr:`Restoration.diagnostics`).
 
@@ -80,4 +86,6 @@ def restore(
     """
     given, run_options = split_options(options)
     wish = wish_for(method, effort, volume=run_options.volume)
-    return Restoration(set_up(image, task, wish, given, run_options))
+    setup = set_up(image, task, wish, given, run_options)
+    workers, scheduler, client = run_options.workers, run_options.scheduler, run_options.client
+    return Restoration(with_executor(setup, workers=workers, scheduler=scheduler, client=client))

@@ -22,6 +22,9 @@ class RestoreOptions(GivenInputs, total=False):
     diagnostics: bool
     tile: int | None
     memory: int | str | None
+    workers: int | None
+    scheduler: str | None
+    client: Any
 
 
 @final
@@ -46,6 +49,12 @@ class RunOptions:
     """Pixels along the sides of the tiles into which slices are cut."""
     memory: int | str | None = None
     """The most that the run may take besides image and result."""
+    workers: int | None = None
+    """Processes of this computer that restore the pieces."""
+    scheduler: str | None = None
+    """Address of a dask scheduler whose workers restore the pieces."""
+    client: Any = None
+    """A dask client whose workers restore the pieces."""
 
     def __post_init__(self) -> None:
         if self.memory is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 import torch
@@ -34,6 +34,9 @@ from .run_options import RunOptions
 from .source import ArrayLike, SourceArray, real_type
 from .tiling import Tiles, bytes_of, cut, is_cut, largest_tile, middle_of_slice
 
+if TYPE_CHECKING:
+    from .executor import Executor
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,8 @@ class Setup:
         Pixels along the sides of the tiles into which slices are cut; None if they are not.
     tile_remark : str
         Why they are cut, where nobody asked for it.
+    executor, device_there : Executor or None, str
+        Who restores the pieces, if other processes do, and with which device; None: this one.
     """
 
     task: Task
@@ -74,6 +79,13 @@ class Setup:
     noise: tuple[NoiseModel, ...] = ()
     tile: int | None = None
     tile_remark: str = ""
+    executor: Executor | None = None
+    device_there: str = "auto"
+
+    def for_others(self) -> Setup:
+        """Return the run as other processes need it: with nothing of its result."""
+        output = ArrayOutput(self.output.shape, self.output.dtype)
+        return replace(self, output=output, executor=None)
 
     @property
     def unit(self) -> str:
@@ -225,6 +237,7 @@ def set_up(image: ArrayLike, task: Task, wish: Wish, given: Mapping[str, Any], o
         diagnostics=options.diagnostics,
         file_remarks=options.file_remarks,
         noise=options.noise,
+        device_there=options.device,
         identity=_identity(task, wish, given, options) if options.source else "",
     )
     limit = None if options.memory is None else bytes_of(options.memory)
@@ -235,6 +248,34 @@ def set_up(image: ArrayLike, task: Task, wish: Wish, given: Mapping[str, Any], o
     if task.given_noise.is_given:
         refuse_impossible(setup.source.known_windows(), task.given_noise)
     return setup
+
+
+def with_executor(
+    setup: Setup,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    compute: str | None = None,
+    client: Any = None,
+) -> Setup:
+    """Return a run of which other processes restore the pieces, where that is asked for; they are begun.
+
+    Parameters
+    ----------
+    workers, scheduler, compute, client
+        See :func:`.clusters.executor_of`.
+
+    Raises
+    ------
+    ValueError
+        If they cannot be begun.
+    """
+    if workers is None and scheduler is None and compute is None and client is None:
+        return setup
+    from .clusters import executor_of
+
+    executor = executor_of(workers=workers, scheduler=scheduler, compute=compute, client=client)
+    return replace(setup, executor=executor)
 
 
 def _identity(task: Task, wish: Wish, given: Mapping[str, Any], options: RunOptions) -> str:

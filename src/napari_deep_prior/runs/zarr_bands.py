@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Sequence
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
+from ..arrays.axes import Array
 from ..arrays.pieces import Piece
-from ..arrays.seams import Bands, BandStore
+from ..arrays.seams import Bands, BandStore, Seams
+from ..files.reordered import Reordered
+from ..files.zarr_reader import zarr_library
+from .errors import RestorationError
+from .output import RemoteOutput
 from .zarr_place import ZarrPlace
 
 ENDING = ".npz"
@@ -46,6 +52,59 @@ class BandsInFolder(BandStore):
 
     def _file(self, number: int) -> Path:
         return self._folder / f"{number}{ENDING}"
+
+
+@final
+class WrittenThere(RemoteOutput):
+    """Writes pieces into a Zarr folder that another process has made, which also joins them.
+
+    Parameters
+    ----------
+    place : ZarrPlace
+        The folder, on a file system that both processes see.
+    array : (str, sequence of int)
+        Path of the array in it, and the order of its axes.
+    seams : Seams
+        Of all pieces.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        place: ZarrPlace,
+        array: tuple[str, Sequence[int]],
+        seams: Seams,
+    ) -> None:
+        super().__init__(shape, dtype)
+        self._place, self._path, self._seams = place, array, seams
+
+    def write(self, piece: Piece, values: Array) -> None:
+        """Write a piece, what is needed to join it, and its marker.
+
+        Raises
+        ------
+        RestorationError
+            If that is not possible here.
+        """
+        path, order = self._path
+        try:
+            group = zarr_library().open_group(str(self._place.path), mode="r+")
+            Reordered(group[path], order)[piece.write] = values[piece.inner]
+            if self._seams.needed:
+                BandsInFolder(self._place).put(piece.number, self._seams.bands(piece, values))
+            self._place.mark(piece.number)
+        except OSError as error:
+            raise RestorationError(
+                f"a piece could not be written to {str(self._place.path)!r} on {platform.node()}: {error}. The folder "
+                "must be on a file system that all computers see: remove the cause, and start the same run again"
+            ) from error
+
+    def take(self) -> None:
+        """Return nothing: what is written is where it belongs."""
+
+    def close(self) -> None:
+        """Do nothing: nothing is locked."""
 
 
 def chunk_length(axis: int, length: int, pieces: Sequence[Piece], most: int) -> int:

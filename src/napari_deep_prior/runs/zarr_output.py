@@ -11,6 +11,7 @@ import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any, final
 
 import numpy as np
@@ -25,8 +26,8 @@ from ..files.pyramid import add_levels
 from ..files.reordered import Reordered
 from ..files.zarr_reader import zarr_library
 from .errors import RestorationError
-from .output import Output
-from .zarr_bands import BandsInFolder, chunk_length
+from .output import Output, RemoteOutput
+from .zarr_bands import BandsInFolder, WrittenThere, chunk_length
 from .zarr_place import ZarrPlace
 
 LARGEST = "0"
@@ -141,6 +142,19 @@ class ZarrOutput(Output):
             self._done.add(piece.number)
             if self._seams.needed:
                 self._join(array, self._seams.slice_of(piece))
+
+    def remote(self) -> RemoteOutput:
+        """Return what writes pieces in another process; the folder must be there."""
+        # Another process may work in another folder.
+        place = replace(self._place, path=self._place.path.absolute())
+        return WrittenThere(self.shape, self.dtype, place, (LARGEST, self._order), self._seams)
+
+    def adopt(self, piece: Piece, values: Array | None) -> None:
+        """Join the tiles of a slice after its last one was written elsewhere."""
+        with self._disk_errors_as_sentences():
+            self._done.add(piece.number)
+            if self._seams.needed:
+                self._join(self._opened(), self._seams.slice_of(piece))
 
     def done(self, piece: Piece) -> bool:
         """Return whether a piece was written, also by a run before."""
