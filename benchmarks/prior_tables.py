@@ -43,26 +43,56 @@ def print_tables(lines: list[dict[str, Any]], networks: list[str], steps: int) -
 
     Of a run with more steps only the first ``steps`` count.
     """
-    rows = [line for line in lines if "network" in line]
     rows = [
-        row | outcome(row["psnr"][:steps], row["errors"][:steps], row.get("patience", 100))._asdict() for row in rows
+        line | outcome(line["psnr"][:steps], line["errors"][:steps], line["patience"])._asdict()
+        for line in lines
+        if "network" in line
     ]
-    for task in dict.fromkeys(row["task"] for row in rows):
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    comparable = {task: _comparable([row for row in rows if row["task"] == task]) for task in tasks}
+    networks = [name for name in networks if all(_of(name, found) for found in comparable.values())]
+    _print_overview(comparable, networks)
+    for task, found in comparable.items():
         print(f"\n### {task}\n\n{COLUMNS}")
-        of_task = [row for row in rows if row["task"] == task]
-        once = {row["image"]: row["without"] for row in of_task}
-        print(f"| no network | {np.mean(list(once.values())):.2f} | | | | | | {len(once)} |")
         for network in networks:
-            if found := [row for row in of_task if row["network"] == network]:
-                print(line_of(network, found))
-    print("\n| network | weights | ms a step |\n|---|---|---|")
-    for network in networks:
-        if found := [row for row in rows if row["network"] == network]:
-            seconds = np.median([row["seconds a step"] for row in found])
-            print(f"| {network} | {found[0]['weights']} | {1000 * seconds:.0f} |")
+            print(line_of(network, _of(network, found)))
+        images = {image: len({row["seed"] for row in found if row["image"] == image}) for image in _images(found)}
+        print("\n" + ", ".join(f"{image}: seeds {seeds}" for image, seeds in images.items()))
     print()
-    for found in {line["machine"]["commit"]: line["machine"] for line in lines if "machine" in line}.values():
-        print(machine.in_words(found))
+    for facts in {line["machine"]["commit"]: line["machine"] for line in lines if "machine" in line}.values():
+        print(machine.in_words(facts))
+
+
+def _print_overview(rows: dict[str, list[dict[str, Any]]], networks: list[str]) -> None:
+    """Print for each network what its stop gives for each task, what it lost to the best image, and what it costs."""
+    tasks = list(rows)
+    print(
+        f"| network | {' | '.join(tasks)} | mean gap | worst gap | weights | ms a step |\n|{'---|' * (len(tasks) + 5)}"
+    )
+    without = [_mean(found, "without") for found in rows.values()]
+    print(f"| no network | {' | '.join(f'{ratio:.2f}' for ratio in without)} | | | | |")
+    for network in networks:
+        of_network = [_of(network, found) for found in rows.values()]
+        ratios = [_mean(found, "stopped") for found in of_network]
+        runs = [row for found in of_network for row in found]
+        gaps = [row["best"] - row["stopped"] for row in runs]
+        milliseconds = 1000 * np.median([row["seconds a step"] for row in runs])
+        print(
+            f"| {network} | {' | '.join(f'{ratio:.2f}' for ratio in ratios)} | {np.mean(gaps):.2f} | {max(gaps):.2f} "
+            f"| {runs[0]['weights']} | {milliseconds:.0f} |"
+        )
+
+
+def _comparable(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the runs on images that every network was fitted to."""
+    networks = {row["network"] for row in rows}
+    images = {row["image"] for row in rows}
+    complete = {image for image in images if {row["network"] for row in rows if row["image"] == image} == networks}
+    return [row for row in rows if row["image"] in complete]
+
+
+def _of(network: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row for row in rows if row["network"] == network]
 
 
 def line_of(network: str, rows: list[dict[str, Any]]) -> str:
@@ -79,5 +109,9 @@ def line_of(network: str, rows: list[dict[str, Any]]) -> str:
 
 def _mean(rows: list[dict[str, Any]], name: str) -> float:
     """Return the mean over images: one of which more seeds were run counts as much as the others."""
-    images = dict.fromkeys(row["image"] for row in rows)
-    return float(np.mean([np.mean([row[name] for row in rows if row["image"] == image]) for image in images]))
+    means = [np.mean([row[name] for row in rows if row["image"] == image]) for image in _images(rows)]
+    return float(np.mean(means))
+
+
+def _images(rows: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(row["image"] for row in rows))

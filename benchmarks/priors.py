@@ -62,14 +62,6 @@ NETWORKS: dict[str, Network] = {
 """By the name of the row; "…" is the encoder-decoder with another way up or down. It joins by concatenation, and has
 max-pooling and bilinear upsampling where nothing else is said."""
 
-WITHOUT_SKIPS: dict[str, Network] = {
-    "autoencoder, transposed": Autoencoder(upsampling="transposed"),
-    "autoencoder, max-unpooling": Autoencoder(upsampling="max-unpooling"),
-    "autoencoder, nearest": Autoencoder(upsampling="nearest"),
-    "autoencoder, pixel-shuffle": Autoencoder(upsampling="pixel-shuffle"),
-}
-"""Measured last: where no connection goes around it, upsampling has to draw everything."""
-
 FEWEST = 200
 """Steps before which no run ends: the first maximum need not be the largest."""
 
@@ -104,7 +96,7 @@ def main() -> None:
         parser.error(f"--size is {options.size}: too few pixels can be held out; give {SMALLEST} or more")
     if not options.table:
         _measure_all(options)
-    print_tables(lines_of(options.file), [*NETWORKS, *WITHOUT_SKIPS], options.steps)
+    print_tables(lines_of(options.file), list(NETWORKS), options.steps)
 
 
 def _measure_all(options: argparse.Namespace) -> None:
@@ -130,20 +122,19 @@ def _measure_all(options: argparse.Namespace) -> None:
 
 def _runs(options: argparse.Namespace) -> Iterator[Run]:
     """Yield all runs: each image once with every network and task, then again with the next seed."""
-    for networks in (NETWORKS, WITHOUT_SKIPS):
-        tasks, chosen, images = (
-            [name for name in known if not wanted or any(part in name for part in wanted.split(","))]
-            for known, wanted in ((TASKS, options.tasks), (networks, options.networks), (IMAGES, options.images))
-        )
-        for seed, image, task, network in itertools.product(options.seeds.split(","), images, tasks, chosen):
-            yield Run(task, network, image, int(seed))
+    tasks, networks, images = (
+        [name for name in known if not wanted or any(part in name for part in wanted.split(","))]
+        for known, wanted in ((TASKS, options.tasks), (NETWORKS, options.networks), (IMAGES, options.images))
+    )
+    for seed, image, task, network in itertools.product(options.seeds.split(","), images, tasks, networks):
+        yield Run(task, network, image, int(seed))
 
 
 def _measure(scene: Scene, run: Run, steps: int) -> dict[str, Any]:
     """Fit a network; return the PSNR and the held-out error of every step, and what else the tables need."""
     usual = settings_for(scene.task, "deep-image-prior")
     assert isinstance(usual, DeepImagePrior)
-    network = (NETWORKS | WITHOUT_SKIPS)[run.network]
+    network = NETWORKS[run.network]
     prior = dataclasses.replace(
         usual, network=network, seed=run.seed, steps=steps, patience=steps, precision="float32", stop="held-out"
     )
