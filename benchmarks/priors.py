@@ -1,7 +1,7 @@
 """Which network is a good prior: every network as the deep image prior, for four tasks, judged by the truth.
 
     python benchmarks/priors.py results/priors.jsonl [--data FOLDER] [--size 96] [--steps 300] [--seeds 0,1]
-        [--networks hourglass,fcn] [--tasks denoise,holes] [--images cells] [--minutes 60]
+        [--networks hourglass,fcn] [--tasks denoise,holes] [--images cells] [--rate 0.003] [--minutes 60]
     python benchmarks/priors.py results/priors.jsonl --table
 
 One line of JSON for every run is added to the file; what is in it already is not run again. The deep image prior has
@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1", help="comma separated")
     for name in ("networks", "tasks", "images"):
         parser.add_argument(f"--{name}", default="", help="parts of their names, comma separated; default all")
+    parser.add_argument("--rate", type=float, help="of the optimizer, in a file of its own; default as in balanced")
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no run after this time")
     options = parser.parse_args()
     if options.size < SMALLEST:
@@ -113,7 +114,7 @@ def _measure_all(options: argparse.Namespace) -> None:
             if time.monotonic() - began > 60 * options.minutes:
                 return
             scene = scene_of(options.data, run.image, run.task, options.size)
-            row = run._asdict() | _measure(scene, run, options.steps)
+            row = run._asdict() | _measure(scene, run, options.steps, options.rate)
             file.write(json.dumps(row) + "\n")
             file.flush()
             found = outcome(row["psnr"], row["errors"], row["patience"])
@@ -130,10 +131,11 @@ def _runs(options: argparse.Namespace) -> Iterator[Run]:
         yield Run(task, network, image, int(seed))
 
 
-def _measure(scene: Scene, run: Run, steps: int) -> dict[str, Any]:
+def _measure(scene: Scene, run: Run, steps: int, rate: float | None) -> dict[str, Any]:
     """Fit a network; return the PSNR and the held-out error of every step, and what else the tables need."""
     usual = settings_for(scene.task, "deep-image-prior")
     assert isinstance(usual, DeepImagePrior)
+    usual = dataclasses.replace(usual, rate=rate or usual.rate)
     network = NETWORKS[run.network]
     prior = dataclasses.replace(
         usual, network=network, seed=run.seed, steps=steps, patience=steps, precision="float32", stop="held-out"
@@ -158,6 +160,7 @@ def _measure(scene: Scene, run: Run, steps: int) -> dict[str, Any]:
         "without": without_a_network(scene),
         "size": scene.truth.shape[0],
         "patience": usual.patience,
+        "rate": usual.rate,
         "psnr": [round(ratio, 3) for ratio in ratios],
         "errors": [float(f"{error:.6g}") for error in errors],
     }
