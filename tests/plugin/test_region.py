@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_deep_prior import Denoise, NLRidge, PlugAndPlay, SuperResolve, restore
+from napari_deep_prior import DeepImagePrior, Denoise, Inpaint, NLRidge, PlugAndPlay, SuperResolve, restore
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.files.images import RECORD
 from napari_deep_prior.plugin import plan
 from napari_deep_prior.plugin.crop import view_of
 from napari_deep_prior.plugin.region_input import VIEW
 
+from .conftest import NETWORK
 from .test_crop import look_at, reach, rectangle
 
 SHOWN = True
@@ -206,3 +207,48 @@ def test_of_a_compressed_image_whole_blocks_are_restored(viewer, open_task):
     dock.region_input.choice.value = box
     part = dock._asked().part()
     assert (part.offset, part.pixels.shape) == ((32, 64), (64, 236))
+
+
+def test_masks_and_guides_are_those_of_the_region(viewer, open_task, press_run, picture):
+    image = viewer.add_image(picture, name="lyso", scale=(0.5, 0.5))
+    mask = np.zeros(picture.shape, np.uint8)
+    mask[30:33, 35:60] = 1
+    viewer.add_labels(mask, scale=(0.5, 0.5))
+    edges = viewer.add_image(cells(picture.shape, seed=1), name="edges", scale=(0.5, 0.5))
+    box = viewer.add_shapes([rectangle(10, 10, 25, 32)], name="box")
+    rows, columns = slice(20, 51), slice(20, 65)
+    method = PlugAndPlay(passes=2, search_radius=3, group_size=10)
+    dock = open_task("Inpaint", method)
+    dock.image_input.image.value = image
+    dock.region_input.choice.value = box
+    filled = press_run(dock).data
+    wanted = restore(picture[rows, columns], Inpaint(), method, mask=mask[rows, columns] > 0).finish()
+    np.testing.assert_array_equal(filled, wanted)
+    dock = open_task("Guided reconstruction", DeepImagePrior(steps=2, code_channels=4, network=NETWORK))
+    dock.image_input.image.value = image
+    dock.region_input.choice.value = box
+    dock.inputs["guide"].layers.value = [edges]
+    request = dock._asked()
+    given = dock.inputs["guide"].read(request.part(), request)
+    np.testing.assert_allclose(given[0], edges.data[rows, columns], rtol=1e-6)
+
+
+def test_the_result_of_a_stack_can_be_scrolled_while_it_grows(viewer, open_task, qtbot, click, noisy_stack):
+    viewer.add_image(noisy_stack, name="stack")
+    dock = open_task("Denoise", DeepImagePrior(steps=60, stop="none", code_channels=4, network=NETWORK))
+    dock.image_input.extent.value = "whole stack, slice by slice"
+    dock.task_form.widgets["neighbours"].value = "0"
+    click(dock.outcome.run_button)
+    run = dock.run
+    second = lambda update: update.piece_number > 1 and update.number > 0  # noqa: E731
+    with qtbot.waitSignal(run.updated, timeout=60_000, check_params_cb=second):
+        pass
+    preview = viewer.layers[-1]
+    assert preview.name == "stack denoised (preview)"
+    viewer.dims.set_point(0, 0)
+    finished = preview.data[0].copy()
+    assert finished.any()
+    np.testing.assert_array_equal(preview._slice.image.raw, finished)
+    with qtbot.waitSignal(run.finished, timeout=60_000):
+        pass
+    np.testing.assert_array_equal(viewer.layers[-1].data[0], finished)
