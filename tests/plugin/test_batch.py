@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_deep_prior import PlugAndPlay
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.cli.main import main
 from napari_deep_prior.files import images
@@ -233,3 +234,20 @@ def test_an_original_is_never_replaced(open_batch, refused, raw):
     out.mkdir()
     (out / "0.tif").symlink_to(raw / "0.tif")
     assert "the original would be lost" in refused(open_batch(raw))
+
+
+def test_an_enlarged_layer_overlays_its_input_when_its_file_is_opened(viewer, open_batch, run_batch, tmp_path):
+    picture = Camera().expected(cells((20, 23), seed=1)).astype(np.uint16)
+    image = viewer.add_image(picture, name="p", scale=(0.5, 0.25), translate=(5, -7), rotate=30, shear=[0.2])
+    viewer.layers.selection = {image}
+    dock = open_batch(None, None)
+    dock.choices.source.value = LAYERS
+    dock.choices.results.line.setText(str(tmp_path / "out"))
+    dock.choices.tasks.choice.value = "super-resolve"
+    dock.choices.tasks.form.method_form.show_settings(PlugAndPlay(passes=2, search_radius=3, group_size=10))
+    run_batch(dock)
+    assert column(dock, "State") == ["restored"], dock.errors.text()
+    (layer,) = viewer.open(tmp_path / "out" / "p.tif", plugin="napari-deep-prior")
+    assert layer.data.shape == (40, 46)
+    for ours, its in (((-0.5, -0.5), (-0.5, -0.5)), ((39.5, -0.5), (19.5, -0.5)), ((39.5, 45.5), (19.5, 22.5))):
+        np.testing.assert_allclose(layer.data_to_world(ours), image.data_to_world(its), atol=1e-6)

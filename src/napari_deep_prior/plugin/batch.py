@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, final
 
 import torch
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]  # qtpy renames it at run time
+from qtpy.QtWidgets import QWidget
 
 from ..files.folders import TABLE
 from ..files.replacing import alone_in, refuse_place
@@ -37,8 +38,8 @@ class Batch(QObject):
 
     Parameters
     ----------
-    viewer : Viewer
-        Where it belongs.
+    viewer, window : Viewer, QWidget
+        Where it belongs: it ends when the window is closed.
     jobs, results, device : sequence of Job, Path, device
         What is restored; the folder of the results, and where it is computed.
     """
@@ -54,8 +55,13 @@ class Batch(QObject):
     finished = Signal()
     """The batch is over, however it ended."""
 
-    def __init__(self, viewer: Viewer, jobs: Sequence[Job], results: Path, device: torch.device) -> None:
+    def __init__(
+        self, viewer: Viewer, window: QWidget, jobs: Sequence[Job], results: Path, device: torch.device
+    ) -> None:
         super().__init__()
+        self._window: QWidget | None = window
+        self._shown = window.isVisible()
+        window.destroyed.connect(self._forget_window)
         self._viewer, self.jobs, self.results, self._device = viewer, list(jobs), results, device
         self.outcomes: list[JobOutcome] = []
         self.is_stopping = False
@@ -64,6 +70,8 @@ class Batch(QObject):
         self._job.failed.connect(self.failed)
         self._job.finished.connect(self._finish)
         self.ended.connect(self._keep)
+        for signal in (self.told, self.progressed):
+            signal.connect(self._look_at_window)
 
     def start(self) -> None:
         """Start the thread."""
@@ -100,6 +108,14 @@ class Batch(QObject):
             elif event.step is None or time.monotonic() - shown > INTERVAL:
                 shown = time.monotonic()
                 self.progressed.emit(event)
+
+    def _forget_window(self) -> None:
+        self._window = None
+        self.stop()
+
+    def _look_at_window(self) -> None:
+        if self._window is not None and self._shown and not self._window.isVisible():
+            self.stop()
 
     def _keep(self, outcome: JobOutcome) -> None:
         self.outcomes.append(outcome)

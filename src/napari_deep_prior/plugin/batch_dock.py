@@ -16,7 +16,7 @@ from ..runs.report import duration, sentence
 from .batch import Batch, batch_under_way
 from .batch_choices import BatchChoices, in_dock
 from .batch_table_view import BatchTableView
-from .dock_frame import DockFrame
+from .dock_frame import DockFrame, window_of
 from .labels import ERROR_STYLE, text_label
 from .tall_area import TallArea
 
@@ -91,7 +91,7 @@ class BatchDock(QWidget):
         except (ValueError, OSError) as error:
             self._tell(in_dock(str(error)), error=True)
             return
-        batch = Batch(self._viewer, jobs, request.results, device)
+        batch = Batch(self._viewer, window_of(self), jobs, request.results, device)
         self._follow(batch)
         self._tell(f"{files_in_words(len(jobs))} on {describe_device(device)} …")
         batch.start()

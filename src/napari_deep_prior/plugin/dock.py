@@ -18,7 +18,7 @@ from ..runs.errors import RestorationError
 from ..tasks import SuperResolve, Task
 from ..tasks.inputs import INPUTS, is_given
 from .crop import Crop
-from .dock_frame import DockFrame
+from .dock_frame import DockFrame, window_of
 from .form import Form
 from .image_input import ImageInput
 from .inputs import MaskInput, input_widgets
@@ -218,7 +218,7 @@ class Dock(QWidget):
             part = request.part()
             given = self._given(lambda name: self.inputs[name].read(part, request))
             look = appearance(part, request.factors(part))
-            run = Run(self._viewer, self._window(), self.task.command, request.name, look)
+            run = Run(self._viewer, window_of(self), self.task.command, request.name, look)
             self.control.start(run, partial(request.set_up, part, given), request.device)
         except (ValueError, RestorationError) as error:
             self.control.show_failure(error)
@@ -240,13 +240,6 @@ class Dock(QWidget):
         layer = self._layer()
         view = self.region_input.view(layer, self.image_input.letters)
         return trial_of(self._request(layer, view))
-
-    def _window(self) -> QWidget:
-        """Return the viewer's window, in which this dock stands or from which it was moved out."""
-        widget: QWidget = self
-        while (parent := widget.parentWidget()) is not None:
-            widget = parent
-        return widget
 
     def _text_colour(self) -> str:
         return str(get_theme(self._viewer.theme).text.as_hex())

@@ -59,3 +59,10 @@ class DockFrame(QObject):
             if window.dockWidgetArea(other) == window.dockWidgetArea(frame):
                 window.tabifyDockWidget(other, frame)
                 frame.raise_()
+
+
+def window_of(dock: QWidget) -> QWidget:
+    """Return the viewer's window, in which a dock stands or from which it was moved out."""
+    while (parent := dock.parentWidget()) is not None:
+        dock = parent
+    return dock
