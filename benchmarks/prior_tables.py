@@ -84,11 +84,12 @@ def _print_overview(rows: dict[str, list[dict[str, Any]]], networks: list[str]) 
 
 
 def _comparable(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the runs on images that every network was fitted to."""
+    """Return the runs on images, and with seeds, for which there is one of every network."""
     networks = {row["network"] for row in rows}
-    images = {row["image"] for row in rows}
-    complete = {image for image in images if {row["network"] for row in rows if row["image"] == image} == networks}
-    return [row for row in rows if row["image"] in complete]
+    fitted: dict[tuple[str, int], set[str]] = {}
+    for row in rows:
+        fitted.setdefault((row["image"], row["seed"]), set()).add(row["network"])
+    return [row for row in rows if fitted[row["image"], row["seed"]] == networks]
 
 
 def _of(network: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

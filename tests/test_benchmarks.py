@@ -115,6 +115,22 @@ def test_the_stop_that_is_found_afterwards_is_that_of_a_run(benchmark: Callable[
     assert not chosen_step(errors[: len(errors) - 10], prior.patience)[1]
 
 
+def test_networks_are_compared_where_each_of_them_was_fitted(
+    benchmark: Callable[[str], ModuleType], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(network: str, image: str, seed: int, psnr: float) -> dict[str, Any]:
+        measured = {"psnr": [psnr, psnr - 1], "errors": [1.0, 2.0], "patience": 100, "without": 20.0, "weights": 7}
+        return {"task": "denoise", "network": network, "image": image, "seed": seed, "seconds a step": 0.01} | measured
+
+    runs = [run("unet", "one", 0, 30.0), run("plain", "one", 0, 28.0)]
+    alone = [run("unet", "one", 1, 40.0), run("plain", "two", 0, 10.0)]
+    benchmark("prior_tables").print_tables([*runs, *alone], ["unet", "plain"], 300)
+    printed = capsys.readouterr().out
+    assert "| no network | 20.00 | | | | |" in printed
+    assert "| unet | 30.00 | 0.00 | 0.00 | 7 | 10 |" in printed
+    assert "| plain | 28.00 | 1 | 28.00 | 0.00 | 0.00 | 1.00 | 1 |" in printed
+
+
 def test_what_came_of_a_fit(benchmark: Callable[[str], ModuleType]) -> None:
     outcome = benchmark("prior_tables").outcome
     ratios, errors = [20.0, 25.0, 24.0, 22.0, 21.0], [9.0, 8.0, 7.0, 7.5, 7.6]
