@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import importlib
 import re
@@ -171,3 +172,14 @@ def test_the_benchmark_of_the_gpu_says_that_there_is_none(
     assert done.returncode == 1
     assert done.stderr.startswith("No GPU: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="a process is killed with a signal")
+def test_what_is_left_of_runs_in_tiles_that_are_killed_is_what_a_whole_run_makes(
+    benchmark: Callable[[str], ModuleType], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = argparse.Namespace(planes="3", side=80, times=2, threads=1)
+    tiny = ["--method", "deep-image-prior", "--channels", "8,8", "--skip", "2,2", "--steps", "20", "--neighbours", "0"]
+    assert benchmark("large").kills(tmp_path, options, [*tiny, "--tile", "64"]) == 0
+    assert "result and record are the same" in capsys.readouterr().out

@@ -164,7 +164,9 @@ def test_tiles_are_written_resumed_and_joined_like_slices(
     images.write("in.tif", images.ImageFile(pixels=planes, axes="ZYX"))
     assert main(["denoise", "in.tif", "out.tif", *command[3:]]) == DONE
     result = images.read("out.zarr")
-    np.testing.assert_array_equal(result.pixels, images.read("whole.zarr").pixels)
+    whole = images.read("whole.zarr")
+    np.testing.assert_array_equal(result.pixels, whole.pixels)
+    assert result.record == whole.record
     np.testing.assert_array_equal(result.pixels, images.read("out.tif").pixels)
     assert result.record["tile"] == 64
 
@@ -205,4 +207,6 @@ def test_a_killed_run_goes_on_and_the_result_is_that_of_a_whole_one(stack: np.nd
     assert main(command) == DONE
     assert not markers.exists()
     assert main(["denoise", "in.zarr", "whole.zarr", *command[3:]]) == DONE
-    np.testing.assert_array_equal(images.read("out.zarr").pixels, images.read("whole.zarr").pixels)
+    result, whole = images.read("out.zarr"), images.read("whole.zarr")
+    np.testing.assert_array_equal(result.pixels, whole.pixels)
+    assert result.record == whole.record

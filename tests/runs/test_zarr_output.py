@@ -100,12 +100,29 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path, stack: Arra
     lazy = Counting(stack)
     again = run_into(opened(path), lazy)
     assert {again.piece_number for _ in again} == {2, 3}
-    wanted = restore(stack, Denoise(), dimming(), axes="ZYX", device="cpu").finish()
-    np.testing.assert_array_equal(again.image, wanted)
-    assert again.record.chosen_steps == [None, 2, 2]
-    assert again.record.passed_through == ["slice 1: an earlier run has restored it"]
+    whole = restore(stack, Denoise(), dimming(), axes="ZYX", device="cpu")
+    np.testing.assert_array_equal(again.image, whole.finish())
+    # What the first run has noted of its slice lies beside the marker.
+    for record in (again.record, whole.record):
+        assert record.chosen_steps == [2, 2, 2]
+    assert (again.record.noise, again.record.remarks) == (whole.record.noise, whole.record.remarks)
     # The first slice is read once more, and windows of all of them: they share their noise.
     assert [index[0] for index in lazy.indices] == [0, 0, 1, 2, 1, 2]
+
+
+def test_a_marker_without_a_note_says_only_that_a_slice_is_finished(tmp_path: Path, stack: Array) -> None:
+    path = tmp_path / "out.zarr"
+    run = run_into(opened(path), stack)
+    for _ in run:
+        if run.piece_number == 2:
+            break
+    run.close()
+    marker = path / MARKERS / "0.json"
+    marker.write_text(json.dumps({"identity": "run 1"}), encoding="utf-8")
+    again = run_into(opened(path), stack)
+    again.finish()
+    assert again.record.chosen_steps == [None, 2, 2]
+    assert again.record.passed_through == ["slice 1: an earlier run has restored it"]
 
 
 def test_slices_after_a_restart_have_the_noise_of_the_first_one(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -30,10 +30,11 @@ def restore_piece(job: PieceJob, number: int, threads: int) -> PieceDone:
             for step in run:
                 last = step
         except (NothingToRestoreError, MissingPixelsError) as error:
-            job.output.write(piece, setup.untouched(piece, job.output.dtype))
-            run.notes.passed(number, error)
+            notes = run.notes.piece(number, setup)
+            notes.passed(number, error)
+            job.output.write(piece, setup.untouched(piece, job.output.dtype), notes.to_json())
     checks = {name: values[piece.write] for name, values in run.diagnostics.items()}
     run.notes.checks.arrays.clear()
     # An image would be sent that nobody looks at.
     sent = None if last is None else dataclasses.replace(last, image=torch.empty(0), deviation=None)
-    return PieceDone(number=number, step=sent, values=job.output.take(), notes=run.notes, checks=checks)
+    return PieceDone(number=number, step=sent, values=job.output.take(), notes=run.notes.pieces[number], checks=checks)

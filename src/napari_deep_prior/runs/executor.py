@@ -95,11 +95,13 @@ def restored_elsewhere(executor: Executor, setup: Setup, preparation: Preparatio
     """Yield the pieces of a run, in any order; before, each is taken into the result and the notes of the run."""
     output, pieces = setup.output, setup.pieces
     waiting = [piece for piece in pieces if not output.done(piece)]
-    for number in {piece.number for piece in pieces} - {piece.number for piece in waiting}:
-        notes.elsewhere[number] = Notes.of_skipped(setup, number)
-        yield PieceDone(number=number, step=None, values=None, notes=notes.elsewhere[number])
+    for piece in pieces:
+        if output.done(piece):
+            own = notes.piece(piece.number, setup)
+            own.skipped(piece.number, output.noted(piece))
+            yield PieceDone(number=piece.number, step=None, values=None, notes=own)
     for done in executor.restore(PieceJob.of(setup, preparation), waiting):
         output.adopt(pieces[done.number], done.values)
         notes.checks.put(pieces[done.number], done.checks)
-        notes.elsewhere[done.number] = done.notes
+        notes.pieces[done.number] = done.notes
         yield done

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from ..arrays.frame import to_dtype
-from ..methods import Method
+from ..methods import METHODS, Method
 from ..methods.guidance import GuideComparison
 from ..methods.unchanged import Unchanged
 from ..physics.kernels import Kernel, SampledKernel, kernel_image
+from ..physics.noise_model import NoiseModel
 from ..physics.operators import Operator
 from ..progress import Step
-from ..tasks.task import Measured, Posed, Prepared
+from ..tasks.task import Measured, Posed
 from . import report
 from .devices import describe_device, instruction_set
 from .diagnostics import Checks
@@ -26,6 +27,19 @@ from .preparation import Preparation
 from .recommend import Choice, asked
 from .record import NoiseRecord, Record
 from .setup import Setup
+
+KEPT = (
+    "reason",
+    "instead",
+    "was_asked",
+    "misfit",
+    "threads",
+    "chosen_steps",
+    "passed_through",
+    "remarks",
+    "solved_pieces",
+)
+"""What is kept of a piece for a run that goes on later, beside methods and numbers."""
 
 BLUR_DIGITS = 5
 """Decimal places of a blur in the record, where it is only looked at."""
@@ -40,8 +54,8 @@ class Notes:
     ----------
     method : Method
         The one that was asked for as soon as a piece could be restored by it, until then the one that stood in.
-    elsewhere : dict of int to Notes
-        What was noted of pieces, by their numbers, that other processes have restored.
+    pieces : dict of int to Notes
+        What was noted of each piece, by its number, in whatever order they were restored.
     """
 
     method: Method
@@ -50,7 +64,8 @@ class Notes:
     instead: str = ""
     guided: Method | None = None
     was_asked: bool = False
-    noise: NoiseRecord | None = None
+    misfit: str = ""
+    channels: tuple[NoiseModel, ...] = ()
     operator: Operator | None = None
     chosen_steps: list[int | None] = field(default_factory=list)
     passed_through: list[str] = field(default_factory=list)
@@ -59,7 +74,7 @@ class Notes:
     rounded_means: dict[int, tuple[float, float]] = field(default_factory=dict)
     threads: int = field(default_factory=torch.get_num_threads)
     unit: str = report.SLICE
-    elsewhere: dict[int, Notes] = field(default_factory=dict)
+    pieces: dict[int, Notes] = field(default_factory=dict)
 
     @classmethod
     def of(cls, setup: Setup) -> Notes:
@@ -72,12 +87,19 @@ class Notes:
             unit=setup.unit,
         )
 
+    def piece(self, number: int, setup: Setup) -> Notes:
+        """Return the notes of a piece, which are part of these."""
+        notes = Notes.of(setup)
+        notes.checks.arrays = self.checks.arrays
+        self.pieces[number] = notes
+        return notes
+
     def prepared(self, preparation: Preparation) -> None:
         """Take down what all pieces share."""
-        self.operator = preparation.prepared.operator
+        self.operator, self.channels = preparation.prepared.operator, preparation.prepared.noise
         self.remarks += [*preparation.remarks, *preparation.prepared.remarks]
 
-    def began(self, choice: Choice, posed: Posed, prepared: Prepared) -> None:
+    def began(self, choice: Choice, posed: Posed) -> None:
         """Take down how a piece is restored."""
         # Each thread of a program has a number of its own, and the record may be read in another one.
         self.threads = torch.get_num_threads()
@@ -88,8 +110,7 @@ class Notes:
         self.instead = choice.instead or self.instead
         self.guided = choice.guided
         self.remarks += posed.remarks
-        words = report.noise_in_words(prepared.noise, posed.misfit)
-        self.noise = NoiseRecord(misfit=posed.misfit, in_words=words, channels=prepared.noise)
+        self.misfit = posed.misfit
 
     def solved(self, solver: Method | GuideComparison | Unchanged, posed: Posed) -> None:
         """Take down that a piece came to its end, and what a guide was worth if there was one."""
@@ -117,25 +138,40 @@ class Notes:
         self.chosen_steps.append(None)
         self.passed_through.append(f"{self.unit} {number + 1}: {reason}")
 
-    def skipped(self, number: int) -> None:
-        """Take down that a piece was left as an earlier run has written it."""
-        self.passed(number, report.RESTORED_EARLIER)
+    def skipped(self, number: int, noted: Mapping[str, Any]) -> None:
+        """Take down that a piece was left as an earlier run has written it, and what that run has noted of it."""
+        if noted:
+            self._take(noted)
+        else:
+            self.passed(number, report.RESTORED_EARLIER)
 
-    @classmethod
-    def of_skipped(cls, setup: Setup, number: int) -> Notes:
-        """Return what is noted of a piece that an earlier run has written."""
-        notes = cls.of(setup)
-        notes.skipped(number)
-        return notes
+    def to_json(self) -> dict[str, Any]:
+        """Return what is to be kept of a piece for a run that goes on after this one, as JSON types."""
+        return {
+            **{name: getattr(self, name) for name in KEPT},
+            "method": self.method.to_json(),
+            "guided": None if self.guided is None else self.guided.to_json(),
+            "rounded_means": [[number, *means] for number, means in self.rounded_means.items()],
+            "agreements": self.checks.agreements,
+        }
+
+    def _take(self, noted: Mapping[str, Any]) -> None:
+        """Take in what :meth:`to_json` has returned in an earlier run."""
+        for name in KEPT:
+            setattr(self, name, noted[name])
+        method, guided = (_method_of(noted[name]) for name in ("method", "guided"))
+        self.method, self.guided = method or self.method, guided
+        self.rounded_means = {number: (before, after) for number, before, after in noted["rounded_means"]}
+        self.checks.agreements = noted["agreements"]
 
     def add(self, piece: Notes) -> None:
         """Take in what was noted of the next piece."""
         self.was_asked |= piece.was_asked
-        if piece.noise is not None:
+        if piece.misfit:
             if not self.was_asked or not piece.instead:
                 self.method, self.reason = piece.method, piece.reason
             self.threads, self.instead = piece.threads, piece.instead or self.instead
-            self.guided, self.noise = piece.guided, piece.noise
+            self.guided, self.misfit = piece.guided, piece.misfit
         self.chosen_steps += piece.chosen_steps
         self.passed_through += piece.passed_through
         self.remarks += piece.remarks
@@ -144,11 +180,17 @@ class Notes:
         self.checks.extend(piece.checks)
 
     def whole(self) -> Notes:
-        """Return the notes with those of all pieces that were restored elsewhere."""
-        if not self.elsewhere:
-            return self
-        whole = copy.deepcopy(replace(self, elsewhere={}, checks=self.checks.without_arrays()))
-        for _, piece in sorted(self.elsewhere.items()):
+        """Return the notes with those of all pieces, in order."""
+        whole = replace(
+            self,
+            pieces={},
+            checks=self.checks.without_arrays(),
+            chosen_steps=[*self.chosen_steps],
+            passed_through=[*self.passed_through],
+            remarks=[*self.remarks],
+            rounded_means={**self.rounded_means},
+        )
+        for _, piece in sorted(self.pieces.items()):
             whole.add(piece)
         return whole
 
@@ -182,7 +224,7 @@ class Notes:
             kernel=_given(setup.inputs.kernel, setup.operator),
             blur=_blur(self.operator or setup.operator),
             guided_by=None if self.guided is None else self.guided.to_json(),
-            noise=self.noise,
+            noise=_noise_record(self.misfit, self.channels),
             chosen_steps=[*self.chosen_steps, *latest],
             piece_count=len(setup.pieces),
             tile=setup.tile,
@@ -192,6 +234,21 @@ class Notes:
             file_remarks=list(setup.file_remarks),
             identity=setup.identity if finished else "",
         )
+
+
+def _noise_record(misfit: str, channels: tuple[NoiseModel, ...]) -> NoiseRecord | None:
+    """Return what is recorded of the noise; None if no piece was looked at."""
+    if not misfit:
+        return None
+    return NoiseRecord(misfit=misfit, in_words=report.noise_in_words(channels, misfit), channels=channels)
+
+
+def _method_of(noted: Mapping[str, Any] | None) -> Method | None:
+    """Return a method from its JSON; None if there is none, or it has no name of its own."""
+    kinds = {kind.__name__: kind for kind in METHODS.values()}
+    if noted is None or noted["kind"] not in kinds:
+        return None
+    return kinds[noted["kind"]].from_json(noted)
 
 
 def _given(kernel: Kernel | None, operator: Operator) -> list[Any] | None:

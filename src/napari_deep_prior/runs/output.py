@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -38,8 +38,20 @@ class Output(ABC):
         """Take another type of pixels, which can hold what was written so far: pieces that passed through."""
 
     @abstractmethod
-    def write(self, piece: Piece, values: Array) -> None:
-        """Write a finished piece: values of the result's type, in the shape of ``piece.restored``."""
+    def write(self, piece: Piece, values: Array, note: Mapping[str, Any] | None = None) -> None:
+        """Write a finished piece.
+
+        Parameters
+        ----------
+        values : ndarray
+            Of the result's type, in the shape of ``piece.restored``.
+        note : mapping, optional
+            What is to be known of the piece, of JSON types.
+        """
+
+    @abstractmethod
+    def noted(self, piece: Piece) -> Mapping[str, Any]:
+        """Return what is to be known of a piece that a run before has written; empty if that has left nothing."""
 
     @abstractmethod
     def done(self, piece: Piece) -> bool:
@@ -90,6 +102,11 @@ class RemoteOutput(Output):
         return False
 
     @final
+    def noted(self, piece: Piece) -> Mapping[str, Any]:
+        """Return nothing: the other process has looked."""
+        return {}
+
+    @final
     def preview(self, piece: Piece, values: Array) -> None:
         """Do nothing: nobody looks."""
 
@@ -125,7 +142,7 @@ class SentBack(RemoteOutput):
         super().__init__(shape, dtype)
         self._values: Array | None = None
 
-    def write(self, piece: Piece, values: Array) -> None:
+    def write(self, piece: Piece, values: Array, note: Mapping[str, Any] | None = None) -> None:
         """Keep a piece."""
         self._values = values
 
@@ -167,7 +184,11 @@ class ArrayOutput(Output):
             self._array = self._array.astype(dtype)
         self.dtype = dtype
 
-    def write(self, piece: Piece, values: Array) -> None:
+    def noted(self, piece: Piece) -> Mapping[str, Any]:
+        """Return nothing: no run before has written into the memory."""
+        return {}
+
+    def write(self, piece: Piece, values: Array, note: Mapping[str, Any] | None = None) -> None:
         """Write a finished piece."""
         image = self.image()
         image[piece.write] = values[piece.inner]

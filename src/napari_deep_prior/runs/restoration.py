@@ -160,7 +160,7 @@ class Restoration(Iterator[Step]):
             # What all pieces share is estimated also where an earlier run has written the first of them already.
             done = self._output.done(piece)
             if done and self._shared is not None:
-                self._skip(piece.number)
+                self._skip()
                 continue
             try:
                 block, measured = self.setup.measured(piece)
@@ -169,18 +169,19 @@ class Restoration(Iterator[Step]):
                 continue
             shared = self._shared or self._share(prepare(self.setup, block, measured))
             if done:
-                self._skip(piece.number)
+                self._skip()
                 continue
             posed = shared.pose(self.task, measured)
             choice = self.setup.choose(posed.problem)
-            self.notes.began(choice, posed, shared.prepared)
+            notes = self.notes.piece(piece.number, self.setup)
+            notes.began(choice, posed)
             solver = choice.solver()
             for step in self._halving.fit(solver, posed.problem, partial(shared.pose_on, self.task, measured)):
                 if self._latest is None:
                     del self._unreached[0]
                 self._latest = UnderWay(self.setup, measured, posed, step)
                 yield step
-            self.notes.solved(solver, posed)
+            notes.solved(solver, posed)
             self._commit(finished=True)
 
     def _share(self, preparation: Preparation) -> Preparation:
@@ -196,22 +197,26 @@ class Restoration(Iterator[Step]):
         if self.piece_count == 1 or (number == 0 and isinstance(error, MissingPixelsError)):
             raise error
         piece = self._unreached.pop(0)
-        self._output.write(piece, self.setup.untouched(piece, self._output.dtype))
-        self.notes.passed(number, error)
+        notes = self.notes.piece(number, self.setup)
+        notes.passed(number, error)
+        self._output.write(piece, self.setup.untouched(piece, self._output.dtype), notes.to_json())
 
-    def _skip(self, number: int) -> None:
-        """Leave a piece as an earlier run has written it."""
-        del self._unreached[0]
-        self.notes.skipped(number)
+    def _skip(self) -> None:
+        """Leave the next piece as an earlier run has written it."""
+        piece = self._unreached.pop(0)
+        self.notes.piece(piece.number, self.setup).skipped(piece.number, self._output.noted(piece))
 
     def _commit(self, *, finished: bool) -> None:
         """Write a piece into the result and forget its tensors; only a finished one counts as done in a later run."""
         assert self._latest is not None and self._shared is not None  # noqa: S101, PT018  (both callers have looked)
         measured, posed, step = self._latest.measured, self._latest.posed, self._latest.step
-        write = self._output.write if finished else self._output.preview
         image, remark = self._latest.checked()
-        write(measured.piece, self._latest.values(image, self._output.dtype))
-        self.notes.committed(step, remark)
-        self.notes.rounded(self.setup, measured, posed, image)
-        self.notes.checks.add(measured, posed, self._shared.prepared.noise, replace(step, image=image))
+        notes, values = self.notes.pieces[measured.piece.number], self._latest.values(image, self._output.dtype)
+        notes.committed(step, remark)
+        notes.rounded(self.setup, measured, posed, image)
+        notes.checks.add(measured, posed, self._shared.prepared.noise, replace(step, image=image))
+        if finished:
+            self._output.write(measured.piece, values, notes.to_json())
+        else:
+            self._output.preview(measured.piece, values)
         self._latest = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -79,7 +79,7 @@ class WrittenThere(RemoteOutput):
         super().__init__(shape, dtype)
         self._place, self._path, self._seams = place, array, seams
 
-    def write(self, piece: Piece, values: Array) -> None:
+    def write(self, piece: Piece, values: Array, note: Mapping[str, Any] | None = None) -> None:
         """Write a piece, what is needed to join it, and its marker.
 
         Raises
@@ -93,7 +93,7 @@ class WrittenThere(RemoteOutput):
             Reordered(group[path], order)[piece.write] = values[piece.inner]
             if self._seams.needed:
                 BandsInFolder(self._place).put(piece.number, self._seams.bands(piece, values))
-            self._place.mark(piece.number)
+            self._place.mark(piece.number, note)
         except OSError as error:
             raise RestorationError(
                 f"a piece could not be written to {str(self._place.path)!r} on {platform.node()}: {error}. The folder "

@@ -125,7 +125,11 @@ class ZarrOutput(Output):
                 f"{free / 2**30:.1f} GiB are free: make room, or choose another place"
             )
 
-    def write(self, piece: Piece, values: Array) -> None:
+    def noted(self, piece: Piece) -> Mapping[str, Any]:
+        """Return what is to be known of a piece that a run before has written."""
+        return {} if self._complete else self._place.noted(piece.number)
+
+    def write(self, piece: Piece, values: Array, note: Mapping[str, Any] | None = None) -> None:
         """Write a finished piece, and then its marker.
 
         Raises
@@ -138,7 +142,7 @@ class ZarrOutput(Output):
             array[piece.write] = values[piece.inner]
             if self._seams.needed:
                 self._bands.put(piece.number, self._seams.bands(piece, values))
-            self._place.mark(piece.number)
+            self._place.mark(piece.number, note)
             self._done.add(piece.number)
             if self._seams.needed:
                 self._join(array, self._seams.slice_of(piece))

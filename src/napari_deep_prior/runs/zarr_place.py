@@ -118,9 +118,14 @@ class ZarrPlace:
             if each.name != PROCESS:
                 each.unlink()
 
-    def mark(self, number: int) -> None:
-        """Take down that a piece is finished."""
-        _write_whole(self.path / MARKERS / f"{number}.json", {"identity": self.identity})
+    def mark(self, number: int, note: Mapping[str, Any] | None = None) -> None:
+        """Take down that a piece is finished, and what is to be known of it."""
+        _write_whole(self.markers / f"{number}.json", {"identity": self.identity} | ({"note": note} if note else {}))
+
+    def noted(self, number: int) -> dict[str, Any]:
+        """Return what is to be known of a finished piece."""
+        note = _read(self.markers / f"{number}.json").get("note", {})
+        return note if isinstance(note, dict) else {}
 
     def marked(self) -> set[int]:
         """Return the numbers of the finished pieces."""
