@@ -53,7 +53,7 @@ def test_the_end_of_memory_exits_with_two_and_no_traceback(folder: Path, run_pyt
 import resource, sys
 import psutil, torch
 from napari_deep_prior.cli.main import main
-limit = psutil.Process().memory_info().vms + 300 * 2**20
+limit = psutil.Process().memory_info().vms + 120 * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 sys.exit(main(sys.argv[1:]))
 """

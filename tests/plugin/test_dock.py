@@ -209,7 +209,9 @@ def test_missing_pixels_are_counted_and_filled_on_request(viewer, open_dock, qtb
     assert np.isfinite(viewer.layers[-1].data).all()
 
 
-def test_an_image_too_large_for_the_memory_is_refused_before_it_starts(viewer, open_dock, told):
+def test_an_image_too_large_for_the_memory_is_refused_before_it_starts(viewer, open_dock, told, monkeypatch):
+    # Not even a tile fits.
+    monkeypatch.setattr("napari_deep_prior.runs.setup.free_memory", lambda _device: 2**20)
     viewer.add_image(np.random.default_rng(0).integers(0, 99, (3000, 3000), np.uint8))
     said = told(open_dock(DeepImagePrior(network=Hourglass(channels=(1024,) * 5))))
     assert "not enough memory" in said.lower()
