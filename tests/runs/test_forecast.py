@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_deep_prior.methods import DeepImagePrior, NLRidge
+from napari_deep_prior.methods import DeepImagePrior, NLRidge, SelfDistillation
 from napari_deep_prior.methods.method import Method
 from napari_deep_prior.runs import forecast as forecasts
 from napari_deep_prior.runs.forecast import Forecast
@@ -59,9 +59,18 @@ def test_time_and_memory_grow_with_the_image(name: str, method: str) -> None:
 
 
 def test_every_piece_of_a_stack_takes_its_time_and_none_of_them_more_memory() -> None:
-    one, many = forecast((64, 64)), forecast((5, 64, 64), axes="TYX")
-    assert many.seconds == pytest.approx(5 * one.seconds)
-    assert many.memory == one.memory
+    for method in ("nl-ridge", SelfDistillation(shared=False)):
+        one, many = forecast((64, 64), method=method), forecast((5, 64, 64), method=method, axes="TYX")
+        assert many.seconds == pytest.approx(5 * one.seconds)
+        assert many.memory == one.memory
+
+
+def test_one_network_for_all_slices_takes_the_time_of_its_training_once() -> None:
+    few, many = (forecast((count, 64, 64), axes="TYX").seconds for count in (8, 108))
+    alone = forecast((64, 64)).seconds
+    assert few < many < few + 100 * alone / 20
+    # Two networks for the uncertainty are trained for each slice.
+    assert forecast((8, 64, 64), effort="best", axes="TYX").seconds > 8 * alone
 
 
 def test_a_volume_takes_the_memory_of_all_of_its_planes() -> None:

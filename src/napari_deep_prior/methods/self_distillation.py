@@ -83,6 +83,14 @@ class SelfDistillation(SeededMethod):
     precision: Annotated[
         Precision, Setting("Precision", "auto: bfloat16 inside the network where the processor has it")
     ] = "auto"
+    shared: Annotated[
+        bool,
+        Setting(
+            "One network",
+            "of a stack, one network is trained on crops from all over it and applied to every slice: many times "
+            "faster; no: each slice has its own. Not with two or more members",
+        ),
+    ] = True
     network: Annotated[ResidualNetwork, Setting("Network", "the network that is trained", groups=RESIDUAL_NETWORKS)] = (
         field(default_factory=UNet)
     )

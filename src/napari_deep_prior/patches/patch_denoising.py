@@ -135,9 +135,14 @@ def mix(problem: Problem, first: Estimate, second: Estimate, held_out: Tensor) -
     held_out : Tensor, (1, 1 or C, *S)
         1 on held-out pixels.
     """
-    noisy = problem.misfit.stabilise(problem.measured)
-    share = _mixing_share(first.restricted, second.restricted, noisy, held_out * problem.weight)
+    share = mixing_share_of_means(problem, first.restricted, second.restricted, held_out)
     return problem.misfit.unstabilise(torch.lerp(second.full, first.full, share))
+
+
+@torch.no_grad()
+def mixing_share_of_means(problem: Problem, first: Tensor, second: Tensor, held_out: Tensor) -> Tensor:
+    """Return what :func:`mixing_share` does, of stabilised means of a measurement of the image itself."""
+    return _mixing_share(first, second, problem.misfit.stabilise(problem.measured), held_out * problem.weight)
 
 
 @torch.no_grad()

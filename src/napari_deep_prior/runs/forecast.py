@@ -8,6 +8,7 @@ from typing import final
 import torch
 
 from ..arrays.pieces import Piece
+from ..methods import SelfDistillation, shared_time
 from ..physics.misfit import GaussianMisfit
 from ..physics.operators import Operator
 from ..problem import Problem
@@ -65,6 +66,8 @@ def forecast(task: Task, wish: Wish, problem: Problem, *, pieces: int = 1, known
     """
     choice = recommend(task, problem, wish)
     methods, seconds = [choice.method], choice.method.seconds(problem)
+    if choice.guided is None and isinstance(choice.method, SelfDistillation):
+        seconds = shared_time.seconds(choice.method, problem, pieces) / pieces
     if choice.guided is not None:
         methods.append(choice.guided)
         # Without the guide and with it; then without it in the way of the guided fit, and once more from all pixels.

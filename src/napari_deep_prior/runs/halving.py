@@ -17,6 +17,7 @@ from ..arrays.pieces import Index, Piece
 from ..arrays.seams import BandsInMemory, Seams
 from ..methods import Method
 from ..methods.guidance import GuideComparison
+from ..methods.shared_distillation import SharedDistillation
 from ..methods.unchanged import Unchanged
 from ..physics.averaged_misfit import AveragedMisfit
 from ..physics.misfit import Misfit
@@ -26,7 +27,7 @@ from .devices import give_memory_back
 from .errors import is_out_of_memory
 from .tiling import Tiles, cut, half_of
 
-Solver = Method | GuideComparison | Unchanged
+Solver = Method | GuideComparison | Unchanged | SharedDistillation
 
 SPATIAL = {2: "YX", 3: "ZYX"}
 """Letters of a problem's spatial axes, by their number."""

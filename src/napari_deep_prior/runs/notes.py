@@ -12,7 +12,7 @@ from torch import Tensor
 from ..arrays.frame import to_dtype
 from ..methods import METHODS, Method
 from ..methods.guidance import GuideComparison
-from ..methods.unchanged import Unchanged
+from ..methods.shared_distillation import SharedDistillation
 from ..physics.kernels import Kernel, SampledKernel, kernel_image
 from ..physics.noise_model import NoiseModel
 from ..physics.operators import Operator
@@ -21,12 +21,14 @@ from ..tasks.task import Measured, Posed
 from . import report
 from .devices import describe_device, instruction_set
 from .diagnostics import Checks
+from .halving import Solver
 from .identity import VERSION
 from .pixel_type import changed_mean
 from .preparation import Preparation
 from .recommend import Choice, asked
 from .record import NoiseRecord, Record
 from .setup import Setup
+from .shared_network import shared_in_words
 
 KEPT = (
     "reason",
@@ -72,6 +74,7 @@ class Notes:
     remarks: list[str] = field(default_factory=list)
     solved_pieces: int = 0
     rounded_means: dict[int, tuple[float, float]] = field(default_factory=dict)
+    distillation: SharedDistillation | None = None
     threads: int = field(default_factory=torch.get_num_threads)
     unit: str = report.SLICE
     pieces: dict[int, Notes] = field(default_factory=dict)
@@ -112,9 +115,11 @@ class Notes:
         self.remarks += posed.remarks
         self.misfit = posed.misfit
 
-    def solved(self, solver: Method | GuideComparison | Unchanged, posed: Posed) -> None:
+    def solved(self, solver: Solver, posed: Posed) -> None:
         """Take down that a piece came to its end, and what a guide was worth if there was one."""
         self.solved_pieces += 1
+        if isinstance(solver, SharedDistillation):
+            self.distillation = solver
         if isinstance(solver, GuideComparison):
             self.remarks.append(report.guide_in_words(solver, posed.guide_remark))
 
@@ -200,6 +205,8 @@ class Notes:
         remarks = [self.instead, *dict.fromkeys(self.remarks), report.agreement_in_words(checks.agreements)]
         count = len(setup.pieces) if setup.tile is None else 1
         remarks.append(report.rounding_in_words(setup.output.dtype, self.rounded_means, count=count))
+        if self.distillation is not None:
+            remarks.append(shared_in_words(self.distillation))
         # A result that was stopped is not to be taken for a finished one.
         finished = self.solved_pieces + len(self.passed_through) == len(setup.pieces)
         device, instructions = describe_device(setup.device), instruction_set()

@@ -23,9 +23,12 @@ from ..tasks.task import Measured, Posed, Prepared, Task
 from . import report
 from .errors import refuse_without_memory
 from .forecast import Forecast, forecast
+from .halving import Solver
 from .neighbours import Neighbours, find_neighbours
 from .pixel_type import faintest_window, type_that_holds
+from .recommend import Choice
 from .setup import Setup
+from .shared_network import SharedNetwork
 
 KNOWN_NOISE = "the noise is that of the part on which the settings were tried"
 """What is to be known of a run whose noise was not estimated anew."""
@@ -50,6 +53,8 @@ class Preparation:
         With which every piece is averaged; None if with none.
     inputs : Inputs
         What was given besides the image.
+    network : SharedNetwork
+        That restores all pieces, where there is one.
     """
 
     prepared: Prepared
@@ -58,6 +63,11 @@ class Preparation:
     warning: str = ""
     neighbours: Neighbours | None = None
     inputs: Inputs = field(default_factory=Inputs)
+    network: SharedNetwork = field(default_factory=SharedNetwork)
+
+    def solver(self, setup: Setup, choice: Choice) -> Solver:
+        """Return what solves the problem of a piece."""
+        return self.network.solver(setup, choice, partial(self.pose, setup.task))
 
     def averaged(self, measured: Measured) -> Measured:
         """Return a piece averaged with its neighbours, if there are any to average it with."""

@@ -175,7 +175,7 @@ class Restoration(Iterator[Step]):
             choice = self.setup.choose(posed.problem)
             notes = self.notes.piece(piece.number, self.setup)
             notes.began(choice, posed)
-            solver = choice.solver()
+            solver = shared.solver(self.setup, choice)
             for step in self._halving.fit(solver, posed.problem, partial(shared.pose_on, self.task, measured)):
                 if self._latest is None:
                     del self._unreached[0]
