@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import final
 
 import numpy as np
 import pytest
@@ -13,10 +16,15 @@ from napari_deep_prior import restore
 from napari_deep_prior.arrays.axes import Array
 from napari_deep_prior.arrays.metrics import psnr
 from napari_deep_prior.arrays.phantom import Camera, cells
+from napari_deep_prior.arrays.pieces import Piece
 from napari_deep_prior.methods import SelfDistillation
+from napari_deep_prior.methods.shared_distillation import TRAINED_ON
 from napari_deep_prior.methods.windows_of_interest import WINDOW, WINDOWS, windows_of_interest
 from napari_deep_prior.networks import UNet
-from napari_deep_prior.runs.shared_network import TRAINED_ON
+from napari_deep_prior.runs.elsewhere import restore_piece
+from napari_deep_prior.runs.executor import Executor, PieceDone, PieceJob
+from napari_deep_prior.runs.output import ArrayOutput
+from napari_deep_prior.runs.restoration import Restoration
 from napari_deep_prior.tasks import Denoise
 
 from .test_zarr_output import opened, run_into
@@ -106,6 +114,32 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_network(tmp_path: Path, st
     again = run_into(opened(path, shape=noisy.shape, dtype="float32"), noisy, QUICK, FRAMES)
     assert {again.piece_number for _ in again} == {3, 4, 5}
     np.testing.assert_array_equal(again.image, whole)
+
+
+@final
+class Elsewhere(Executor):
+    """Restores the last piece first, from a copy of what another process would be sent."""
+
+    @property
+    def in_words(self) -> str:
+        return "elsewhere"
+
+    def restore(self, job: PieceJob, pieces: Sequence[Piece]) -> Iterator[PieceDone]:
+        for piece in reversed(pieces):
+            sent = pickle.loads(pickle.dumps(job))  # noqa: S301  (our own)
+            yield restore_piece(sent, piece.number, torch.get_num_threads())
+
+
+def test_other_processes_restore_with_the_same_network(stack: tuple[Array, Array]) -> None:
+    noisy = stack[0]
+    here = restore(noisy, FRAMES, QUICK, axes="TYX", device="cpu")
+    wanted = here.finish()
+    there = Restoration(
+        dataclasses.replace(here.setup, output=ArrayOutput(here.shape, np.dtype(np.float32)), executor=Elsewhere())
+    )
+    np.testing.assert_array_equal(there.finish(), wanted)
+    assert there.record.remarks == here.record.remarks
+    assert all(torch.equal(each, there.model.weights[name]) for name, each in here.model.weights.items())
 
 
 def test_a_run_that_is_stopped_while_it_trains_has_an_image(stack: tuple[Array, Array]) -> None:

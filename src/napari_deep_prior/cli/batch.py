@@ -110,6 +110,11 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
 def _refuse_settings(options: argparse.Namespace) -> torch.device:
     """Raise a ValueError for what would be wrong with every file; return the device."""
     wish_of(changed_task(task_of(options), options), options)
+    if options.save_model is not None:
+        raise ValueError(
+            "every image of a batch would have a network of its own: leave out --save-model, or train one for all of "
+            "them with 'deep-prior train'"
+        )
     if options.reference is not None and options.reference_folder is not None:
         raise ValueError("--reference and --reference-folder exclude each other: leave out one of them")
     return resolve_device(options.device)

@@ -24,6 +24,7 @@ from ..runs.record import Recipe, Record
 from ..runs.restoration import Restoration
 from ..runs.result import Result, result_of
 from ..runs.threads import fastest_threads
+from .by_products import save_model
 
 STEPS_PER_LOSS = 50
 """Steps after which the loss is shown anew: reading it waits for the device."""
@@ -125,6 +126,7 @@ def deliver(
             say(verdict)
         write_checks(result, file, options, tell=say)
         save_settings(record, options)
+        save_network(run, options)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(state) from None
 
@@ -136,6 +138,12 @@ def say_notes(record: Record, *, told: Collection[str]) -> None:
             say(remark)
     for note in report.passed_through(record):
         say(f"passed through unchanged: {note}")
+
+
+def save_network(run: Restoration, options: argparse.Namespace) -> None:
+    """Write the network of all slices, where it was asked for."""
+    if said := save_model(run, options):
+        say(said)
 
 
 def save_settings(record: Record, options: argparse.Namespace) -> None:

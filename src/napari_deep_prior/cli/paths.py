@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..files.images import TIFF_ENDINGS, refuse_output
 from ..files.kinds import kind_of
+from ..files.model_files import refuse_model
 from ..files.recipes import refuse_recipe
 from ..files.replacing import refuse_place
 from ..files.same_files import Files, refuse_same_files
@@ -29,12 +30,16 @@ _TABLE = "csv"
 SAVED = "saved settings"
 """What the file of --save-settings is called."""
 
+SAVED_MODEL = "saved model"
+"""What the file of --save-model is called."""
+
 _FORMATS = dict.fromkeys(TIFF_ENDINGS, "TIFF") | {".png": "PNG"}
 
 
 def refuse_paths(options: argparse.Namespace) -> None:
     """Check all files of a command that restores an image (see :func:`refuse_files`)."""
     saved = [] if options.save_settings is None else [(SAVED, options.save_settings)]
+    saved += [] if options.save_model is None else [(SAVED_MODEL, options.save_model)]
     refuse_files(list(_inputs(options)), [*outputs_of(options), *saved], overwrite=options.overwrite)
 
 
@@ -54,7 +59,7 @@ def refuse_files(inputs: Files, outputs: Files, *, overwrite: bool) -> None:
     refuse_same_files(inputs, outputs)
     _refuse_inside(inputs, outputs)
     for name, path in files:
-        if name != SAVED:
+        if name not in (SAVED, SAVED_MODEL):
             _refuse_other_kind(name, path)
 
 
@@ -78,6 +83,9 @@ def refuse_all_paths(every: Sequence[argparse.Namespace], more: Files) -> None:
 def _refuse_output(name: str, path: str, *, overwrite: bool) -> None:
     """Raise a ValueError if an output cannot be written under its name."""
     ending = Path(path).suffix.lower()
+    if name == SAVED_MODEL:
+        refuse_model(path, overwrite=overwrite)
+        return
     if name == SAVED:
         refuse_recipe(path, overwrite=overwrite)
         return

@@ -15,7 +15,7 @@ from ..runs.restoration import Restoration
 from ..runs.setup import Setup
 from ..runs.zarr_output import ZarrOutput
 from ..runs.zarr_place import ZarrPlace
-from .deliver import Ending, save_settings, say, say_notes
+from .deliver import Ending, save_network, save_settings, say, say_notes
 from .paths import CHECKS
 
 
@@ -87,3 +87,4 @@ def deliver_pieces(
     say(f"{options.output}: {report.done_in_words(record, steps=ending.steps, total=ending.total, stopped=False)}")
     say_notes(record, told=told)
     save_settings(record, options)
+    save_network(run, options)

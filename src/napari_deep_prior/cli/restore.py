@@ -23,9 +23,8 @@ from ..runs.restoration import Restoration
 from ..runs.run_options import ResultType, RunOptions
 from ..runs.setup import Setup, set_up
 from ..runs.zarr_output import ZarrOutput
-from ..settings import flat_fields
 from ..tasks import TASKS, SuperResolve, Task
-from . import super_resolve
+from . import by_products, super_resolve
 from .chosen import changed_task, saved_inputs, task_of, wish_of, with_recipe
 from .deliver import deliver, drive, say
 from .exit_codes import DONE, INTERRUPTED
@@ -81,6 +80,7 @@ def add_options(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
             _EXTRAS[kind.command].add(inputs)
     _add_method(parser, kind)
     _add_result(parser)
+    by_products.add_save_model(parser, kind)
     add_large(parser)
     add_settings(parser, sections(kind))
     parser.add_argument("--preset", help=argparse.SUPPRESS)
@@ -149,7 +149,7 @@ def refuse_outlook(setup: Setup, plan: Forecast, options: argparse.Namespace) ->
     """Raise a ValueError if there is no file for what the run will make, or nothing for a file."""
     # The image may have shown that its result needs another type.
     _refuse_results(setup, options)
-    _refuse_uncertainty(plan, options)
+    by_products.refuse_by_products(setup, plan, options)
 
 
 def refuse_values(options: argparse.Namespace) -> None:
@@ -214,16 +214,6 @@ def _say_outlook(outlook: Outlook) -> tuple[str, ...]:
     for sentence in filter(None, (outlook.plan.in_words(), outlook.noise, *remarks, warning)):
         say(sentence)
     return remarks
-
-
-def _refuse_uncertainty(plan: Forecast, options: argparse.Namespace) -> None:
-    """Raise a ValueError if the uncertainty is to be written and there will be none."""
-    if options.uncertainty is None:
-        return
-    if plan.choice.guided is not None:
-        raise ValueError("with a guide there is no uncertainty to write: leave out --uncertainty")
-    if max((each.default for each in flat_fields(plan.choice.method) if each.name == "members"), default=1) < 2:
-        raise ValueError("there is no uncertainty to write: choose a method with --members, and two or more of them")
 
 
 def _spacing(text: str, axes: str) -> dict[str, float]:

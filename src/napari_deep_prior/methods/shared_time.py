@@ -10,10 +10,10 @@ from ..problem import Problem
 from ..training.augmentation import crop_shape
 from ..training.image_training import BACKWARD
 from .self_distillation import SECONDS_PER_EXAMPLE_PIXEL, SECONDS_PER_PIXEL, SelfDistillation
-from .shared_distillation import MOST_STEPS, TRAINED_ON
+from .shared_distillation import MOST_STEPS, ORIENTATIONS, TRAINED_ON
 
-PREDICTIONS = 9
-"""Predictions of a slice: in eight orientations, and without the held-out pixels."""
+PREDICTIONS = 1 + ORIENTATIONS
+"""Predictions of a slice: without the held-out pixels, and with them in several orientations."""
 
 PLANES = 4
 """Axes of a tensor of planes; of volumes each has a network of its own."""

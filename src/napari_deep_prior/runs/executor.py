@@ -100,6 +100,8 @@ def restored_elsewhere(executor: Executor, setup: Setup, preparation: Preparatio
             own = notes.piece(piece.number, setup)
             own.skipped(piece.number, output.noted(piece))
             yield PieceDone(number=piece.number, step=None, values=None, notes=own)
+    if waiting:
+        preparation.train_ahead(setup)
     for done in executor.restore(PieceJob.of(setup, preparation), waiting):
         output.adopt(pieces[done.number], done.values)
         notes.checks.put(pieces[done.number], done.checks)

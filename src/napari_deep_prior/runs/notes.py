@@ -40,6 +40,8 @@ KEPT = (
     "passed_through",
     "remarks",
     "solved_pieces",
+    "network_shares",
+    "trained_on",
 )
 """What is kept of a piece for a run that goes on later, beside methods and numbers."""
 
@@ -74,7 +76,8 @@ class Notes:
     remarks: list[str] = field(default_factory=list)
     solved_pieces: int = 0
     rounded_means: dict[int, tuple[float, float]] = field(default_factory=dict)
-    distillation: SharedDistillation | None = None
+    network_shares: list[float] = field(default_factory=list)
+    trained_on: list[int] = field(default_factory=list)
     threads: int = field(default_factory=torch.get_num_threads)
     unit: str = report.SLICE
     pieces: dict[int, Notes] = field(default_factory=dict)
@@ -119,7 +122,8 @@ class Notes:
         """Take down that a piece came to its end, and what a guide was worth if there was one."""
         self.solved_pieces += 1
         if isinstance(solver, SharedDistillation):
-            self.distillation = solver
+            self.network_shares.append(float(solver.shares[-1]))
+            self.trained_on = list(solver.trained_on)
         if isinstance(solver, GuideComparison):
             self.remarks.append(report.guide_in_words(solver, posed.guide_remark))
 
@@ -180,6 +184,8 @@ class Notes:
         self.chosen_steps += piece.chosen_steps
         self.passed_through += piece.passed_through
         self.remarks += piece.remarks
+        self.network_shares += piece.network_shares
+        self.trained_on = piece.trained_on or self.trained_on
         self.solved_pieces += piece.solved_pieces
         self.rounded_means |= piece.rounded_means
         self.checks.extend(piece.checks)
@@ -194,6 +200,7 @@ class Notes:
             passed_through=[*self.passed_through],
             remarks=[*self.remarks],
             rounded_means={**self.rounded_means},
+            network_shares=[*self.network_shares],
         )
         for _, piece in sorted(self.pieces.items()):
             whole.add(piece)
@@ -205,8 +212,7 @@ class Notes:
         remarks = [self.instead, *dict.fromkeys(self.remarks), report.agreement_in_words(checks.agreements)]
         count = len(setup.pieces) if setup.tile is None else 1
         remarks.append(report.rounding_in_words(setup.output.dtype, self.rounded_means, count=count))
-        if self.distillation is not None:
-            remarks.append(shared_in_words(self.distillation))
+        remarks.append(shared_in_words(self.network_shares, self.trained_on))
         # A result that was stopped is not to be taken for a finished one.
         finished = self.solved_pieces + len(self.passed_through) == len(setup.pieces)
         device, instructions = describe_device(setup.device), instruction_set()

@@ -16,10 +16,12 @@ from ..arrays.pieces import Piece
 from ..estimation.channels import estimate_windows
 from ..estimation.impossible_noise import refuse_impossible
 from ..estimation.sampling import Window, lit_windows
+from ..methods.shared_distillation import SharedDistillation
 from ..problem import Problem
 from ..progress.stages import run_stage
 from ..tasks.inputs import Inputs
 from ..tasks.task import Measured, Posed, Prepared, Task
+from ..training.model import Model
 from . import report
 from .errors import refuse_without_memory
 from .forecast import Forecast, forecast
@@ -68,6 +70,25 @@ class Preparation:
     def solver(self, setup: Setup, choice: Choice) -> Solver:
         """Return what solves the problem of a piece."""
         return self.network.solver(setup, choice, partial(self.pose, setup.task))
+
+    def model(self, task: Task) -> Model | None:
+        """Return the network of all pieces, once it is trained; None where there is none."""
+        distillation = self.network.distillation
+        about = {"task": task.command, "noise": self.prepared.noise}
+        return None if distillation is None else distillation.model(about)
+
+    def train_ahead(self, setup: Setup) -> None:
+        """Train the network of all pieces, where there is one: whoever restores them is to have the same."""
+        for piece in setup.pieces:
+            try:
+                _, measured = setup.measured(piece)
+            except (NothingToRestoreError, MissingPixelsError):
+                continue
+            problem = self.pose(setup.task, measured).problem
+            solver = self.solver(setup, setup.choose(problem))
+            if isinstance(solver, SharedDistillation):
+                run_stage("Training the network", partial(solver.train, problem))
+            return
 
     def averaged(self, measured: Measured) -> Measured:
         """Return a piece averaged with its neighbours, if there are any to average it with."""

@@ -24,18 +24,15 @@ from .under_way import UnderWay
 
 @final
 class Restoration(Iterator[Step]):
-    """A run: iterate it, stop when you like, and read the answer so far from :attr:`image`.
+    """A run that :func:`restore` made: iterate it, stop when you like, and read the answer so far from :attr:`image`.
 
     Pieces of an array (the slices of a stack) are restored one after another; ``piece_number`` of ``piece_count`` is
     under way, and those not reached yet are the input's. A piece of several with nothing to restore is passed through,
-    and so is one of a lazy array that turns out to have missing pixels; the record says so.
-
-    Made by :func:`restore`. ``preparation`` is what all pieces share, where it has been estimated before.
+    as is one of a lazy array that has missing pixels. ``preparation`` is what all pieces share, if that is known.
     """
 
     def __init__(self, setup: Setup, preparation: Preparation | None = None) -> None:
-        self.setup = setup
-        self.task, self.device = setup.task, setup.device
+        self.setup, self.task, self.device = setup, setup.task, setup.device
         self.piece_number, self.piece_count = 0, len(setup.pieces)
         self._unreached = list(setup.pieces)
         self._source, self._output = setup.source, setup.output
@@ -109,6 +106,11 @@ class Restoration(Iterator[Step]):
         """What was done: enough to do it again."""
         latest = [] if self._latest is None else [int(self._latest.step.chosen)]
         return self.notes.whole().record(self.setup, latest)
+
+    @property
+    def model(self) -> Any:
+        """The network of all slices of a stack (:class:`.Model`); None before it is trained, or if there is none."""
+        return None if self._shared is None else self._shared.model(self.task)
 
     def __next__(self) -> Step:
         """Return the next step.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import final
 
@@ -44,20 +44,19 @@ class SharedNetwork:
         method = choice.method
         if choice.guided is not None or choice.unchanged or not isinstance(method, SelfDistillation):
             return choice.solver()
-        if not is_shared(method, len(setup.pieces), planes="Z" not in setup.source.piece_axes):
-            return choice.solver()
         if self.distillation is None:
+            if not is_shared(method, len(setup.pieces), planes="Z" not in setup.source.piece_axes):
+                return choice.solver()
             self.distillation = SharedDistillation(method, partial(_training_problems, setup, pose))
         return self.distillation
 
 
-def shared_in_words(distillation: SharedDistillation) -> str:
-    """Return a sentence on what a network for all slices was trained on, and how much it counts."""
-    shares_found = [100 * float(share) for share in distillation.shares]
-    if not shares_found:
+def shared_in_words(shares: Sequence[float], trained_on: Sequence[int]) -> str:
+    """Return a sentence on what a network for all slices was trained on, and how much it counts; empty without one."""
+    if not shares:
         return ""
-    numbers = ", ".join(str(number + 1) for number in sorted(distillation.trained_on))
-    mean, low, high = (f"{each:.0f}" for each in (np.mean(shares_found), min(shares_found), max(shares_found)))
+    numbers = ", ".join(str(number + 1) for number in sorted(trained_on))
+    mean, low, high = (f"{100 * each:.0f}" for each in (np.mean(shares), min(shares), max(shares)))
     spread = f"{low} %" if low == high else f"{mean} % on average ({low} to {high} %)"
     return (
         f"one network was trained for all slices, on slices {numbers}; held-out pixels of each slice decide between it "
