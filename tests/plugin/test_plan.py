@@ -21,7 +21,7 @@ def _plans(_no_plans, monkeypatch):
     monkeypatch.setattr(plan, "DELAY", MOMENT)
 
 
-def test_the_plan_follows_layer_method_effort_and_settings(viewer, open_task, qtbot):
+def test_the_plan_follows_layer_method_effort_and_settings(viewer, open_task, qtbot, monkeypatch):
     viewer.add_image(Camera().expose(cells((64, 64)), np.random.default_rng(0)))
     dock = open_task("Denoise", None)
 
@@ -39,9 +39,10 @@ def test_the_plan_follows_layer_method_effort_and_settings(viewer, open_task, qt
     dock.method_form.form.widgets["rate"].value = "quick"
     says("Learning rate is 'quick'")
     assert dock.notes.plan_note.styleSheet()
-    viewer.add_image(np.zeros((300, 300, 300), np.uint8), contrast_limits=(0, 1))
+    # Not even a tile fits.
+    monkeypatch.setattr("napari_deep_prior.runs.setup.free_memory", lambda _device: 2**20)
+    viewer.add_image(np.zeros((3000, 3000), np.uint8), contrast_limits=(0, 1))
     dock.image_input.image.value = viewer.layers[-1]
-    dock.image_input.extent.value = "as one volume (3D)"
     dock.method_form.show_settings(DeepImagePrior(members=16, network=Hourglass(channels=(1024,) * 5)))
     says("Not enough memory")
     viewer.layers.clear()
