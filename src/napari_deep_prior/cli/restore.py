@@ -268,8 +268,7 @@ def _add_result(parser: argparse.ArgumentParser) -> None:
         metavar="TYPE",
         choices=types,
         default=types[0],
-        help=f"of the pixels: {_choices(types, types[0])}; same is float32 too where whole numbers would round the "
-        "light away, as of photon counts below about three",
+        help=f"{types[0]} (default; float32 where whole numbers would lose light), {', '.join(types[1:])}",
     )
     add("--reference", metavar="FILE", help="an image of the truth: print PSNR and SSIM before and after")
     add("--residual", metavar="FILE", help="write what was taken away, in standard deviations of the noise (.tif)")

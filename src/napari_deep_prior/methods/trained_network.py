@@ -71,7 +71,7 @@ class TrainedNetwork(Method):
     reason = "a trained network was given"
 
     orientations: Annotated[
-        int, Setting("Orientations", "flips and rotations of the image over which the result is averaged", 1, 8, False)
+        int, Setting("Orientations", "flips and rotations of the image over which the result is averaged", 1, 8)
     ] = 4
     compare: Annotated[
         bool, Setting("Compare first", "find out whether the network fits the image; no: apply it whatever it does")

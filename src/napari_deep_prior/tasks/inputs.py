@@ -134,7 +134,7 @@ INPUTS: Mapping[str, Input] = {
         "images",
         "Guides",
         "FILE",
-        "an image of the same place, of the input's size or its planes; may be given again",
+        "an image of the same place and size, or of its planes; may be repeated",
         _checked_guides,
     ),
     "jpeg": Input(
@@ -144,7 +144,7 @@ INPUTS: Mapping[str, Input] = {
         "model",
         "Trained network",
         "MODEL",
-        "a network that deep-prior train has written (.safetensors) restores the image",
+        "restore by a network that deep-prior train has written (.safetensors)",
         _checked_model,
     ),
 }
