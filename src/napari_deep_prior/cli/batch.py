@@ -26,7 +26,6 @@ from ..runs.batch_words import (
     progress_in_words,
 )
 from ..runs.devices import describe_device, resolve_device
-from ..runs.threads import fastest_threads
 from ..tasks import TASKS
 from . import restore
 from .batch_files import make_folders, open_file, options_of_files
@@ -92,10 +91,7 @@ def run(options: argparse.Namespace) -> int:
         lacking = sum(each.reference is None for each in every)
         if options.reference_folder is not None and lacking:
             say(f"{options.reference_folder}: no reference for {lacking} of {files_in_words(len(every))}")
-        with fastest_threads(device) as remark:
-            if remark:
-                say(remark)
-            return _drive([_job(options, each) for each in every], table)
+        return _drive([_job(options, each) for each in every], table)
 
 
 def _add_folders(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -16,14 +16,12 @@ from ..files import images
 from ..files.kinds import Shown
 from ..files.recipes import write_recipe
 from ..files.results import part_of, with_spacing_of_result
-from ..progress import Step
 from ..runs import report
 from ..runs.comparison import Comparison
 from ..runs.errors import RestorationError
 from ..runs.record import Recipe, Record
 from ..runs.restoration import Restoration
 from ..runs.result import Result, result_of
-from ..runs.threads import fastest_threads
 from .by_products import save_model
 
 STEPS_PER_LOSS = 50
@@ -57,7 +55,7 @@ def drive(run: Restoration) -> Ending:
     bar = tqdm(total=None, unit="step", file=sys.stderr, dynamic_ncols=True)
     piece = steps = total = 0
     try:
-        for step in _computed_fast(run):
+        for step in run:
             steps, total = step.number, step.total
             if run.piece_number != piece:
                 piece = run.piece_number
@@ -74,14 +72,6 @@ def drive(run: Restoration) -> Ending:
     finally:
         bar.close()
     return Ending(steps=steps, total=total)
-
-
-def _computed_fast(run: Restoration) -> Iterator[Step]:
-    """Yield the steps of a run, computed with as many threads as is fastest."""
-    with fastest_threads(run.device) as remark:
-        if remark:
-            say(remark)
-        yield from run
 
 
 def deliver(

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-import torch
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]  # qtpy renames it at run time
 from qtpy.QtWidgets import QWidget
 
@@ -16,7 +15,6 @@ from ..files.replacing import alone_in, refuse_place
 from ..runs.batch import Job, JobOutcome, restore_all
 from ..runs.batch_table import Table
 from ..runs.errors import RestorationError
-from ..runs.threads import fastest_threads
 from .job import INTERVAL, BackgroundJob
 from .run import itself
 
@@ -40,8 +38,8 @@ class Batch(QObject):
     ----------
     viewer, window : Viewer, QWidget
         Where it belongs: it ends when the window is closed.
-    jobs, results, device : sequence of Job, Path, device
-        What is restored; the folder of the results, and where it is computed.
+    jobs, results : sequence of Job, Path
+        What is restored, and the folder of the results.
     """
 
     progressed = Signal(object)
@@ -55,14 +53,12 @@ class Batch(QObject):
     finished = Signal()
     """The batch is over, however it ended."""
 
-    def __init__(
-        self, viewer: Viewer, window: QWidget, jobs: Sequence[Job], results: Path, device: torch.device
-    ) -> None:
+    def __init__(self, viewer: Viewer, window: QWidget, jobs: Sequence[Job], results: Path) -> None:
         super().__init__()
         self._window: QWidget | None = window
         self._shown = window.isVisible()
         window.destroyed.connect(self._forget_window)
-        self._viewer, self.jobs, self.results, self._device = viewer, list(jobs), results, device
+        self._viewer, self.jobs, self.results = viewer, list(jobs), results
         self.outcomes: list[JobOutcome] = []
         self.is_stopping = False
         self._job = BackgroundJob(self._work)
@@ -90,7 +86,7 @@ class Batch(QObject):
     def _work(self) -> None:
         place = self.results / TABLE
         refuse_place(place, overwrite=True)
-        with alone_in(self.results), fastest_threads(self._device):
+        with alone_in(self.results):
             table = Table(place)
             try:
                 self._restore(table)

@@ -91,7 +91,7 @@ class BatchDock(QWidget):
         except (ValueError, OSError) as error:
             self._tell(in_dock(str(error)), error=True)
             return
-        batch = Batch(self._viewer, window_of(self), jobs, request.results, device)
+        batch = Batch(self._viewer, window_of(self), jobs, request.results)
         self._follow(batch)
         self._tell(f"{files_in_words(len(jobs))} on {describe_device(device)} …")
         batch.start()

@@ -19,7 +19,6 @@ from ..runs.record import Record
 from ..runs.restoration import Restoration
 from ..runs.result import result_of
 from ..runs.setup import Setup
-from ..runs.threads import fastest_threads
 
 INTERVAL = 0.5
 """Seconds between two updates of the viewer: every one of them has the whole window drawn anew."""
@@ -146,7 +145,7 @@ class Driver:
         if self._run is None:
             return None
         # What is written when the run is closed is no longer watched: it must not be ended in the middle.
-        with self._run as run, fastest_threads(run.device), suppress(Stopped), watched(self._check):
+        with self._run as run, suppress(Stopped), watched(self._check):
             for step in run:
                 self._take(run, step)
         if self._step is None:
