@@ -118,7 +118,7 @@ class SelfDistillation(SeededMethod):
 
     def memory(self, problem: Problem) -> int:
         """Return about how many bytes the fit will need."""
-        training = trainer.memory(_plan(self, problem), crop=self.crop, count=self.examples)
+        training = trainer.memory(training_plan(self, problem), crop=self.crop, count=self.examples)
         images = (8 + 3 * self.members) * 4 * problem.measured.numel()
         return training + images + patch_denoising.memory(problem)
 
@@ -228,7 +228,7 @@ class _Denoiser:
         self.restricted = self._standardised(stabilised(problem, held_out))
         self.clean = self._standardised(clean)
         self.noise = problem.misfit.variance_at(clean).sqrt() / self.scale
-        self.trainer = Trainer(_plan(settings, problem), generator)
+        self.trainer = Trainer(training_plan(settings, problem), generator)
 
     def train(self) -> Tensor:
         """Take one step; return the loss (0-d, detached) from before it."""
@@ -254,7 +254,8 @@ class _Denoiser:
         return (means - self.mean) / self.scale
 
 
-def _plan(settings: SelfDistillation, problem: Problem) -> TrainingPlan:
+def training_plan(settings: SelfDistillation, problem: Problem) -> TrainingPlan:
+    """Return what is trained for a problem."""
     return TrainingPlan(
         network=settings.network,
         channels=problem.measured.shape[1],

@@ -27,7 +27,7 @@ from ..training.model import STABILISED, Model
 from ..training.standardised import Standardisation
 from ..training.trainer import Trainer, TrainingPlan
 from ..training.training_settings import TrainingSettings
-from .self_distillation import LOOK_EVERY, SelfDistillation
+from .self_distillation import LOOK_EVERY, SelfDistillation, training_plan
 from .windows_of_interest import windows_of_interest
 
 MOST_STEPS = 400
@@ -135,7 +135,8 @@ class SharedDistillation:
 
     def _train(self, problem: Problem, slice_: _Slice) -> Iterator[Step]:
         """Train, and yield every step but the last one."""
-        settings, plan = self.settings, _plan(self.settings, problem)
+        settings = self.settings
+        plan = dataclasses.replace(training_plan(settings, problem), averaging=AVERAGING)
         self.trained_on.clear()
         self._tried.clear()
         examples = [example for each in self._problems() for example in self._examples(each)]
@@ -281,14 +282,3 @@ def _space(problem: Problem) -> Standardisation:
     """Return how a slice goes into the network."""
     missing = (problem.weight == 0).expand_as(problem.measured)
     return Standardisation.of_noisy(fill_missing(problem.measured, missing), problem.misfit)
-
-
-def _plan(settings: SelfDistillation, problem: Problem) -> TrainingPlan:
-    return TrainingPlan(
-        network=settings.network,
-        channels=problem.measured.shape[1],
-        shape=tuple(problem.measured.shape[2:]),
-        precision=settings.precision,
-        device=problem.measured.device,
-        averaging=AVERAGING,
-    )

@@ -124,6 +124,11 @@ def _limits_of_process() -> list[int]:
     return [] if limit == resource.RLIM_INFINITY else [limit - int(psutil.Process().memory_info().vms)]
 
 
+def is_address_space_limited() -> bool:
+    """Return whether this process may address so much memory only (``ulimit -v``)."""
+    return bool(_limits_of_process())
+
+
 def give_memory_back(device: torch.device) -> None:
     """Return the memory that PyTorch keeps for later to the device, for other programs."""
     # A finished fit holds reference cycles (modules and their hooks); the cache can only be emptied of what is free.

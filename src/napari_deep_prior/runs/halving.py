@@ -23,7 +23,7 @@ from ..physics.averaged_misfit import AveragedMisfit
 from ..physics.misfit import Misfit
 from ..problem import Problem
 from ..progress import Step
-from .devices import give_memory_back
+from .devices import give_memory_back, is_address_space_limited
 from .errors import is_out_of_memory
 from .tiling import Tiles, cut, half_of
 
@@ -92,6 +92,9 @@ class Halving:
     def _smaller(self, problem: Problem) -> bool:
         """Make the parts half as long, or leave it to the CPU; return whether that was possible."""
         device = problem.measured.device
+        if device.type == "cpu" and is_address_space_limited():
+            # PyTorch ends the process now and then where it gets no memory: what was restored so far would be lost.
+            return False
         longest = max(problem.measured.shape[-2:]) if self._side is None else self._side
         side = half_of(longest, _factors(problem), self._multiple)
         if side is not None:
