@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from pairs import CORRELATED, generated
 from skimage.data import camera
+from ways import without_model
 
 from napari_deep_prior import Denoise, Inpaint, Task, restore
 from napari_deep_prior.arrays import metrics
@@ -60,7 +61,7 @@ def main() -> None:
 def _measure(case: Case) -> None:
     chosen = restore(case.image, case.task, **case.options)
     cells_of_row = [f"{case.name:32} input {_psnr(case.image, case):6.2f}"]
-    for method, efforts in methods_of(case.task).items():
+    for method, efforts in without_model(methods_of(case.task)).items():
         began = time.perf_counter()
         run = restore(case.image, case.task, efforts["balanced"], **case.options)
         ratio = _psnr(run.finish(), case)

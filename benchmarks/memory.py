@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from ways import without_model
 
 from napari_deep_prior import restore
 from napari_deep_prior.arrays.phantom import Camera, cells
@@ -67,7 +68,7 @@ def main() -> int:
 def cases() -> Iterator[str]:
     """Yield the names of all cases: task/method/effort; methods whose efforts need the same memory once."""
     for command, methods in TABLE.items():
-        for method, efforts in methods.items():
+        for method, efforts in without_model(methods).items():
             for effort in efforts:
                 yield f"{command}/{method}/{effort}"
     yield "denoise/self-distillation/colours"

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
+from ways import without_model
 
 from napari_deep_prior import Method, Restoration, restore
 from napari_deep_prior.arrays.phantom import Camera, cells
@@ -60,7 +61,7 @@ def main() -> int:
 def _runs() -> Iterator[tuple[str, Restoration]]:
     """Yield every run with a name: the table of efforts on a plane, and some arrays of other axes."""
     for command, methods in TABLE.items():
-        for method, efforts in methods.items():
+        for method, efforts in without_model(methods).items():
             for effort, settings in efforts.items():
                 inputs = _inputs(command)
                 yield f"{command}/{method}/{effort}", _run(command, settings, **inputs)

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 HELP = "comma separated: an effort (fast, balanced, best), or method/effort such as deep-image-prior/balanced"
+
+
+def without_model(methods: Mapping[str, Any]) -> dict[str, Any]:
+    """Return methods by name, without the one that needs a trained network: ``training.py`` measures that."""
+    return {name: efforts for name, efforts in methods.items() if name != "trained-network"}
 
 
 def way(text: str) -> dict[str, str]:

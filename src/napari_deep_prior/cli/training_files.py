@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -108,15 +109,10 @@ def _clean(folder: Path, noisy: Path, files: FileReader) -> Array:
     if not folder.is_dir():
         raise ValueError(f"there is no folder {str(folder)!r} of clean images")
     exact = folder / noisy.name
-    found = [exact] if exact.exists() else sorted(folder.glob(f"{_escaped(noisy.stem)}.*"))
+    found = [exact] if exact.exists() else sorted(folder.glob(f"{glob.escape(noisy.stem)}.*"))
     if not found:
         raise ValueError(
             f"{str(noisy)!r} has no clean image of its name in {str(folder)!r}: add one, or leave the noisy one out "
             "with --pattern"
         )
     return np.asarray(files.other(str(found[0])).pixels)
-
-
-def _escaped(name: str) -> str:
-    """Return a name in which brackets and stars stand for themselves."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)

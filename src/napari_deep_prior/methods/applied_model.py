@@ -25,8 +25,7 @@ class AppliedModel:
 
     def __init__(self, model: Model, device: torch.device) -> None:
         self.model = model
-        self._trainer = Trainer(plan_of(model, device), torch.Generator().manual_seed(0))
-        self._trainer.load(model.weights)
+        self._trainer = Trainer.trained(plan_of(model, device), model.weights)
 
     @property
     def knows_noise(self) -> bool:

@@ -109,7 +109,7 @@ class SharedDistillation:
         vars(self).update(state)
         if weights is not None and self._plan is not None:
             self._plan = dataclasses.replace(self._plan, device=torch.device("cpu"))
-            self._trainer = _trainer_of(self._plan, weights)
+            self._trainer = Trainer.trained(self._plan, weights)
 
     def model(self, about: Mapping[str, Any]) -> Model | None:
         """Return the network; None before it is trained.
@@ -186,7 +186,7 @@ class SharedDistillation:
         assert self._plan is not None  # noqa: S101
         if self._plan.device != device:
             self._plan = dataclasses.replace(self._plan, device=device)
-            self._trainer = _trainer_of(self._plan, self._trainer.weights)
+            self._trainer = Trainer.trained(self._plan, self._trainer.weights)
         return self._trainer
 
 
@@ -268,14 +268,7 @@ class _Slice:
         return mixing_share_of_means(self.problem, network, patches, self.held_out)
 
     def _predicted(self, trainer: Trainer, noisy: Tensor, *, orientations: int) -> Tensor:
-        means = trainer.predict(self.space.of_means(noisy), orientations=orientations)
-        return means * self.space.scale + self.space.mean
-
-
-def _trainer_of(plan: TrainingPlan, weights: Mapping[str, Tensor]) -> Trainer:
-    trainer = Trainer(plan, torch.Generator().manual_seed(0))
-    trainer.load(weights)
-    return trainer
+        return self.space.to_means(trainer.predict(self.space.of_means(noisy), orientations=orientations))
 
 
 def _space(problem: Problem) -> Standardisation:

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..networks.unet import UNet
 from ..patches import patch_denoising
 from ..patches.patch_denoising import Estimate, denoise_without_held_out, fill_missing, mixing_share, refine, stabilised
-from ..physics.averaged_misfit import AveragedMisfit
+from ..physics.averaged_misfit import misfit_of_part
 from ..physics.misfit import weighted_mean
 from ..problem import Problem
 from ..progress import Step
@@ -210,9 +210,7 @@ def is_worse(problem: Problem, restricted: Tensor, held_out: Tensor) -> bool:
     """
     window = _window(restricted)
     part: tuple[Any, ...] = (..., *window)
-    misfit = problem.misfit
-    if isinstance(misfit, AveragedMisfit):
-        misfit = dataclasses.replace(misfit, share=misfit.share[part])
+    misfit = misfit_of_part(problem.misfit, part)
     weight = problem.weight.expand_as(problem.measured)[part]
     inside = dataclasses.replace(problem, measured=problem.measured[part], weight=weight, misfit=misfit)
     patches = denoise_without_held_out(inside, held_out[part]).means

@@ -69,6 +69,7 @@ def denoise_with_pilot(
     *,
     group_size: int = GROUP_SIZE,
     search_radius: int = SEARCH_RADIUS,
+    stride: int = STRIDE,
 ) -> Tensor:
     """Denoise a plane with the help of a pilot, an estimate of the noiseless plane.
 
@@ -80,8 +81,10 @@ def denoise_with_pilot(
         Patches in a group; the better the pilot is, the more of them help. More take longer.
     search_radius : int
         Pixels around a patch within which similar ones are searched.
+    stride : int
+        Pixels between two patches for which a group is made.
     """
-    corners = find_similar_patches(pilot, group_size=group_size, search_radius=search_radius)
+    corners = find_similar_patches(pilot, group_size=group_size, search_radius=search_radius, stride=stride)
     return denoise_groups(noisy, pilot, variance, corners)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..physics.misfit import Misfit
 from . import nl_ridge, scales
 from .planes import map_planes
-from .similar_patches import WIDE_STRIDE, find_similar_patches
+from .similar_patches import WIDE_STRIDE
 
 REMOVED = 0.64
 """Share of the variance of the noise that is assumed: what a network leaves is less than what patches alone do."""
@@ -31,10 +31,6 @@ def last_pass(noisy: Tensor, pilot: Tensor, misfit: Misfit) -> Tensor:
     noisy, pilot : Tensor, (1, C, *S)
         The stabilised measurement without gaps, and stabilised means that are close to the truth.
     """
-    combine = partial(_combined, stride=WIDE_STRIDE)
-    denoised = map_planes(combine, noisy, pilot, REMOVED * misfit.variance_at(pilot))
+    denoise = partial(nl_ridge.denoise_with_pilot, stride=WIDE_STRIDE)
+    denoised = map_planes(denoise, noisy, pilot, REMOVED * misfit.variance_at(pilot))
     return misfit.unstabilise((pilot + denoised) / 2)
-
-
-def _combined(noisy: Tensor, pilot: Tensor, variance: Tensor, *, stride: int) -> Tensor:
-    return nl_ridge.denoise_groups(noisy, pilot, variance, find_similar_patches(pilot, stride=stride))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import final
+from dataclasses import dataclass, replace
+from typing import Any, final
 
 from torch import Tensor
 from torch.nn import functional
@@ -60,3 +60,13 @@ class AveragedMisfit(Misfit):
             return self.share
         rows, columns = image.shape[-2:]
         return functional.adaptive_avg_pool2d(self.share, (rows, columns))
+
+
+def misfit_of_part(misfit: Misfit, index: tuple[Any, ...]) -> Misfit:
+    """Return the misfit of what lies at an index of a measurement (1, C, *S), with all of its channels.
+
+    Only that of averages is another one at every pixel.
+    """
+    if isinstance(misfit, AveragedMisfit):
+        return replace(misfit, share=misfit.share[index].contiguous())
+    return misfit

@@ -21,7 +21,7 @@ from .compare_table import CompareTable
 from .dock_frame import DockFrame
 from .job import BackgroundJob
 from .labels import ERROR_STYLE, text_label
-from .layers import PLACE, pixels_of
+from .layers import pixels_of, place_of
 from .saving import ask_where_table
 from .tall_area import TallArea
 
@@ -177,13 +177,10 @@ class CompareDock(QWidget):
 
     def _add(self, row: Row, made: Compared, found: tuple[Array, float]) -> None:
         values, limit = found
-        layer = made.layer
-        place = {name: getattr(layer, name) for name in PLACE if name != "affine"}
         name = f"{row.title} less {made.reference.name}"
         self._viewer.add_image(
-            values, name=name, colormap="PiYG", contrast_limits=(-limit, limit),
-            affine=layer.affine.affine_matrix, **place,
-        )  # fmt: skip
+            values, name=name, colormap="PiYG", contrast_limits=(-limit, limit), **place_of(made.layer)
+        )
         self._tell(f"{name!r} is added: white is 0, green above, pink below.")
 
     def _failed(self, problem: str) -> None:

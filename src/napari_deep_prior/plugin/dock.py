@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from napari.utils.theme import get_theme
-from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from ..runs.devices import describe_device, resolve_device, why_no_gpu
 from ..runs.errors import RestorationError
@@ -19,6 +17,7 @@ from ..tasks import SuperResolve, Task
 from ..tasks.inputs import INPUTS, is_given
 from .crop import Crop
 from .dock_frame import DockFrame, window_of
+from .folded_settings import FoldedSettings
 from .form import Form
 from .image_input import ImageInput
 from .inputs import MaskInput, input_widgets
@@ -39,8 +38,6 @@ from .voxels import VoxelTools
 
 if TYPE_CHECKING:
     import napari.viewer
-
-ADVANCED = "Advanced settings"
 
 
 class Dock(QWidget):
@@ -98,7 +95,7 @@ class Dock(QWidget):
         self.method_form.lay_out_choice(rows)
         return rows
 
-    def _advanced(self) -> QCollapsible:
+    def _advanced(self) -> FoldedSettings:
         """Return what is folded away at first."""
         content = QWidget()
         rows = QFormLayout(content)
@@ -109,11 +106,7 @@ class Dock(QWidget):
         self.task_form.lay_out(rows, advanced=True)
         self.method_form.lay_out_advanced(rows)
         self.options.lay_out(rows)
-        # The arrow is part of the text, whose colour follows the theme.
-        self.folded = QCollapsible(expandedIcon=QIcon(), collapsedIcon=QIcon())
-        self.folded.toggled.connect(self._name_folded)
-        self._name_folded()
-        self.folded.addWidget(content)
+        self.folded = FoldedSettings(content, self.method_form)
         return self.folded
 
     def _is_everyday(self, name: str) -> bool:
@@ -125,7 +118,7 @@ class Dock(QWidget):
         self.image_input.layer_chosen.connect(self._layer_chosen)
         self.image_input.changed.connect(self._place_changed)
         self.task_form.changed.connect(self.notes.update_soon)
-        self.method_form.changed.connect(self._method_changed)
+        self.method_form.changed.connect(self.notes.update_soon)
         self.options.changed.connect(self.notes.update_soon)
         self.region_input.changed.connect(self.notes.update_soon)
         self.outcome.run_button.clicked.connect(self.start)
@@ -281,11 +274,3 @@ class Dock(QWidget):
     def _place_changed(self) -> None:
         self.method_form.set_volume(self.image_input.chosen_extent == "volume")
         self.notes.update_soon()
-
-    def _method_changed(self) -> None:
-        self._name_folded()
-        self.notes.update_soon()
-
-    def _name_folded(self) -> None:
-        changed = " (changed)" if self.method_form.is_changed else ""
-        self.folded.setText(f"{'▾' if self.folded.isExpanded() else '▸'} {ADVANCED}{changed}")

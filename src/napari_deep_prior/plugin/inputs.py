@@ -16,7 +16,7 @@ from ..arrays.axes import Array
 from ..files.model_files import ENDING, read_model
 from ..tasks.inputs import INPUTS, Kind
 from .form import add_row, layer_choice
-from .layers import PLACE, Part, guide_of, images_of, mask_of, pixels_of, tables_of
+from .layers import Part, guide_of, images_of, mask_of, pixels_of, place_of, tables_of
 from .request import Request
 
 if TYPE_CHECKING:
@@ -102,10 +102,7 @@ class MaskInput(InputWidget):
     def begin(self, layer: Image) -> None:
         """Add an empty mask of the image's size and let the person paint."""
         shape = pixels_of(layer).shape[: layer.ndim]
-        place = {name: getattr(layer, name) for name in PLACE if name != "affine"}
-        mask = self._viewer.add_labels(
-            np.zeros(shape, np.uint8), name=f"{layer.name} mask", affine=layer.affine.affine_matrix, **place
-        )
+        mask = self._viewer.add_labels(np.zeros(shape, np.uint8), name=f"{layer.name} mask", **place_of(layer))
         mask.mode = "paint"
         self.labels.reset_choices()
         self.labels.value = mask

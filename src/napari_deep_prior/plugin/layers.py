@@ -20,7 +20,7 @@ from ..runs.source import ArrayLike
 from .crop import Crop, cropped
 
 if TYPE_CHECKING:
-    from napari.layers import Labels, Shapes
+    from napari.layers import Labels, Layer, Shapes
     from napari.viewer import Viewer
 
 Extent = Literal["slice", "stack", "volume", "one volume"]
@@ -144,6 +144,12 @@ def _shown(layer: Image, letters: str, point: Sequence[float], *, volume: bool) 
     return spans
 
 
+def place_of(layer: Layer) -> dict[str, Any]:
+    """Return where a layer lies, as keywords of a new one."""
+    place = {name: getattr(layer, name) for name in PLACE}
+    return place | {"affine": layer.affine.affine_matrix}
+
+
 def appearance(part: Part, factors: Mapping[str, float]) -> dict[str, Any]:
     """Return the keyword arguments with which a result looks and lies like the part of a layer that it was made from.
 
@@ -157,13 +163,9 @@ def appearance(part: Part, factors: Mapping[str, float]) -> dict[str, Any]:
         scale=layer.scale, rotate=layer.rotate, shear=layer.shear, translate=layer.translate, ndim=layer.ndim
     )
     return {
+        **place_of(layer),
         "scale": layer.scale / wide,
         "translate": to_physical(np.asarray(offset, dtype=float) + (1 / wide - 1) / 2),
-        "rotate": layer.rotate,
-        "shear": layer.shear,
-        "affine": layer.affine.affine_matrix,
-        "units": layer.units,
-        "axis_labels": layer.axis_labels,
         "contrast_limits": layer.contrast_limits,
         "rgb": layer.rgb,
         "metadata": {FILE: layer.metadata[FILE]} if FILE in layer.metadata else {},

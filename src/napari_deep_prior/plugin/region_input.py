@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QFormLayout
 from ..arrays.axes import parse_axes
 from .crop import Crop, camera_of, rectangle_of, view_of
 from .form import add_row
-from .layers import PLACE, pixels_of
+from .layers import pixels_of, place_of
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -105,10 +105,7 @@ class RegionInput:
         image = self._image
         if image is None:
             return WHOLE
-        place = {name: getattr(image, name) for name in PLACE if name != "affine"}
-        shapes = self._viewer.add_shapes(
-            ndim=image.ndim, name=f"{image.name} region", affine=image.affine.affine_matrix, **place, **NEW
-        )
+        shapes = self._viewer.add_shapes(ndim=image.ndim, name=f"{image.name} region", **place_of(image), **NEW)
         shapes.mode = "add_rectangle"
         self.choice.reset_choices()
         return shapes

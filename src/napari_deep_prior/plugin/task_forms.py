@@ -7,13 +7,12 @@ from typing import Any, final
 
 from magicgui.widgets import ComboBox
 from psygnal import Signal
-from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from ..runs.recommend import Wish
 from ..runs.report import TASK_NAMES
 from ..tasks import TASKS, Task
+from .folded_settings import FoldedSettings
 from .form import Form, add_row
 from .method_form import MethodForm
 
@@ -36,12 +35,7 @@ class TaskForm(QWidget):
         advanced.setContentsMargins(0, 0, 0, 0)
         self.task_form.lay_out(advanced, advanced=True)
         self.method_form.lay_out_advanced(advanced)
-        # The arrow is part of the text, whose colour follows the theme.
-        self.folded = QCollapsible(expandedIcon=QIcon(), collapsedIcon=QIcon())
-        self.folded.addWidget(content)
-        self.folded.toggled.connect(self._name_folded)
-        self.method_form.changed.connect(self._name_folded)
-        self._name_folded()
+        self.folded = FoldedSettings(content, self.method_form)
         column.addWidget(self.folded)
 
     def align_with(self, rows: QFormLayout) -> None:
@@ -50,10 +44,6 @@ class TaskForm(QWidget):
         width = max(label.sizeHint().width() for label in labels)
         for label in labels:
             label.setMinimumWidth(width)
-
-    def _name_folded(self) -> None:
-        changed = " (changed)" if self.method_form.is_changed else ""
-        self.folded.setText(f"{'▾' if self.folded.isExpanded() else '▸'} Advanced settings{changed}")
 
 
 @final

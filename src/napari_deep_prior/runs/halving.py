@@ -13,14 +13,13 @@ import torch
 from torch import Tensor
 
 from ..arrays.axes import Array
-from ..arrays.pieces import Index, Piece
+from ..arrays.pieces import Piece
 from ..arrays.seams import BandsInMemory, Seams
 from ..methods import Method
 from ..methods.guidance import GuideComparison
 from ..methods.shared_distillation import SharedDistillation
 from ..methods.unchanged import Unchanged
-from ..physics.averaged_misfit import AveragedMisfit
-from ..physics.misfit import Misfit
+from ..physics.averaged_misfit import misfit_of_part
 from ..problem import Problem
 from ..progress import Step
 from .devices import give_memory_back, is_address_space_limited
@@ -194,15 +193,8 @@ def _part_of(problem: Problem, part: Piece) -> Problem:
         measured=problem.measured[0][read][None].contiguous(),
         weight=problem.weight.expand_as(problem.measured)[0][read][None].contiguous(),
         guide=None if problem.guide is None else problem.guide[0][restored][None].contiguous(),
-        misfit=_misfit_of(problem.misfit, read),
+        misfit=misfit_of_part(problem.misfit, (slice(None), *read)),
     )
-
-
-def _misfit_of(misfit: Misfit, read: Index) -> Misfit:
-    """Return the misfit of a part of the measurement; only that of averages is another one at every pixel."""
-    if isinstance(misfit, AveragedMisfit):
-        return dataclasses.replace(misfit, share=misfit.share[0][read][None].contiguous())
-    return misfit
 
 
 def _factors(problem: Problem) -> dict[str, float]:

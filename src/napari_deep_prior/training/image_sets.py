@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import final
 
 import torch
@@ -43,13 +43,13 @@ class NoisyImages(ImageSet):
     """
 
     def __init__(self, images: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator) -> None:
-        self._images, self._places = images, _Places([target for target, _ in images])
+        self._places = _Places(images)
         self._noise = torch.Generator(images[0][0].device)
         self._noise.manual_seed(int(torch.randint(2**31, (), generator=generator)))
 
     def draw(self, *, crop: int, count: int, generator: torch.Generator) -> TrainingPair:
         """Return a pair of random crops with new noise."""
-        drawn = [self._places.draw(self._images, crop, generator) for _ in range(count)]
+        drawn = [self._places.draw(crop, generator) for _ in range(count)]
         target, deviation = (torch.cat(each) for each in zip(*drawn, strict=True))
         noise = torch.randn(target.shape, generator=self._noise, device=target.device)
         return TrainingPair(target + deviation * noise, target, torch.ones_like(target))
@@ -65,11 +65,11 @@ class PairedImages(ImageSet):
     """
 
     def __init__(self, images: Sequence[tuple[Tensor, Tensor]]) -> None:
-        self._images, self._places = images, _Places([target for _, target in images])
+        self._places = _Places(images)
 
     def draw(self, *, crop: int, count: int, generator: torch.Generator) -> TrainingPair:
         """Return a pair of random crops."""
-        drawn = [self._places.draw(self._images, crop, generator) for _ in range(count)]
+        drawn = [self._places.draw(crop, generator) for _ in range(count)]
         given, target = (torch.cat(each) for each in zip(*drawn, strict=True))
         return TrainingPair(given, target, torch.ones_like(target))
 
@@ -145,17 +145,20 @@ def _resized(image: Tensor, scale: float) -> Tensor:
 
 
 @final
-@dataclass(frozen=True)
 class _Places:
-    """Draws planes, each as often as it has pixels, and crops from them."""
+    """Draws planes, each as often as it has pixels, and crops from them.
 
-    targets: Sequence[Tensor]
+    Parameters
+    ----------
+    images : sequence of (Tensor, Tensor), each (1, C, rows, columns)
+    """
 
-    def draw(
-        self, images: Sequence[tuple[Tensor, Tensor]], crop: int, generator: torch.Generator
-    ) -> tuple[Tensor, ...]:
-        sizes = torch.tensor([float(each[0, 0].numel()) for each in self.targets])
-        chosen = images[int(torch.multinomial(sizes, 1, generator=generator))]
+    def __init__(self, images: Sequence[tuple[Tensor, Tensor]]) -> None:
+        self._images = images
+        self._sizes = torch.tensor([float(first[0, 0].numel()) for first, _ in images])
+
+    def draw(self, crop: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        chosen = self._images[int(torch.multinomial(self._sizes, 1, generator=generator))]
         # Of two places the one with more to show: small bright objects would drown among crops of their background.
         places = 1 + draw_below(2, generator)
         drawn = [draw_crops(chosen, crop=crop, count=1, generator=generator) for _ in range(places)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Literal, Self, final
 
 import torch
 from torch import Tensor, nn
@@ -133,6 +133,13 @@ class Trainer:
         self.steps = 0
         # The rate of each step is given with the step.
         self._optimizer = Optimizer("adam", self.network, rate=0.0)
+
+    @classmethod
+    def trained(cls, plan: TrainingPlan, weights: Mapping[str, Tensor]) -> Self:
+        """Return a network that was trained before, with its weights (see :attr:`weights`)."""
+        trainer = cls(plan, torch.Generator().manual_seed(0))
+        trainer.load(weights)
+        return trainer
 
     @property
     def weights(self) -> dict[str, Tensor]:
