@@ -166,17 +166,18 @@ def make_files(arguments: list[str]) -> None:
     """Write the images that a command reads: all but the second file, and of a comparison all."""
     files = [argument for argument in arguments if re.fullmatch(r"[\w.]+\.(tif|png|jpg|zarr)", argument)]
     read = [name for name in files if f"--difference {name}" not in " ".join(arguments)]
-    is_stack = "--volume" in arguments or "--axes" in arguments
+    stack = "ZYX" if "--volume" in arguments else ""
+    axes = arguments[arguments.index("--axes") + 1] if "--axes" in arguments else stack
+    channels = ({"Name": "DAPI"}, {"Name": "GFP"}) if "C" in axes else ()
     rng = np.random.default_rng(0)
     for name in read if arguments[0] == COMMAND else [files[0], *files[2:]]:
-        pixels = rng.integers(0, 255, (3, 16, 16) if is_stack else (16, 16), np.uint8)
+        pixels = rng.integers(0, 255, (2,) * (len(axes or "YX") - 2) + (16, 16), np.uint8)
         if name.endswith(".jpg"):
             Image.fromarray(pixels).save(name)
         elif name.endswith(".zarr"):
-            axes = arguments[arguments.index("--axes") + 1] if "--axes" in arguments else "ZYX"
-            zarr.create_array(name, data=rng.integers(0, 255, (2,) * (len(axes) - 2) + (16, 16), np.uint8))
+            zarr.create_array(name, data=pixels if axes else np.stack([pixels, pixels]))
         else:
-            images.write(name, images.ImageFile(pixels=pixels, axes="ZYX" if is_stack else "YX"))
+            images.write(name, images.ImageFile(pixels=pixels, axes=axes or "YX", channels=channels))
 
 
 BATCHES = [

@@ -88,6 +88,11 @@ def stack_axes(axes: str, *, volume: bool) -> str:
     return "".join(letter for letter in axes if letter not in spatial + CHANNEL_AXES)
 
 
+def planned_axes(axes: str, *, separate_channels: bool) -> str:
+    """Return the axes by which pieces are planned: channels that are restored one by one are an axis of a stack, c."""
+    return axes.replace("C", "c") if separate_channels else axes
+
+
 def spatial_axes(axes: str) -> str:
     """Return the letters of the axes that are neither channels nor colour samples."""
     return "".join(letter for letter in axes if letter not in CHANNEL_AXES)

@@ -128,7 +128,7 @@ def _save_settings(options: argparse.Namespace) -> None:
     if path is None:
         return
     task = changed_task(task_of(options), options)
-    recipe = recipe_of(task, wish_of(task, options))
+    recipe = recipe_of(task, wish_of(task, options), separate_channels=bool(options.separate_channels))
     refuse_recipe(path, overwrite=True)
     # The same settings may be there: a batch is begun again to go on.
     if Path(path).exists() and not options.overwrite and read_recipe(path) != recipe:

@@ -41,6 +41,8 @@ def refuse_by_products(setup: Setup, plan: Forecast, options: argparse.Namespace
             + (" with a guide" if plan.choice.guided is not None else "")
             + ": leave out --save-model, or choose --method self-distillation"
         )
+    if setup.source.separate_channels:
+        raise ValueError("every channel has a network of its own: leave out --save-model, or --separate-channels")
     if not is_shared(method, len(setup.pieces), planes="Z" not in setup.source.piece_axes):
         raise ValueError(
             "there is no network to write: only of a stack that is restored plane by plane, without --no-shared and "

@@ -74,7 +74,8 @@ def with_recipe(options: argparse.Namespace) -> argparse.Namespace:
             "choose other settings"
         )
     volume = recipe.volume if options.volume is None else options.volume
-    return argparse.Namespace(**vars(options) | {"recipe": recipe, "volume": volume})
+    separate = recipe.separate_channels if options.separate_channels is None else options.separate_channels
+    return argparse.Namespace(**vars(options) | {"recipe": recipe, "volume": volume, "separate_channels": separate})
 
 
 def task_of(options: argparse.Namespace) -> Task:
@@ -104,7 +105,7 @@ def saved_inputs(task: Task, options: argparse.Namespace) -> dict[str, Any]:
         raise ValueError(f"the blur in {options.settings!r} is no image of numbers: {error}") from error
 
 
-def recipe_of(task: Task, wish: Wish) -> Recipe:
+def recipe_of(task: Task, wish: Wish, *, separate_channels: bool = False) -> Recipe:
     """Return the settings that are asked for, without a blur that was given."""
     return Recipe(
         task=task,
@@ -112,6 +113,7 @@ def recipe_of(task: Task, wish: Wish) -> Recipe:
         asked_method=wish.method,
         effort=wish.effort,
         volume=wish.volume,
+        separate_channels=separate_channels,
     )
 
 

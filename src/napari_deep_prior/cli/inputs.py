@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 from ..arrays.axes import Array
 from ..files import images
+from ..files.channels import with_channels, with_channels_of
 from ..files.jpeg import read_tables
 from ..files.kernels import parse_kernel
 from ..files.model_files import read_model
@@ -54,14 +56,29 @@ class FileReader:
     def __init__(self, tell: Callable[[str], None] = say) -> None:
         self.remarks: list[str] = []
         self._tell = tell
+        self._same_channels: Callable[[images.ImageFile], images.ImageFile] | None = None
 
-    def image(self, path: str, *, axes: str | None, turned: bool, lazily: bool = False) -> images.ImageFile:
-        """Return the image to restore (see :func:`.images.read`)."""
-        return self._noted(path, images.read(path, axes=axes, turned=turned, lazily=lazily))
+    def image(
+        self, path: str, *, axes: str | None, turned: bool, lazily: bool = False, channels: str | None = None
+    ) -> images.ImageFile:
+        """Return the image to restore (see :func:`.images.read`), of which only some channels may be asked for."""
+        file = images.read(path, axes=axes, turned=turned, lazily=lazily)
+        if channels is None:
+            return self._noted(path, file)
+        try:
+            chosen = with_channels(file, channels)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        self._same_channels = partial(with_channels_of, file, channels)
+        return self._noted(path, chosen)
 
     def other(self, path: str) -> images.ImageFile:
-        """Return an image that is given besides it, whose axes are those of the image whatever its file says."""
-        return self._noted(path, images.read_as_stored(path))
+        """Return an image that is given besides it, whose axes are those of the image whatever its file says.
+
+        Where some channels of the image were asked for, they are those of an image of its shape as well.
+        """
+        file = images.read_as_stored(path)
+        return self._noted(path, file if self._same_channels is None else self._same_channels(file))
 
     def _noted(self, path: str, file: images.ImageFile) -> images.ImageFile:
         remarks = [f"{path}: {remark}" for remark in file.remarks]

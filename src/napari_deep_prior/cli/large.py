@@ -1,4 +1,4 @@
-"""Options for images that are large: in the help on all settings, not among the everyday ones."""
+"""Options for channels and for images that are large: in the help on all settings, not among the everyday ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..runs.setup import Setup, with_executor
 from .deliver import say
 from .options import advanced_help, listing
 
-TITLE = "large images, and more than one computer"
+TITLE = "channels, large images, and more than one computer"
 
 
 def add_large(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +48,23 @@ def large_help() -> str:
 
 
 _OPTIONS: dict[str, dict[str, Any]] = {
+    "--image-channels": {
+        "metavar": "LIST",
+        "help": "restore only these channels, by number (counted from 0) or name, such as 0,2 or DAPI,GFP: the result "
+        "has no others",
+    },
+    "--separate-channels": {
+        "action": "store_true",
+        "default": None,
+        "help": "restore each channel by itself, as if it were an image of its own; default: all channels of a slice "
+        "together",
+    },
+    "--no-separate-channels": {
+        "dest": "separate_channels",
+        "action": "store_false",
+        "default": None,
+        "help": "together also where the settings of --settings say otherwise",
+    },
     "--tile": {
         "metavar": "PIXELS",
         "type": int,

@@ -61,7 +61,7 @@ def refuse_empty(options: argparse.Namespace, arguments: Mapping[str, str]) -> N
     """
     for name, value in vars(options).items():
         if value == "" or (isinstance(value, list) and "" in value):
-            label = arguments.get(name, f"--{name.rpartition('.')[2]}")
+            label = arguments.get(name, f"--{name.rpartition('.')[2].replace('_', '-')}")
             raise ValueError(f"{label} is empty: give a value, or leave it out")
 
 

@@ -70,7 +70,7 @@ def add_options(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
         action=AdvancedHelp,
         nargs=0,
         const=kind,
-        help="show all settings, by task, method and network; tiles and memory; and exit",
+        help="show all settings, by task, method and network; channels, tiles; and exit",
     )
     _add_image(parser)
     inputs = parser.add_argument_group("besides the image") if kind.takes else None
@@ -166,7 +166,8 @@ def _read(options: argparse.Namespace, files: FileReader) -> images.ImageFile:
     turned = "jpeg" not in TASKS[options.command].takes
     # Other processes may work in another folder.
     path = str(Path(options.input).absolute()) if is_elsewhere(options) else options.input
-    file = files.image(path, axes=options.axes, turned=turned, lazily=is_zarr_name(options.output))
+    lazily = is_zarr_name(options.output)
+    file = files.image(path, axes=options.axes, turned=turned, lazily=lazily, channels=options.image_channels)
     if options.volume and "Z" not in file.axes:
         raise ValueError(f"--volume needs depth, and the axes {file.axes} have no Z: name them with --axes")
     if options.spacing is None:
@@ -185,6 +186,7 @@ def _set_up(file: images.ImageFile, options: argparse.Namespace, files: FileRead
     run_options = RunOptions(
         axes=file.axes,
         volume=wish.volume,
+        separate_channels=bool(options.separate_channels),
         device=options.device,
         dtype=options.dtype,
         diagnostics=diagnostics or any(getattr(options, name) is not None for name in CHECKS),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -55,6 +55,20 @@ class LazyPixels:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Return all of it in memory."""
         return np.asarray(self[()], dtype)
+
+    def taking(self, axis: int, numbers: Sequence[int]) -> LazyPixels:
+        """Return the same with some places of an axis, read one by one."""
+        shape = (*self.shape[:axis], len(numbers), *self.shape[axis + 1 :])
+
+        def read(index: Index) -> Array:
+            at = index[axis]
+            if isinstance(at, int):
+                return self._read((*index[:axis], numbers[at], *index[axis + 1 :]))
+            parts = [self._read((*index[:axis], number, *index[axis + 1 :])) for number in numbers[at]]
+            kept = sum(_stays(each) for each in index[:axis])
+            return np.stack(parts, axis=kept) if parts else self._read((*index[:axis], slice(0), *index[axis + 1 :]))
+
+        return LazyPixels(self._file, shape, self.dtype, read)
 
     def with_single_axes(self, positions: Collection[int]) -> LazyPixels:
         """Return the same with axes of length 1 more, which will be at some positions."""

@@ -102,9 +102,9 @@ def seconds_of(whole: Request, tried: Outcome) -> float:
     """Return how long all of a layer will take, from how long a part of it has taken."""
     setup, part = tried.setup, whole.part()
     volume = whole.wish.volume
-    every = dataclasses.replace(
-        setup,
-        source=SourceArray(part.pixels, part.axes, volume=volume, mask=None),
-        pieces=plan(tuple(part.pixels.shape), part.axes, volume=volume),
+    source = SourceArray(
+        part.pixels, part.axes, volume=volume, mask=None, separate_channels=setup.source.separate_channels
     )
+    pieces = plan(source.shape, source.planned_axes, volume=volume)
+    every = dataclasses.replace(setup, source=source, pieces=pieces)
     return tried.seconds * every.forecast().seconds / setup.forecast().seconds

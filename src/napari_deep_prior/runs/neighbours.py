@@ -65,7 +65,7 @@ class Neighbours:
     def __init__(self, setup: Setup, units: Frame, misfit: Misfit, *, count: int, window: int | None = None) -> None:
         self.count, self._setup, self._units, self._misfit, self._window = count, setup, units, misfit, window
         self.device = setup.device
-        self._rows = _rows_of(setup)
+        self._rows = rows_of(setup)
         kept = lru_cache(maxsize=2 * count + 2 if window is None else None)
         self._single, self._with_better_pilot = kept(self._read), kept(self._with_better_pilot_anew)
 
@@ -102,7 +102,8 @@ class Neighbours:
             Values of a piece.
         """
         pilots = 2 * nl_ridge.seconds(pixels, group_size=nl_ridge.GROUP_SIZE_FIRST, stride=WIDE_STRIDE)
-        seconds = len(self._setup.pieces) * pilots * slowness(self._setup.device)
+        channels = self._setup.source.separate_count
+        seconds = len(self._setup.pieces) // channels * pilots * slowness(self._setup.device)
         memory = 4 * KEPT_VALUES * (2 * self.count + 2) * pixels
         return dataclasses.replace(plan, seconds=plan.seconds + seconds, memory=plan.memory + memory)
 
@@ -146,10 +147,10 @@ def find_neighbours(setup: Setup, prepared: Prepared, measured: Measured) -> Nei
     Parameters
     ----------
     measured : Measured
-        A piece that can be restored.
+        A piece that can be restored; of channels that are restored one by one, the channel whose neighbours are meant.
     """
     wanted, noise = setup.task.neighbour_count, prepared.noise
-    most = max(map(len, _rows_of(setup).values())) - 1
+    most = max(map(len, rows_of(setup).values())) - 1
     white = bool(noise) and not any(each.noiseless or each.unknown or each.correlated for each in noise)
     planes = measured.values.ndim == PLANES and min(measured.values.shape[-2:]) >= SMALLEST_SIDE
     if wanted == 0 or most == 0 or not white or not planes:
@@ -158,7 +159,9 @@ def find_neighbours(setup: Setup, prepared: Prepared, measured: Measured) -> Nei
     if wanted is None:
         counts = [count for count in COUNTS if 2 * count <= most + 1]
         compared = Neighbours(setup, measured.frame, misfit, count=counts[-1], window=WINDOW)
-        wanted = _best_count(compared, counts, _spread(len(setup.pieces), min(SAMPLED, 1 + most // FRAMES_PER_SAMPLE)))
+        numbers = [piece.number for piece in setup.pieces if setup.source.channel_of(piece) == measured.channel]
+        sampled = _spread(len(numbers), min(SAMPLED, 1 + most // FRAMES_PER_SAMPLE))
+        wanted = _best_count(compared, counts, [numbers[each] for each in sampled])
     return Neighbours(setup, measured.frame, misfit, count=min(wanted, most)) if wanted else None
 
 
@@ -178,7 +181,7 @@ def _spread(pieces: int, count: int) -> list[int]:
     return sorted({*np.linspace(0, pieces - 1, max(count, 2) + 2).round().astype(int)[1:-1].tolist()})
 
 
-def _rows_of(setup: Setup) -> dict[int, list[int]]:
+def rows_of(setup: Setup) -> dict[int, list[int]]:
     """Return for the number of every piece those of the pieces that lie in a row with it, itself among them."""
     axes = setup.source.axes
     stacked = stack_axes(axes, volume=setup.source.volume)

@@ -185,7 +185,7 @@ class Notes:
         self.passed_through += piece.passed_through
         self.remarks += piece.remarks
         self.network_shares += piece.network_shares
-        self.trained_on = piece.trained_on or self.trained_on
+        self.trained_on = sorted({*self.trained_on, *piece.trained_on})
         self.solved_pieces += piece.solved_pieces
         self.rounded_means |= piece.rounded_means
         self.checks.extend(piece.checks)
@@ -212,7 +212,8 @@ class Notes:
         remarks = [self.instead, *dict.fromkeys(self.remarks), report.agreement_in_words(checks.agreements)]
         count = len(setup.pieces) if setup.tile is None else 1
         remarks.append(report.rounding_in_words(setup.output.dtype, self.rounded_means, count=count))
-        remarks.append(shared_in_words(self.network_shares, self.trained_on))
+        separate = setup.source.separate_channels
+        remarks.append(shared_in_words(self.network_shares, self.trained_on, separate_channels=separate))
         # A result that was stopped is not to be taken for a finished one.
         finished = self.solved_pieces + len(self.passed_through) == len(setup.pieces)
         device, instructions = describe_device(setup.device), instruction_set()
@@ -233,6 +234,7 @@ class Notes:
             instead=self.instead,
             axes=setup.source.axes,
             volume=setup.source.volume,
+            separate_channels=separate,
             dtype=str(setup.output.dtype),
             kernel=_given(setup.inputs.kernel, setup.operator),
             blur=_blur(self.operator or setup.operator),

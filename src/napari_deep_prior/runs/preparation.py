@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, final
@@ -51,8 +51,8 @@ class Preparation:
         What is worth telling about them before the first step, a sentence each.
     warning : str
         What rounding may do to dark slices, before the first step: afterwards the record says what it has done.
-    neighbours : Neighbours or None
-        With which every piece is averaged; None if with none.
+    neighbours : mapping of (int or None) to Neighbours
+        With which pieces are averaged, by the channel (see :meth:`.SourceArray.channel_of`) of those that have any.
     inputs : Inputs
         What was given besides the image.
     network : SharedNetwork
@@ -63,13 +63,13 @@ class Preparation:
     dtype: np.dtype[Any]
     remarks: tuple[str, ...]
     warning: str = ""
-    neighbours: Neighbours | None = None
+    neighbours: Mapping[int | None, Neighbours] = field(default_factory=dict)
     inputs: Inputs = field(default_factory=Inputs)
     network: SharedNetwork = field(default_factory=SharedNetwork)
 
-    def solver(self, setup: Setup, choice: Choice) -> Solver:
-        """Return what solves the problem of a piece."""
-        return self.network.solver(setup, choice, partial(self.pose, setup.task))
+    def solver(self, setup: Setup, choice: Choice, channel: int | None) -> Solver:
+        """Return what solves the problem of a piece (of a channel, see :meth:`.SourceArray.channel_of`)."""
+        return self.network.solver(setup, choice, partial(self.pose, setup.task), channel)
 
     def model(self, task: Task) -> Model | None:
         """Return the network of all pieces, once it is trained; None where there is none."""
@@ -79,31 +79,27 @@ class Preparation:
 
     def train_ahead(self, setup: Setup) -> None:
         """Train the network of all pieces, where there is one: whoever restores them is to have the same."""
-        for piece in setup.pieces:
-            try:
-                _, measured = setup.measured(piece)
-            except (NothingToRestoreError, MissingPixelsError):
-                continue
+        for measured in _first_of_channels(setup, setup.pieces):
             problem = self.pose(setup.task, measured).problem
-            solver = self.solver(setup, setup.choose(problem))
+            solver = self.solver(setup, setup.choose(problem), measured.channel)
             if isinstance(solver, SharedDistillation):
                 run_stage("Training the network", partial(solver.train, problem))
-            return
 
     def averaged(self, measured: Measured) -> Measured:
         """Return a piece averaged with its neighbours, if there are any to average it with."""
-        if self.neighbours is None:
+        neighbours = self.neighbours.get(measured.channel)
+        if neighbours is None:
             return measured
         # Another process may have another device.
-        return self.neighbours.average(measured.on(self.neighbours.device)).on(measured.values.device)
+        return neighbours.average(measured.on(neighbours.device)).on(measured.values.device)
 
     def pose(self, task: Task, measured: Measured) -> Posed:
         """Return what a task makes of a piece, averaged with its neighbours."""
-        return task.problem(self.averaged(measured), self.prepared, self.inputs)
+        return task.problem(self.averaged(measured), self.prepared.of(measured.channel), self.inputs)
 
     def pose_on(self, task: Task, measured: Measured, device: torch.device) -> Problem:
         """Return the problem of a piece on another device."""
-        return task.problem(self.averaged(measured).on(device), self.prepared, self.inputs).problem
+        return task.problem(self.averaged(measured).on(device), self.prepared.of(measured.channel), self.inputs).problem
 
 
 @final
@@ -169,10 +165,10 @@ def look_ahead(setup: Setup) -> Outlook:
         return Outlook(preparation=None, plan=setup.forecast(), noise="")
     measured = first[1]
     preparation = prepare(setup, *first)
-    posed = setup.task.problem(measured, preparation.prepared, preparation.inputs)
+    posed = setup.task.problem(measured, preparation.prepared.of(measured.channel), preparation.inputs)
     plan = forecast(setup.task, setup.wish, posed.problem, pieces=len(setup.pieces))
-    if preparation.neighbours is not None:
-        plan = preparation.neighbours.added_to(plan, pixels=posed.problem.measured.numel())
+    for neighbours in preparation.neighbours.values():
+        plan = neighbours.added_to(plan, pixels=posed.problem.measured.numel())
     noise = report.noise_sentence(preparation.prepared.noise, posed.misfit)
     return Outlook(preparation=preparation, plan=plan, noise=noise)
 
@@ -200,10 +196,10 @@ def _prepare(setup: Setup, block: Array, measured: Measured) -> Preparation:
     if dtype != setup.output.dtype:
         refuse_without_memory(torch.device("cpu"), setup.output.memory * dtype.itemsize // setup.output.dtype.itemsize)
         remarks.append(report.type_in_words(setup.output.dtype, dtype))
-    prepared = setup.task.prepare(shown, noise, setup.inputs)
-    neighbours = find_neighbours(setup, prepared, measured)
-    if neighbours is not None:
-        remarks.append(report.neighbours_in_words(neighbours.count, setup.source.axes))
+    channel = slice(None) if shown.channel is None else slice(shown.channel, shown.channel + 1)
+    prepared = replace(setup.task.prepare(shown, noise[channel], setup.inputs), noise=noise)
+    neighbours = _neighbours_of_channels(setup, prepared, measured)
+    remarks += [_neighbours_in_words(setup, channel, each.count) for channel, each in neighbours.items()]
     # What has no noise stays as it is.
     clean = setup.task.removes_noise and all(model.noiseless for model in noise)
     return Preparation(
@@ -214,6 +210,31 @@ def _prepare(setup: Setup, block: Array, measured: Measured) -> Preparation:
         neighbours=neighbours,
         inputs=_inputs_of_pieces(setup),
     )
+
+
+def _neighbours_of_channels(setup: Setup, prepared: Prepared, first: Measured) -> dict[int | None, Neighbours]:
+    """Return the neighbours of the channels that are restored one by one, or of all at once, where there are any."""
+    firsts = _first_of_channels(setup, setup.pieces) if setup.source.separate_channels else [first]
+    found = {each.channel: find_neighbours(setup, prepared.of(each.channel), each) for each in firsts}
+    return {channel: neighbours for channel, neighbours in found.items() if neighbours is not None}
+
+
+def _neighbours_in_words(setup: Setup, channel: int | None, count: int) -> str:
+    words = report.neighbours_in_words(count, setup.source.axes)
+    return words if channel is None else f"channel {channel}: {words}"
+
+
+def _first_of_channels(setup: Setup, pieces: Sequence[Piece]) -> Iterator[Measured]:
+    """Yield, of each channel that is restored by itself, or of all at once, the first piece that can be restored."""
+    found: set[int | None] = set()
+    for piece in pieces:
+        if (channel := setup.source.channel_of(piece)) in found:
+            continue
+        try:
+            yield setup.measured(piece)[1]
+        except (NothingToRestoreError, MissingPixelsError):
+            continue
+        found.add(channel)
 
 
 def _inputs_of_pieces(setup: Setup) -> Inputs:

@@ -51,6 +51,8 @@ class Record:
         What must be the same for the same image, bit for bit; for people.
     axes, volume, dtype : str, bool, str
         One letter per axis; whether Z, Y and X were restored together; type of the pixels of the result.
+    separate_channels : bool
+        Whether channels were restored one by one.
     kernel, blur : list or None
         An image of the blur that was given; of the blur that was undone, rounded.
     guided_by : dict or None
@@ -97,6 +99,7 @@ class Record:
     remarks: list[str] = field(default_factory=list)
     file_remarks: list[str] = field(default_factory=list)
     identity: str = ""
+    separate_channels: bool = False
 
     @property
     def unit(self) -> str:
@@ -119,7 +122,7 @@ class Recipe:
 
     Parameters
     ----------
-    task, method, asked_method, effort, volume, kernel
+    task, method, asked_method, effort, volume, kernel, separate_channels
         See :class:`Record`.
     """
 
@@ -129,6 +132,7 @@ class Recipe:
     effort: str
     volume: bool
     kernel: list[Any] | None = None
+    separate_channels: bool = False
 
     @classmethod
     def of(cls, record: Record) -> Recipe:
@@ -156,6 +160,8 @@ class Recipe:
                 effort=record["effort"],
                 volume=record["volume"],
                 kernel=record["kernel"],
+                # Older results had no such thing.
+                separate_channels=record.get("separate_channels") is True,
             )
         except (KeyError, TypeError):
             raise ValueError(NOT_UNDERSTOOD) from None

@@ -177,7 +177,7 @@ class Restoration(Iterator[Step]):
             choice = self.setup.choose(posed.problem)
             notes = self.notes.piece(piece.number, self.setup)
             notes.began(choice, posed)
-            solver = shared.solver(self.setup, choice)
+            solver = shared.solver(self.setup, choice, measured.channel)
             for step in self._halving.fit(solver, posed.problem, partial(shared.pose_on, self.task, measured)):
                 if self._latest is None:
                     del self._unreached[0]
@@ -216,7 +216,7 @@ class Restoration(Iterator[Step]):
         notes, values = self.notes.pieces[measured.piece.number], self._latest.values(image, self._output.dtype)
         notes.committed(step, remark)
         notes.rounded(self.setup, measured, posed, image)
-        notes.checks.add(measured, posed, self._shared.prepared.noise, replace(step, image=image))
+        notes.checks.add(measured, posed, self._shared.prepared.of(measured.channel).noise, replace(step, image=image))
         if finished:
             self._output.write(measured.piece, values, notes.to_json())
         else:

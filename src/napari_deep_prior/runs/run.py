@@ -36,6 +36,8 @@ def restore(
         One letter per axis, such as "ZYX" or "TCYX" (see :mod:`napari_deep_prior.arrays.axes`); guessed if not given.
     volume : bool
         Restore Z, Y and X together, instead of plane by plane.
+    separate_channels : bool
+        Restore each channel (axis ``C``) by itself, as if it were an image of its own, instead of all of them together.
     mask : ndarray, optional
         For tasks that fill: not 0 where a pixel is missing. Of the image's shape, or of its planes or volumes.
     kernel : ndarray or Kernel, optional

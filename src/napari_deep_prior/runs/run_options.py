@@ -17,6 +17,7 @@ class RestoreOptions(GivenInputs, total=False):
 
     axes: str | None
     volume: bool
+    separate_channels: bool
     device: str
     dtype: ResultType
     diagnostics: bool
@@ -34,6 +35,8 @@ class RunOptions:
 
     axes: str | None = None
     volume: bool = False
+    separate_channels: bool = False
+    """Whether channels are restored one by one, each as if it were an image of its own."""
     device: str = "auto"
     dtype: ResultType = "same"
     diagnostics: bool = False

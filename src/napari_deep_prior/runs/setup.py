@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..arrays.axes import Array, parse_axes, spatial_axes
+from ..arrays.axes import Array, parse_axes, planned_axes, spatial_axes
 from ..arrays.frame import NothingToRestoreError
 from ..arrays.pieces import Piece, enlarged_shape, piece_axes
 from ..estimation.impossible_noise import refuse_impossible
@@ -106,7 +106,7 @@ class Setup:
         if reason:
             raise ValueError(f"the image cannot be restored in tiles: {reason}")
         tiles = Tiles(side=tile, multiple=task.tile_multiple, along_stack=task.neighbour_count != 0)
-        pieces = cut(source.shape, source.axes, tiles, volume=source.volume, factors=self.factors)
+        pieces = cut(source.shape, source.planned_axes, tiles, volume=source.volume, factors=self.factors)
         output = ArrayOutput(self.output.shape, self.output.dtype, pieces)
         return replace(self, pieces=pieces, output=output, tile=tile, tile_remark=remark)
 
@@ -214,7 +214,8 @@ def set_up(image: ArrayLike, task: Task, wish: Wish, given: Mapping[str, Any], o
     axes = parse_axes(options.axes, tuple(image.shape))
     device = resolve_device(options.device)
     refuse_inputs(task, given)
-    letters = piece_axes(axes, volume=options.volume)
+    planned = planned_axes(axes, separate_channels=options.separate_channels)
+    letters = piece_axes(planned, volume=options.volume)
     shape = tuple(image.shape)
     # The shape of the result depends on the factors alone; what is given may have to fit it.
     factors = _by_letter(task.operator(spatial_axes(letters), None), letters)
@@ -228,10 +229,12 @@ def set_up(image: ArrayLike, task: Task, wish: Wish, given: Mapping[str, Any], o
     setup = Setup(
         task=task,
         wish=wish,
-        source=SourceArray(image, axes, volume=options.volume, mask=inputs.mask),
+        source=SourceArray(
+            image, axes, volume=options.volume, mask=inputs.mask, separate_channels=options.separate_channels
+        ),
         inputs=inputs,
         operator=operator,
-        pieces=cut(shape, axes, Tiles(side=None), volume=options.volume, factors=factors),
+        pieces=cut(shape, planned, Tiles(side=None), volume=options.volume, factors=factors),
         output=ArrayOutput(enlarged, np.dtype(np.float32) if options.dtype == "float32" else dtype),
         device=device,
         diagnostics=options.diagnostics,
@@ -280,8 +283,9 @@ def with_executor(
 
 def _identity(task: Task, wish: Wish, given: Mapping[str, Any], options: RunOptions) -> str:
     """Return the identity of a result; tiles that only the free memory asks for are no part of it."""
-    tile = [] if options.tile is None else [options.tile]
-    return identity(VERSION, options.source, task, wish, given, options.dtype, *tile)
+    more: list[object] = [] if options.tile is None else [options.tile]
+    more += ["separate channels"] if options.separate_channels else []
+    return identity(VERSION, options.source, task, wish, given, options.dtype, *more)
 
 
 def _pixels(piece: Piece) -> int:

@@ -28,45 +28,62 @@ LOOKED_AT = 32
 SMOOTHED = 4
 """Pixels along a side over which a slice is averaged before its content is measured, so that noise is none."""
 
+ONE_NETWORK = "one network was trained for all slices"
+
 Pose = Callable[[Measured], Posed]
 """Returns the problem of a piece."""
 
 
 @final
 class SharedNetwork:
-    """The network that restores all pieces of a run, where one does."""
+    """The network that restores all pieces of a run, where one does; of channels that are restored one by one, each."""
 
     def __init__(self) -> None:
-        self.distillation: SharedDistillation | None = None
+        self._of_channels: dict[int | None, SharedDistillation] = {}
 
-    def solver(self, setup: Setup, choice: Choice, pose: Pose) -> Solver:
-        """Return what solves the problem of a piece: of a stack that is distilled, the same for all pieces."""
+    @property
+    def distillation(self) -> SharedDistillation | None:
+        """The network of all pieces; None where there is none, or one for each channel."""
+        return self._of_channels.get(None)
+
+    def solver(self, setup: Setup, choice: Choice, pose: Pose, channel: int | None) -> Solver:
+        """Return what solves the problem of a piece: of a stack that is distilled, the same for all pieces.
+
+        Parameters
+        ----------
+        channel : int or None
+            That of the piece, where channels are restored one by one.
+        """
         method = choice.method
         if choice.guided is not None or choice.unchanged or not isinstance(method, SelfDistillation):
             return choice.solver()
-        if self.distillation is None:
-            if not is_shared(method, len(setup.pieces), planes="Z" not in setup.source.piece_axes):
+        if channel not in self._of_channels:
+            count = len(setup.pieces) // setup.source.separate_count
+            if not is_shared(method, count, planes="Z" not in setup.source.piece_axes):
                 return choice.solver()
-            self.distillation = SharedDistillation(method, partial(_training_problems, setup, pose))
-        return self.distillation
+            problems = partial(_training_problems, setup, pose, channel)
+            self._of_channels[channel] = SharedDistillation(method, problems)
+        return self._of_channels[channel]
 
 
-def shared_in_words(shares: Sequence[float], trained_on: Sequence[int]) -> str:
+def shared_in_words(shares: Sequence[float], trained_on: Sequence[int], *, separate_channels: bool = False) -> str:
     """Return a sentence on what a network for all slices was trained on, and how much it counts; empty without one."""
     if not shares:
         return ""
+    what = "for each channel a network was trained for all of its slices" if separate_channels else ONE_NETWORK
     numbers = ", ".join(str(number + 1) for number in sorted(trained_on))
     mean, low, high = (f"{100 * each:.0f}" for each in (np.mean(shares), min(shares), max(shares)))
     spread = f"{low} %" if low == high else f"{mean} % on average ({low} to {high} %)"
     return (
-        f"one network was trained for all slices, on slices {numbers}; held-out pixels of each slice decide between it "
+        f"{what}, on slices {numbers}; held-out pixels of each slice decide between it "
         f"and similar patches: it counts for {spread}"
     )
 
 
-def _training_problems(setup: Setup, pose: Pose) -> Iterator[Problem]:
+def _training_problems(setup: Setup, pose: Pose, channel: int | None) -> Iterator[Problem]:
     """Yield the problems of the slices that a network is trained on, one after another."""
-    for piece in run_stage("Choosing slices", partial(_chosen, setup)):
+    pieces = [piece for piece in setup.pieces if setup.source.channel_of(piece) == channel]
+    for piece in run_stage("Choosing slices", partial(_chosen, setup, pieces)):
         _, measured = setup.measured(piece)
         posed = pose(measured)
         # Other slices may need another method, which is no matter here.
@@ -74,9 +91,8 @@ def _training_problems(setup: Setup, pose: Pose) -> Iterator[Problem]:
             yield posed.problem
 
 
-def _chosen(setup: Setup) -> list[Piece]:
+def _chosen(setup: Setup, pieces: Sequence[Piece]) -> list[Piece]:
     """Return pieces, by their content: half of them show the most, the others are spread over the stack."""
-    pieces = setup.pieces
     looked_at = sorted({*np.linspace(0, len(pieces) - 1, min(LOOKED_AT, len(pieces))).round().astype(int).tolist()})
     contents = {number: _content(setup, pieces[number]) for number in looked_at}
     showing = [number for number in looked_at if contents[number] > 0]

@@ -9,7 +9,7 @@ from typing import Any, Protocol, final
 import numpy as np
 import torch
 
-from ..arrays.axes import Array, sample_count, spatial_axes
+from ..arrays.axes import Array, planned_axes, sample_count, spatial_axes
 from ..arrays.frame import (
     MissingPixels,
     NothingToRestoreError,
@@ -62,6 +62,8 @@ class SourceArray:
         Whether Z belongs to a piece.
     mask : ndarray of bool, or None
         Missing pixels, of the array's shape.
+    separate_channels : bool
+        Whether every channel is a piece of its own.
 
     Raises
     ------
@@ -69,17 +71,31 @@ class SourceArray:
         If the array has no pixels, or none that are real numbers.
     """
 
-    def __init__(self, array: ArrayLike, axes: str, *, volume: bool, mask: Array | None) -> None:
+    def __init__(
+        self, array: ArrayLike, axes: str, *, volume: bool, mask: Array | None, separate_channels: bool = False
+    ) -> None:
         self.dtype = real_type(array)
         self.shape = tuple(array.shape)
         self.axes, self.volume, self.mask = axes, volume, mask
-        self.piece_axes = piece_axes(axes, volume=volume)
+        self.separate_channels = separate_channels and "C" in axes
+        self.planned_axes = planned_axes(axes, separate_channels=self.separate_channels)
+        self.piece_axes = piece_axes(self.planned_axes, volume=volume)
         self._array = array
         self._limits = SliceLimits(array, axes, self.piece_axes, mask)
 
     def block(self, piece: Piece) -> Array:
         """Return a piece of the array as it is."""
         return run_stage(READING, lambda: np.asarray(self._array[piece.read]))
+
+    @property
+    def separate_count(self) -> int:
+        """How many channels are restored one by one; 1 if they are restored together."""
+        return self.shape[self.axes.index("C")] if self.separate_channels else 1
+
+    def channel_of(self, piece: Piece) -> int | None:
+        """Return the channel of a piece, counted from 0; None if it has all of them."""
+        at = piece.read[self.axes.index("C")] if self.separate_channels else None
+        return at if isinstance(at, int) else None
 
     def refuse_values(self, *, missing: MissingPixels) -> None:
         """Raise before the first piece where an array in memory has too large values or may not have missing ones."""
@@ -126,7 +142,7 @@ class SourceArray:
         )
         if fills and bool((weight > 0).all()):
             raise NothingToRestoreError("no pixel is masked or missing: there is nothing to fill")
-        return block, Measured(values, weight, frame, piece)
+        return block, Measured(values, weight, frame, piece, channel=self.channel_of(piece))
 
     def windows(self, block: Array) -> list[list[Window]]:
         """Return windows of every channel, from which is estimated what all pieces share.
@@ -163,7 +179,7 @@ class SourceArray:
         for letter, at in zip(self.axes, () if piece is None else piece.read, strict=piece is not None):
             if isinstance(at, slice):
                 lengths[letter] = at.stop - at.start
-        channels = lengths.get("C", sample_count(lengths.get("S", 1)))
+        channels = 1 if self.separate_channels else lengths.get("C", sample_count(lengths.get("S", 1)))
         return channels, tuple(lengths[letter] for letter in spatial_axes(self.piece_axes))
 
 

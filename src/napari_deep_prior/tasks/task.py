@@ -45,6 +45,8 @@ class Measured:
         Where it lies in the array.
     variance_share : Tensor, (1, C, *S), or None
         Variance of the noise in units of that of a measurement, where the values are means of several ones.
+    channel : int or None
+        Of the array, counted from 0, where channels are restored one by one; None: all of them.
     """
 
     values: Tensor
@@ -52,6 +54,7 @@ class Measured:
     frame: Frame
     piece: Piece
     variance_share: Tensor | None = None
+    channel: int | None = None
 
     def on(self, device: torch.device) -> Measured:
         """Return the piece on another device."""
@@ -67,6 +70,10 @@ class Prepared:
     operator: Operator
     noise: tuple[NoiseModel, ...]
     remarks: tuple[str, ...] = ()
+
+    def of(self, channel: int | None) -> Prepared:
+        """Return the same with the noise of one channel; None: of all."""
+        return self if channel is None else replace(self, noise=self.noise[channel : channel + 1])
 
 
 @final
