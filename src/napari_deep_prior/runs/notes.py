@@ -206,14 +206,17 @@ class Notes:
             whole.add(piece)
         return whole
 
+    def _shared_in_words(self, setup: Setup) -> str:
+        separate = setup.source.separate_channels
+        return shared_in_words(self.network_shares, self.trained_on, separate_channels=separate)
+
     def record(self, setup: Setup, latest: list[int]) -> Record:
         """Return the record; ``latest`` is the step of the piece that is under way, if there is one."""
         checks = self.checks
         remarks = [self.instead, *dict.fromkeys(self.remarks), report.agreement_in_words(checks.agreements)]
         count = len(setup.pieces) if setup.tile is None else 1
         remarks.append(report.rounding_in_words(setup.output.dtype, self.rounded_means, count=count))
-        separate = setup.source.separate_channels
-        remarks.append(shared_in_words(self.network_shares, self.trained_on, separate_channels=separate))
+        remarks.append(self._shared_in_words(setup))
         # A result that was stopped is not to be taken for a finished one.
         finished = self.solved_pieces + len(self.passed_through) == len(setup.pieces)
         device, instructions = describe_device(setup.device), instruction_set()
@@ -234,7 +237,7 @@ class Notes:
             instead=self.instead,
             axes=setup.source.axes,
             volume=setup.source.volume,
-            separate_channels=separate,
+            separate_channels=setup.source.separate_channels,
             dtype=str(setup.output.dtype),
             kernel=_given(setup.inputs.kernel, setup.operator),
             blur=_blur(self.operator or setup.operator),

@@ -247,10 +247,14 @@ def set_up(image: ArrayLike, task: Task, wish: Wish, given: Mapping[str, Any], o
     setup = setup.with_tile(options.tile).fitting(limit)
     if options.in_memory:
         refuse_without_memory(torch.device("cpu"), setup.output.memory)
-    setup.source.refuse_values(missing=task.missing)
-    if task.given_noise.is_given:
-        refuse_impossible(setup.source.known_windows(), task.given_noise)
+    _refuse_values(setup)
     return setup
+
+
+def _refuse_values(setup: Setup) -> None:
+    setup.source.refuse_values(missing=setup.task.missing)
+    if setup.task.given_noise.is_given:
+        refuse_impossible(setup.source.known_windows(), setup.task.given_noise)
 
 
 def with_executor(
