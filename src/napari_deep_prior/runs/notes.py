@@ -214,9 +214,10 @@ class Notes:
         """Return the record; ``latest`` is the step of the piece that is under way, if there is one."""
         checks = self.checks
         remarks = [self.instead, *dict.fromkeys(self.remarks), report.agreement_in_words(checks.agreements)]
-        count = len(setup.pieces) if setup.tile is None else 1
-        remarks.append(report.rounding_in_words(setup.output.dtype, self.rounded_means, count=count))
-        remarks.append(self._shared_in_words(setup))
+        remarks += [
+            report.rounding_in_words(setup.output.dtype, self.rounded_means, count=_planes_in(setup)),
+            self._shared_in_words(setup),
+        ]
         # A result that was stopped is not to be taken for a finished one.
         finished = self.solved_pieces + len(self.passed_through) == len(setup.pieces)
         device, instructions = describe_device(setup.device), instruction_set()
@@ -252,6 +253,10 @@ class Notes:
             file_remarks=list(setup.file_remarks),
             identity=setup.identity if finished else "",
         )
+
+
+def _planes_in(setup: Setup) -> int:
+    return len(setup.pieces) if setup.tile is None else 1
 
 
 def _noise_record(misfit: str, channels: tuple[NoiseModel, ...]) -> NoiseRecord | None:
