@@ -206,18 +206,21 @@ class Notes:
             whole.add(piece)
         return whole
 
-    def _shared_in_words(self, setup: Setup) -> str:
+    def _remarks(self, setup: Setup) -> list[str]:
+        """Return what is to be known of the result, a sentence each."""
+        count = len(setup.pieces) if setup.tile is None else 1
         separate = setup.source.separate_channels
-        return shared_in_words(self.network_shares, self.trained_on, separate_channels=separate)
+        remarks = [
+            self.instead,
+            *dict.fromkeys(self.remarks),
+            report.agreement_in_words(self.checks.agreements),
+            report.rounding_in_words(setup.output.dtype, self.rounded_means, count=count),
+            shared_in_words(self.network_shares, self.trained_on, separate_channels=separate),
+        ]
+        return [*filter(None, remarks)]
 
     def record(self, setup: Setup, latest: list[int]) -> Record:
         """Return the record; ``latest`` is the step of the piece that is under way, if there is one."""
-        checks = self.checks
-        remarks = [self.instead, *dict.fromkeys(self.remarks), report.agreement_in_words(checks.agreements)]
-        remarks += [
-            report.rounding_in_words(setup.output.dtype, self.rounded_means, count=_planes_in(setup)),
-            self._shared_in_words(setup),
-        ]
         # A result that was stopped is not to be taken for a finished one.
         finished = self.solved_pieces + len(self.passed_through) == len(setup.pieces)
         device, instructions = describe_device(setup.device), instruction_set()
@@ -248,15 +251,11 @@ class Notes:
             piece_count=len(setup.pieces),
             tile=setup.tile,
             passed_through=list(self.passed_through),
-            residuals=list(checks.residuals),
-            remarks=[*filter(None, remarks)],
+            residuals=list(self.checks.residuals),
+            remarks=self._remarks(setup),
             file_remarks=list(setup.file_remarks),
             identity=setup.identity if finished else "",
         )
-
-
-def _planes_in(setup: Setup) -> int:
-    return len(setup.pieces) if setup.tile is None else 1
 
 
 def _noise_record(misfit: str, channels: tuple[NoiseModel, ...]) -> NoiseRecord | None:
