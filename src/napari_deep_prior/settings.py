@@ -43,6 +43,8 @@ class Setting:
         Classes by name, of which one can be chosen, for a setting that is itself a group of settings.
     longest : int
         The most numbers of a tuple.
+    empty : str
+        What the form shows where a value that may be left out is.
     """
 
     label: str
@@ -53,6 +55,7 @@ class Setting:
     only_with: str = ""
     groups: Mapping[str, type[Settings]] = field(default_factory=dict)
     longest: int = 100
+    empty: str = "estimated"
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import tifffile
 from napari_deep_prior.arrays.phantom import cells
 from napari_deep_prior.cli import train as command
 from napari_deep_prior.cli.main import DONE, INTERRUPTED, main
-from napari_deep_prior.cli.training_files import read_checkpoint
 from napari_deep_prior.files import images as images_of_files
 from napari_deep_prior.files.model_files import read_model, write_model
+from napari_deep_prior.files.trainings import read_checkpoint
 
 from ..models import trained_model
 from .conftest import Capture, Refused

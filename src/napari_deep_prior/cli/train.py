@@ -6,19 +6,21 @@ import argparse
 import dataclasses
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tqdm import tqdm
 
 from ..files.kernels import parse_kernel
+from ..files.trainings import read_checkpoint
 from ..physics.kernels import Kernel
 from ..runs import report
 from ..runs.devices import DEVICES, describe_device, resolve_device
 from ..runs.errors import RestorationError
 from ..runs.train import Checkpoint, Training, train
+from ..runs.training_choices import OF_TASK, settings_of, task_of
 from ..settings import Settings, choose_group, fields, flat_fields, replace_flat
-from ..tasks import TASKS, Denoise, SuperResolve, Task
+from ..tasks import TASKS, Denoise, Task
 from ..training.image_training import TrainingStep
 from ..training.training_settings import TrainingSettings
 from .chosen import given_settings
@@ -26,7 +28,7 @@ from .deliver import say
 from .exit_codes import DONE, FAILED, INTERRUPTED
 from .inputs import FileReader
 from .options import GROUP, Section, add_settings, choices_of, layout, option_of, refuse_empty
-from .training_files import Outputs, read_checkpoint, read_images
+from .training_files import Outputs, read_images
 
 COMMAND = "train"
 SUMMARY = "Train a network on your own images, to denoise or enlarge others of the same kind."
@@ -35,12 +37,6 @@ CODES = (
     "one beside it, from which --resume goes on. Ctrl-C ends the training and keeps both. Exit codes: "
     f"{DONE} done; {FAILED} the training could not begin or go on; {INTERRUPTED} Ctrl-C."
 )
-
-OF_TASK: Mapping[type[Task], tuple[str, ...]] = {
-    Denoise: ("gain", "offset", "sigma"),
-    SuperResolve: ("factor", "blur", "blur_width", "gain", "offset", "sigma"),
-}
-"""The tasks that networks are trained for, and the settings of each that say how training pairs are made."""
 
 BETWEEN = 0.5
 """Seconds between two changes of the line of progress."""
@@ -144,7 +140,7 @@ def _task(options: argparse.Namespace, checkpoint: Checkpoint | None) -> Task:
                 f"{options.resume!r} was trained for {checkpoint.model.task!r}, and not for {kind.command!r}: choose "
                 "that task"
             )
-        task = kind.from_json(checkpoint.model.settings["task"])
+        task = task_of(checkpoint.model)
     values = {name: value for name, value in given_settings(options).items() if name in OF_TASK[kind]}
     return replace_flat(task, values)
 
@@ -159,8 +155,7 @@ def _settings(options: argparse.Namespace, checkpoint: Checkpoint | None) -> Tra
     """
     settings = TrainingSettings()
     if checkpoint is not None:
-        before = TrainingSettings.from_json(checkpoint.model.settings["training"])
-        settings = dataclasses.replace(before, minutes=None, epochs=None)
+        settings = settings_of(checkpoint.model)
     values = {
         name: value for name, value in given_settings(options).items() if name not in OF_TASK[TASKS[options.command]]
     }
@@ -210,6 +205,7 @@ def _drive(training: Training, outputs: Outputs) -> int:
                     bar.set_postfix_str(f" step {step.number}, loss {float(step.loss):.3g}")
         except KeyboardInterrupt:
             code = INTERRUPTED
+            training.conclude()
         except RestorationError:
             outputs.write(training)
             raise

@@ -94,6 +94,11 @@ def read_state(path: str) -> dict[str, Tensor]:
     return state
 
 
+def name_of_last(path: str) -> str:
+    """Return the name of the file of the last weights of a training, beside that of the best ones."""
+    return path[: -len(ENDING)] + LAST_ENDING
+
+
 def refuse_model(path: str, *, overwrite: bool) -> None:
     """Raise a ValueError, before any work is done, if no model can be written there, or something else would go."""
     file = Path(path)

@@ -17,6 +17,7 @@ from ..runs.batch_table import Table
 from ..runs.errors import RestorationError
 from .job import INTERVAL, BackgroundJob
 from .run import itself
+from .window_end import WindowEnd
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -55,9 +56,7 @@ class Batch(QObject):
 
     def __init__(self, viewer: Viewer, window: QWidget, jobs: Sequence[Job], results: Path) -> None:
         super().__init__()
-        self._window: QWidget | None = window
-        self._shown = window.isVisible()
-        window.destroyed.connect(self._forget_window)
+        self._window_end = WindowEnd(window, self.stop)
         self._viewer, self.jobs, self.results = viewer, list(jobs), results
         self.outcomes: list[JobOutcome] = []
         self.is_stopping = False
@@ -66,8 +65,6 @@ class Batch(QObject):
         self._job.failed.connect(self.failed)
         self._job.finished.connect(self._finish)
         self.ended.connect(self._keep)
-        for signal in (self.told, self.progressed):
-            signal.connect(self._look_at_window)
 
     def start(self) -> None:
         """Start the thread."""
@@ -104,14 +101,6 @@ class Batch(QObject):
             elif event.step is None or time.monotonic() - shown > INTERVAL:
                 shown = time.monotonic()
                 self.progressed.emit(event)
-
-    def _forget_window(self) -> None:
-        self._window = None
-        self.stop()
-
-    def _look_at_window(self) -> None:
-        if self._window is not None and self._shown and not self._window.isVisible():
-            self.stop()
 
     def _keep(self, outcome: JobOutcome) -> None:
         self.outcomes.append(outcome)

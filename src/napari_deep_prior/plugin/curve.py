@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import final
 
 import pyqtgraph
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QWidget
 
+from .log_plot import BEHIND_LEGEND, LogAxis, colour_axes, dress
 from .worker import Update
 
 FIT = "#4c9be8"
@@ -16,34 +16,6 @@ CRITERION = "#e8a33d"
 CHOSEN = "#7fbf7f"
 FEWEST_STEPS = 50
 """Steps of a method from which its curve tells something."""
-
-BEHIND_LEGEND = (128, 128, 128, 90)
-"""Dims a curve behind the names, so that they can be read on a dark and on a light theme."""
-
-
-@final
-class _LogAxis(pyqtgraph.AxisItem):  # type: ignore[misc]
-    """Ticks at 1, 2 and 5 of each decade; pyqtgraph's own overlap in a low plot.
-
-    pyqtgraph names these two methods as the place to change its ticks.
-    """
-
-    def logTickValues(  # noqa: N802
-        self,
-        minVal: float,  # noqa: N803
-        maxVal: float,  # noqa: N803
-        size: float,
-        stdTicks: object,  # noqa: N803
-    ) -> list[tuple[None, list[float]]]:
-        """Return the logarithms of the tick values."""
-        decades = range(math.floor(minVal), math.ceil(maxVal) + 1)
-        ticks = [decade + math.log10(digit) for decade in decades for digit in (1, 2, 5)]
-        shown = [tick for tick in ticks if minVal <= tick <= maxVal]
-        return [(None, shown if len(shown) > 1 else [minVal, (minVal + maxVal) / 2, maxVal])]
-
-    def logTickStrings(self, values: list[float], scale: float, spacing: object) -> list[str]:  # noqa: N802
-        """Return the tick values as text."""
-        return [f"{10**value * scale:.3g}" for value in values]
 
 
 @final
@@ -55,17 +27,8 @@ class Curve(pyqtgraph.PlotWidget):  # type: ignore[misc]
     """
 
     def __init__(self, text: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent, background=None, axisItems={"left": _LogAxis("left")})
-        self.setMinimumHeight(170)
-        self.setMenuEnabled(False)
-        self.setMouseEnabled(x=False, y=False)
-        self.hideButtons()
-        for side, label in (("bottom", "step"), ("left", "error")):
-            self.getAxis(side).enableAutoSIPrefix(False)
-            self.setLabel(side, label)
-        # Room for the uppermost number, and under the label, whose descenders would be cut off.
-        self.plotItem.setContentsMargins(0, 8, 0, 8)
-        self.setLogMode(y=True)
+        super().__init__(parent, background=None, axisItems={"left": LogAxis("left")})
+        dress(self)
         self._legend = self.addLegend(offset=(-5, 5), labelTextColor=text, brush=BEHIND_LEGEND)
         self._criterion_name = ""
         self._fit = self.plot([], [], pen=pyqtgraph.mkPen(FIT, width=1), name="fit")
@@ -77,10 +40,7 @@ class Curve(pyqtgraph.PlotWidget):  # type: ignore[misc]
 
     def show_in(self, text: str) -> None:
         """Show numbers, axes and names in another colour."""
-        for side in ("bottom", "left"):
-            axis = self.getAxis(side)
-            axis.setTextPen(text)
-            axis.setPen(text)
+        colour_axes(self, text)
         self._legend.setLabelTextColor(text)
         self._name_curves(self._criterion_name, anew=True)
 

@@ -20,7 +20,7 @@ from .dock_frame import DockFrame, window_of
 from .folded_settings import FoldedSettings
 from .form import Form
 from .image_input import ImageInput
-from .inputs import MaskInput, input_widgets
+from .inputs import MaskInput, ModelInput, input_widgets
 from .labels import text_label
 from .layers import appearance
 from .method_form import MethodForm
@@ -151,6 +151,14 @@ class Dock(QWidget):
     def stop(self) -> None:
         """End the run; its best image so far becomes the result."""
         self.control.stop()
+
+    def use_model(self, path: str, task: Task) -> None:
+        """Choose a trained network, and what it is for: its factor and blur."""
+        model = self.inputs["model"]
+        if isinstance(model, ModelInput):
+            model.file.value = path
+        if isinstance(task, SuperResolve):
+            self.task_form.show(task)
 
     @property
     def run(self) -> Run | None:

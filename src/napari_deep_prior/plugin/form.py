@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, final
 
 from magicgui.widgets import CheckBox, ComboBox, LineEdit, SpinBox
@@ -28,11 +28,13 @@ class Form:
         What is shown at first; the form is for settings of its class.
     inputs : iterable of str
         The inputs that the task takes; settings that have an effect only with another input are not shown.
+    only : collection of str, optional
+        The settings that are shown; all if not given.
     """
 
     changed = Signal()
 
-    def __init__(self, settings: Settings, inputs: Iterable[str] = ()) -> None:
+    def __init__(self, settings: Settings, inputs: Iterable[str] = (), *, only: Collection[str] | None = None) -> None:
         self._settings: Any = settings
         self._layouts: list[QFormLayout] = []
         self._visible, self._given = True, frozenset(inputs)
@@ -42,6 +44,8 @@ class Form:
         taken = set(inputs)
         for field in fields(type(settings)):
             if field.about.only_with and field.about.only_with not in taken:
+                continue
+            if only is not None and field.name not in only:
                 continue
             if field.kind is Settings:
                 self.groups[field.name] = Group(field, getattr(settings, field.name), taken)
@@ -265,7 +269,7 @@ def _widget(field: Field) -> ValueWidget[Any]:
     # may be left out: a spin box is never empty.
     line = LineEdit(**about)
     if field.optional:
-        line.native.setPlaceholderText("estimated")
+        line.native.setPlaceholderText(field.about.empty)
     return line
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from napari.layers import Image
 from qtpy.QtWidgets import QFileDialog, QWidget
 
+from ..files.model_files import ENDING as MODEL_ENDING
 from .files import ENDINGS, write_image
 
 
@@ -18,6 +19,11 @@ def ask_where(parent: QWidget, name: str) -> str:
 def ask_where_table(parent: QWidget, name: str) -> str:
     """Return the path at which the person wants to save a table; empty if nowhere."""
     return _asked(parent, ("Save table", name, "CSV (*.csv)"), (".csv",))
+
+
+def ask_where_model(parent: QWidget, name: str) -> str:
+    """Return the path at which the person wants to save a trained network; empty if nowhere."""
+    return _asked(parent, ("Save model", name, f"Trained networks (*{MODEL_ENDING})"), (MODEL_ENDING,))
 
 
 def _asked(parent: QWidget, texts: tuple[str, str, str], endings: tuple[str, ...]) -> str:

@@ -12,7 +12,7 @@ from ..arrays.axes import Array
 from ..physics.kernels import Kernel, SampledKernel
 from ..tasks import SuperResolve, Task
 from ..training import trainer
-from ..training.held_out_images import Measures
+from ..training.held_out_images import Measures, Validation
 from ..training.image_training import AVERAGING, ImageTraining, TrainingStep
 from ..training.model import STABILISED, Model
 from ..training.trainer import TrainingPlan
@@ -93,17 +93,41 @@ class Training(Iterator[TrainingStep]):
         return self._training.before
 
     @property
+    def best(self) -> Validation | None:
+        """What the held-out images say of the best network so far; None if nothing is held out."""
+        return self._training.kept.best
+
+    @property
+    def task(self) -> Task:
+        """What the network is trained to do."""
+        return self._source.task
+
+    @property
+    def truth(self) -> str:
+        """What held-out images are compared with: "truth", or "similar patches", which have denoised them."""
+        return self._material.truth
+
+    @property
+    def steps(self) -> int:
+        """Steps that were taken, those before it was resumed included."""
+        return self._training.trainer.steps
+
+    @property
+    def chosen(self) -> int:
+        """The step that the best network is from."""
+        return self._training.kept.chosen
+
+    @property
     def model(self) -> Model:
         """The best network so far; the last one, if nothing is held out."""
-        kept = self._training.kept
-        return self._made(kept.weights, self._about(kept.chosen, which="best"))
+        return self._made(self._training.kept.weights, self._about(which="best"))
 
     @property
     def checkpoint(self) -> Checkpoint:
         """The last network, and what another training goes on from."""
         kept, last = self._training.kept, self._training.trainer
         state = last.state() | {f"{KEPT}{name}": each for name, each in kept.weights.items()}
-        return Checkpoint(model=self._made(last.weights, self._about(kept.chosen, which="last")), state=state)
+        return Checkpoint(model=self._made(last.weights, self._about(which="last")), state=state)
 
     def __next__(self) -> TrainingStep:
         """Return the next step.
@@ -115,6 +139,11 @@ class Training(Iterator[TrainingStep]):
         """
         with errors_as_sentences(self._source.device):
             return next(self._steps)
+
+    def conclude(self) -> Validation | None:
+        """Measure the last weights of a training that was stopped, so that they are kept if they are the best."""
+        with errors_as_sentences(self._source.device):
+            return self._training.conclude()
 
     def close(self) -> None:
         """Give the device's memory back; :attr:`model` stays."""
@@ -135,14 +164,14 @@ class Training(Iterator[TrainingStep]):
             residual=settings.correction,
         )
 
-    def _about(self, chosen: int, *, which: str) -> dict[str, Any]:
+    def _about(self, *, which: str) -> dict[str, Any]:
         """Return what is to be known of the training."""
-        best, before = self._training.kept.best, self._training.before
+        best, before = self.best, self.before
         found: dict[str, Any] = {
             "images": [image.name for image in self.split.training],
             "held_out": [image.name for image in self.split.held_out],
-            "steps": self._training.trainer.steps,
-            "chosen": chosen,
+            "steps": self.steps,
+            "chosen": self.chosen,
             "weights": which,
         }
         if best is not None and before is not None:

@@ -58,6 +58,8 @@ class Material:
         Noise of the channels of the first image; empty where none is removed or added.
     remarks : tuple of str
         For people, a sentence each.
+    truth : str
+        What the held-out images are compared with.
     """
 
     images: ImageSet
@@ -65,6 +67,7 @@ class Material:
     held_out: tuple[HeldOutImage, ...]
     noise: tuple[NoiseModel, ...] = ()
     remarks: tuple[str, ...] = ()
+    truth: str = "truth"
 
 
 @final
@@ -179,6 +182,7 @@ def _noisy(split: Split, source: Source, settings: TrainingSettings) -> Material
         held_out=tuple(held_out),
         noise=noise[split.training[0].name],
         remarks=() if pairs or source.clean else (RESTORED,),
+        truth="truth" if pairs or source.clean else "similar patches",
     )
 
 

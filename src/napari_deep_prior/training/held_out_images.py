@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..arrays import metrics
+from ..arrays.axes import Array
 from .trainer import Trainer, TrainingPair
 
 MOST_PIXELS = 1 << 20
@@ -72,6 +73,17 @@ class Measures:
 
 
 @final
+@dataclass(frozen=True)
+class Example:
+    """A held-out image: what goes into the network, what it gives, and the truth; planes (C, rows, columns)."""
+
+    name: str
+    given: Array
+    output: Array
+    truth: Array
+
+
+@final
 @dataclass(frozen=True, kw_only=True)
 class Validation:
     """What the held-out images say.
@@ -82,22 +94,30 @@ class Validation:
         What training makes small, on the held-out images.
     before, after : Measures
         Of what goes into the network, and of what it gives.
+    example : Example
+        The first of them.
     """
 
     loss: float
     before: Measures
     after: Measures
+    example: Example = field(compare=False)
 
 
 @torch.no_grad()
 def validate(trainer: Trainer, images: Sequence[HeldOutImage], before: Measures) -> Validation:
     """Return what held-out images say of a network."""
     losses, measures = [], []
+    examples: list[Example] = []
     for image in images:
         improved = trainer.predict(image.pair.input, orientations=1)
         losses.append(float(trainer.loss(improved, image.pair)))
-        measures.append(_measured(image.back(improved), image))
-    return Validation(loss=float(np.mean(losses)), before=before, after=_mean(measures))
+        restored = image.back(improved)
+        measures.append(_measured(restored, image))
+        if not examples:
+            planes = (_planes(each) for each in (image.back(image.pair.input), restored, image.truth))
+            examples.append(Example(image.name, *planes))
+    return Validation(loss=float(np.mean(losses)), before=before, after=_mean(measures), example=examples[0])
 
 
 @torch.no_grad()
@@ -117,8 +137,9 @@ def _measured(image: Tensor, held_out: HeldOutImage) -> Measures:
     )
 
 
-def _planes(image: Tensor) -> np.ndarray:
-    return image[0].to("cpu", torch.float32).numpy()
+def _planes(image: Tensor) -> Array:
+    values: Array = image[0].to("cpu", torch.float32).numpy()
+    return values
 
 
 def _mean(measures: Sequence[Measures]) -> Measures:

@@ -104,6 +104,7 @@ class ImageTraining:
         self.trainer = Trainer(plan, self.generator)
         self.before = measures_before(held_out) if held_out else None
         self.kept = Kept(chosen=0, best=self._validation(), weights=self.trainer.weights)
+        self._measured = 0
         per_step = settings.examples * settings.crop**2
         self.epoch = max(1, math.ceil(pixels / per_step))
         predicted = sum(image.pair.input[0, 0].numel() for image in held_out)
@@ -123,6 +124,7 @@ class ImageTraining:
         # Measured anew: other images may be held out now.
         self.kept = Kept(chosen=chosen, best=self._validation(), weights=weights)
         self.trainer.load_state(state)
+        self._measured = self.trainer.steps
         # Crops and noise are to be others than before.
         self.generator.manual_seed(self.settings.seed + self.trainer.steps)
 
@@ -138,9 +140,8 @@ class ImageTraining:
             loss = self.trainer.train(pair, rate=rate)
             validation = None
             if done >= 1 or (taken + 1) % self.look_every == 0:
-                validation = self._validation()
                 lost = not bool(torch.isfinite(loss))
-                self._keep(validation, lost=lost)
+                validation = self._look(lost=lost)
             kept = self.kept
             yield TrainingStep(
                 number=self.trainer.steps,
@@ -152,6 +153,12 @@ class ImageTraining:
                 weights=kept.weights,
             )
 
+    def conclude(self) -> Validation | None:
+        """Measure the last weights, too, of a training that was stopped between two validations."""
+        if self._measured == self.trainer.steps:
+            return None
+        return self._look(lost=not all(bool(torch.isfinite(each).all()) for each in self.trainer.weights.values()))
+
     def _share(self, taken: int, seconds: float) -> float:
         """Return the share of the training that is done with the next step."""
         if self.settings.epochs is not None:
@@ -161,8 +168,11 @@ class ImageTraining:
     def _validation(self) -> Validation | None:
         return None if self.before is None else validate(self.trainer, self.held_out, self.before)
 
-    def _keep(self, validation: Validation | None, *, lost: bool) -> None:
+    def _look(self, *, lost: bool) -> Validation | None:
         """Keep the weights if they are better than those before, or nothing is held out; not those that diverged."""
-        best = self.kept.best
+        validation, best = self._validation(), self.kept.best
+        self._measured = self.trainer.steps
+        lost = lost or (validation is not None and not math.isfinite(validation.loss))
         if not lost and (validation is None or best is None or validation.loss < best.loss):
             self.kept = Kept(chosen=self.trainer.steps, best=validation, weights=self.trainer.weights)
+        return validation

@@ -28,11 +28,24 @@ class TrainingSettings(Settings):
 
     minutes: Annotated[
         float | None,
-        Setting("Minutes", "how long it trains; empty: 10, or as many epochs as are given", 0.001, 100_000.0, False),
+        Setting(
+            "Minutes",
+            "how long it trains; empty: 10, or as many epochs as are given",
+            0.001,
+            100_000.0,
+            advanced=False,
+            empty=f"{DEFAULT_MINUTES:g}, or by epochs",
+        ),
     ] = None
     epochs: Annotated[
         int | None,
-        Setting("Epochs", "how often all pixels of the training images are used, on average", 1, 1_000_000, False),
+        Setting(
+            "Epochs",
+            "how often all pixels of the training images are used, on average",
+            1,
+            1_000_000,
+            empty="by minutes",
+        ),
     ] = None
     validate: Annotated[
         float,
@@ -72,9 +85,10 @@ class TrainingSettings(Settings):
             "Seed", "start of the random numbers; with epochs the same seed gives the same network", 0, LARGEST_SEED
         ),
     ] = 0
-    network: Annotated[ResidualNetwork, Setting("Network", "the network that is trained", groups=RESIDUAL_NETWORKS)] = (
-        field(default_factory=UNet)
-    )
+    network: Annotated[
+        ResidualNetwork,
+        Setting("Network", "the network that is trained", advanced=False, groups=RESIDUAL_NETWORKS),
+    ] = field(default_factory=UNet)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,0 +1,279 @@
+"""The dock that trains a network on a person's own images: choose, press Run, watch, keep the best, use it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from magicgui.widgets import ComboBox
+from napari.utils.theme import get_theme
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from ..files.model_files import name_of_last
+from ..files.trainings import write_training
+from ..runs.devices import describe_device, resolve_device
+from ..runs.report import TASK_NAMES, duration, sentence
+from ..training.held_out_images import Measures
+from .dock_frame import DockFrame, window_of
+from .labels import ERROR_STYLE, text_label
+from .saving import ask_where_model
+from .tall_area import TallArea
+from .train_choices import TrainChoices, in_train_dock
+from .training_curve import TrainingCurve
+from .training_job import TrainingJob, training_under_way
+from .training_picture import TrainingPicture
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+BEST, LAST = "best", "last"
+
+
+@final
+class TrainDock(QWidget):
+    """Choose images, a task and a network; train, watch, stop when you like, save the network and use it."""
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self.job: TrainingJob | None = None
+        self.last: TrainingJob | None = None
+        self.saved = ""
+        self._failure: str | None = None
+        self.choices = TrainChoices(viewer)
+        self.run_button, self.stop_button = QPushButton("Run"), QPushButton("Stop")
+        self.stop_button.setToolTip("End now and keep the best network so far")
+        self.stop_button.setEnabled(False)
+        self.go_on_button = QPushButton("Go on")
+        self.go_on_button.setToolTip("Go on from the last network, on the same images, for the time that is chosen")
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setMaximumHeight(8)
+        self.status, self.about = text_label("", "status"), text_label("", "about")
+        self.measures = text_label("", "measures")
+        self.curve = TrainingCurve(self._text_colour(), self)
+        self.picture = TrainingPicture()
+        self.which: Any = ComboBox(label="Network", choices=[BEST, LAST], tooltip="Which weights are used")
+        self.save_button, self.use_button = QPushButton("Save model …"), QPushButton("Use model …")
+        self.save_button.setToolTip("Two files: the network that was best on held-out images, and the last one")
+        self.use_button.setToolTip("Choose this network in the dock of its task; it is saved before")
+        self._arrange()
+        self._connect()
+        under_way = training_under_way(viewer)
+        if under_way is not None:
+            self._follow(under_way)
+
+    # -- assembling ---------------------------------------------------------------------------------------------
+
+    def _arrange(self) -> None:
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(6, 6, 6, 6)
+        self.choices.lay_out(column)
+        column.addLayout(_side_by_side(self.run_button, self.go_on_button, self.stop_button))
+        column.addWidget(self.bar)
+        column.addWidget(self.status)
+        self.outcome = QWidget()
+        row = _side_by_side(self.which.native, self.save_button, self.use_button)
+        row.setContentsMargins(0, 0, 0, 0)
+        self.outcome.setLayout(row)
+        below: tuple[QWidget, ...] = (self.outcome, self.measures, self.curve, self.picture, self.about)
+        for part in below:
+            column.addWidget(part)
+        column.addStretch()
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(TallArea(content))
+        self._hide_outcome()
+        DockFrame(self, self.start)
+
+    def _connect(self) -> None:
+        self.run_button.clicked.connect(self.start)
+        self.stop_button.clicked.connect(self.stop)
+        self.go_on_button.clicked.connect(self.go_on)
+        self.save_button.clicked.connect(self.save)
+        self.use_button.clicked.connect(self.use)
+        events = self._viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
+            event.connect(self.choices.layers_changed)
+        self._viewer.events.theme.connect(self._theme_changed)
+
+    # -- what a person does -------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Train what the form asks for; what is wrong with it is said in the status line."""
+        self._begin(go_on=False)
+
+    def go_on(self) -> None:
+        """Train the last network on."""
+        self._begin(go_on=True)
+
+    def stop(self) -> None:
+        """End the training; the best network so far stays."""
+        if self.job is not None:
+            self.job.stop()
+            self.stop_button.setEnabled(False)
+            self._tell("Stopping …")
+
+    def save(self) -> bool:
+        """Write the best network and the last one where the person says; return whether they are written."""
+        training = None if self.last is None else self.last.training
+        if training is None:
+            return False
+        path = ask_where_model(self, f"{training.model.task} {training.split.training[0].name}")
+        if not path:
+            return False
+        try:
+            write_training(path, training)
+        except (ValueError, OSError) as error:
+            self._tell(f"{path!r} could not be written: {error}", error=True)
+            return False
+        self.saved = path
+        self._tell(f"Saved: the best network as {Path(path).name!r}, the last one as {Path(name_of_last(path)).name!r}")
+        return True
+
+    def use(self) -> None:
+        """Choose the network in the dock of its task, saved before if it is not yet."""
+        training = None if self.last is None else self.last.training
+        if training is None or not (self.saved or self.save()):
+            return
+        path = self.saved if self.which.value == BEST else name_of_last(self.saved)
+        name = TASK_NAMES[training.model.task]
+        _, dock = self._viewer.window.add_plugin_dock_widget("napari-deep-prior", name)
+        dock.use_model(path, training.task)
+        self._tell(f"{Path(path).name!r} is chosen in the dock {name!r}: press Run there")
+
+    # -- inside -------------------------------------------------------------------------------------------------
+
+    def _begin(self, *, go_on: bool) -> None:
+        if self.job is not None:
+            return
+        try:
+            before = None if self.last is None or not go_on else self.last.training
+            if before is not None and self.last is not None:
+                request = self.choices.again(self.last.request, before.checkpoint)
+            else:
+                request = self.choices.request()
+            device = resolve_device(request.device)
+        except (ValueError, OSError) as error:
+            self._tell(in_train_dock(str(error)), error=True)
+            return
+        job = TrainingJob(self._viewer, window_of(self), request)
+        self._follow(job)
+        self._tell(f"Starting on {describe_device(device)} …")
+        job.start()
+
+    def _follow(self, job: TrainingJob) -> None:
+        """Show a training, which may be under way since before this dock was opened."""
+        self.job = self.last = job
+        self.saved, self._failure = "", None
+        job.began.connect(self._began)
+        job.updated.connect(self._updated)
+        job.told.connect(self._tell)
+        job.failed.connect(self._failed)
+        job.finished.connect(self._finished)
+        self.run_button.setEnabled(False)
+        self.stop_button.setEnabled(not job.is_stopping)
+        self._hide_outcome()
+        self._tell("Stopping …" if job.is_stopping else "Starting …")
+        if job.training is not None:
+            self._began()
+            self._updated()
+
+    def _hide_outcome(self) -> None:
+        self.go_on_button.setEnabled(False)
+        parts: list[QWidget] = [self.outcome, self.measures, self.about, self.picture]
+        for part in parts:
+            part.hide()
+        self.curve.hide()
+
+    def _began(self) -> None:
+        if self.job is None or self.job.training is None:
+            return
+        training, held_out = self.job.training, self.job.training.split.held_out
+        names = ", ".join(repr(image.name) for image in held_out)
+        said = [f"held out: {names}" if held_out else "nothing is held out: the last network is kept"]
+        self.about.setText("\n".join(f"{sentence(each)}." for each in [*said, *map(in_train_dock, training.remarks)]))
+        self.about.show()
+        self._show_course()
+        self._tell("Training …")
+
+    def _updated(self) -> None:
+        if self.job is None:
+            return
+        course = self.job.course
+        self.bar.setRange(0, 1000)
+        self.bar.setValue(round(1000 * min(1.0, course.done)))
+        self._show_course()
+        if not self.job.is_stopping:
+            left = course.seconds * (1 - course.done) / course.done if course.done > 0 else 0.0
+            self._tell(f"Step {course.number}, about {duration(left)} left")
+
+    def _show_course(self) -> None:
+        if self.last is None or self.last.training is None:
+            return
+        course = self.last.course
+        self.curve.show_course(course)
+        if course.validations:
+            self.picture.show_example(course.validations[-1][1].example, self.last.training.truth)
+            self.measures.setText(_measures_in_words(self.last))
+            self.measures.show()
+
+    def _failed(self, words: str) -> None:
+        self._failure = words
+
+    def _finished(self) -> None:
+        job, self.job = self.job, None
+        self.run_button.setEnabled(True)
+        self.stop_button.setEnabled(False)
+        self.bar.setValue(0)
+        training = None if job is None else job.training
+        if training is not None:
+            self._show_course()
+            self.outcome.show()
+            self.go_on_button.setEnabled(True)
+        if self._failure is not None:
+            kept = "" if training is None else "; the best network so far is kept"
+            words = f"{in_train_dock(self._failure)}{kept}" if self._failure else "Stopped before the first step."
+            self._tell(words, error=bool(self._failure))
+        elif training is not None and job is not None:
+            ended = "Stopped after" if job.is_stopping else "Trained for"
+            what = "the best" if training.best is not None else "kept"
+            self._tell(
+                f"{ended} {training.steps} steps. The network of step {training.chosen} is {what}: save or use it."
+            )
+
+    def _text_colour(self) -> str:
+        return str(get_theme(self._viewer.theme).text.as_hex())
+
+    def _theme_changed(self) -> None:
+        self.curve.show_in(self._text_colour())
+
+    def _tell(self, text: str, *, error: bool = False) -> None:
+        self.status.setText(sentence(text))
+        self.status.setStyleSheet(ERROR_STYLE if error else "")
+
+
+def _measures_in_words(job: TrainingJob) -> str:
+    """Return a table of what the held-out images say: of what goes in, of the last validation, and of the best one."""
+    (step, now), best = job.course.validations[-1], None if job.training is None else job.training.best
+    chosen = job.course.chosen
+    rows = [("input", now.before), (f"step {step}{', the best' if step == chosen else ''}", now.after)]
+    if best is not None and step != chosen:
+        rows.append((f"step {chosen}, the best", best.after))
+    lines = "".join(_row(name, measures) for name, measures in rows)
+    heads = "".join(f"<th align='right'>{name}</th>" for name in ("PSNR (dB)", "SSIM", "HFEN"))
+    return f"<table cellspacing='0' cellpadding='3'><tr><th align='left'>held out</th>{heads}</tr>{lines}</table>"
+
+
+def _row(name: str, measures: Measures) -> str:
+    numbers = (f"{measures.psnr:.2f}", f"{measures.ssim:.4f}", f"{measures.hfen:.4g}")
+    cells = "".join(f"<td align='right'>{number}</td>" for number in numbers)
+    return f"<tr><td>{name}</td>{cells}</tr>"
+
+
+def _side_by_side(*parts: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    for part in parts:
+        row.addWidget(part)
+    return row

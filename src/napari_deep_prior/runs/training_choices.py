@@ -1,0 +1,27 @@
+"""What can be chosen of a training: tasks, their settings, and those of a training that goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from ..tasks import TASKS, Denoise, SuperResolve, Task
+from ..training.model import Model
+from ..training.training_settings import TrainingSettings
+
+OF_TASK: Mapping[type[Task], tuple[str, ...]] = {
+    Denoise: ("gain", "offset", "sigma"),
+    SuperResolve: ("factor", "blur", "blur_width", "gain", "offset", "sigma"),
+}
+"""The tasks that networks are trained for, and the settings of each that say how training pairs are made."""
+
+
+def task_of(model: Model) -> Task:
+    """Return the task that a network was trained for, with its settings."""
+    return TASKS[model.task].from_json(model.settings["task"])
+
+
+def settings_of(model: Model) -> TrainingSettings:
+    """Return the settings of a training without its time, for one that goes on from it."""
+    before = TrainingSettings.from_json(model.settings["training"])
+    return dataclasses.replace(before, minutes=None, epochs=None)
