@@ -5,7 +5,8 @@ import pytest
 from napari.layers import Image
 
 from napari_deep_prior.files.images import RECORD
-from napari_deep_prior.plugin.layers import Part, guide_of
+from napari_deep_prior.plugin.layers import Part
+from napari_deep_prior.plugin.resampled import guide_of
 
 SIDE = 40
 

@@ -30,17 +30,22 @@ def chosen_channels(text: str, channels: Sequence[Mapping[str, str]], count: int
     ValueError
         If there is no such channel, several have that name, or one is named twice.
     """
-    names = [str(channels[at].get("Name", "")) if at < len(channels) else "" for at in range(count)]
+    names = _names(channels, count)
     numbers = [_number_of(part.strip(), names) for part in text.split(",")]
     if len(set(numbers)) < len(numbers):
         raise ValueError(f"the channels {text!r} name one of them twice: name each once")
     return tuple(sorted(numbers))
 
 
-def channels_in_words(channels: Sequence[Mapping[str, str]], count: int) -> str:
-    """Return the numbers of the channels of an image with the names of those that have one."""
-    names = [str(channels[at].get("Name", "")) if at < len(channels) else "" for at in range(count)]
-    return _listed(range(count), names)
+def channels_in_words(channels: Sequence[Mapping[str, str]], numbers: Sequence[int]) -> str:
+    """Return the numbers of channels, with the names of those that have one."""
+    return _listed(numbers, _names(channels, max(numbers) + 1))
+
+
+def left_out_in_words(channels: Sequence[Mapping[str, str]], numbers: Sequence[int], count: int) -> str:
+    """Return a sentence on the channels that were taken of an image, and those that were left out."""
+    names, left_out = _names(channels, count), [number for number in range(count) if number not in numbers]
+    return f"of its {count} channels, {_listed(numbers, names)} were taken; left out: {_listed(left_out, names)}"
 
 
 def with_channels(image: ImageFile, text: str) -> ImageFile:
@@ -65,15 +70,12 @@ def with_channels(image: ImageFile, text: str) -> ImageFile:
     numbers = chosen_channels(text, image.channels, count)
     if len(numbers) == count:
         return image
-    left_out = [number for number in range(count) if number not in numbers]
-    names = [str(image.channels[at].get("Name", "")) if at < len(image.channels) else "" for at in range(count)]
-    remark = f"of its {count} channels, {_listed(numbers, names)} were taken; left out: {_listed(left_out, names)}"
     return dataclasses.replace(
         image,
         pixels=taken(image.pixels, axis, numbers),
         channels=tuple(image.channels[number] for number in numbers) if len(image.channels) == count else (),
         planes=planes_of_channels(image.planes, numbers),
-        remarks=(*image.remarks, remark),
+        remarks=(*image.remarks, left_out_in_words(image.channels, numbers, count)),
     )
 
 
@@ -109,6 +111,10 @@ def planes_of_channels(planes: Mapping[str, Mapping[str, str]], numbers: Sequenc
         if int(channel) in numbers:
             found[f"{frame} {depth} {list(numbers).index(int(channel))}"] = plane
     return found
+
+
+def _names(channels: Sequence[Mapping[str, str]], count: int) -> list[str]:
+    return [str(channels[at].get("Name", "")) if at < len(channels) else "" for at in range(count)]
 
 
 def _number_of(part: str, names: Sequence[str]) -> int:

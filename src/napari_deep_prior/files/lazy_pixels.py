@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -59,15 +60,7 @@ class LazyPixels:
     def taking(self, axis: int, numbers: Sequence[int]) -> LazyPixels:
         """Return the same with some places of an axis, read one by one."""
         shape = (*self.shape[:axis], len(numbers), *self.shape[axis + 1 :])
-
-        def read(index: Index) -> Array:
-            at = index[axis]
-            if isinstance(at, int):
-                return self._read((*index[:axis], numbers[at], *index[axis + 1 :]))
-            parts = [self._read((*index[:axis], number, *index[axis + 1 :])) for number in numbers[at]]
-            kept = sum(_stays(each) for each in index[:axis])
-            return np.stack(parts, axis=kept) if parts else self._read((*index[:axis], slice(0), *index[axis + 1 :]))
-
+        read = partial(read_places, self._read, axis, numbers)
         return LazyPixels(self._file, shape, self.dtype, read)
 
     def with_single_axes(self, positions: Collection[int]) -> LazyPixels:
@@ -82,6 +75,22 @@ class LazyPixels:
             return np.asarray(part[tuple(kept)])
 
         return LazyPixels(self._file, shape, self.dtype, read)
+
+
+def read_places(read: Callable[[Index], Array], axis: int, numbers: Sequence[int], index: Index) -> Array:
+    """Return the part at an index of an array that has only some places of an axis of another one, read one by one.
+
+    Parameters
+    ----------
+    read : function
+        Returns the part of the other array at an index of as many numbers or slices as there are axes.
+    """
+    before, at, after = index[:axis], index[axis], index[axis + 1 :]
+    if not isinstance(at, slice):
+        return read((*before, numbers[at], *after))
+    parts = [read((*before, number, *after)) for number in numbers[at]]
+    kept = sum(_stays(each) for each in before)
+    return np.stack(parts, axis=kept) if parts else read((*before, slice(0), *after))
 
 
 def _stays(index: int | slice) -> bool:

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFormLayout, QVBoxLayout
 from ..runs.batch import Job
 from ..tasks.inputs import INPUTS
 from .batch_jobs import BatchRequest, jobs_of_folder, jobs_of_layers
+from .channel_input import ChannelInput
 from .folder_input import FolderInput
 from .form import add_row, show_row
 from .layers import images_of
@@ -42,7 +43,7 @@ class BatchChoices:
         self.pattern = LineEdit(
             label="Files", tooltip="Which files of the folder, such as *.tif, or **/*.tif with those in its folders"
         )
-        self.pattern.native.setPlaceholderText("all images, or a pattern such as *.tif")
+        self.pattern.native.setPlaceholderText("all, or such as *.tif")
         of_names = "A folder with files of the names of the images"
         self.others = {
             name: FolderInput(INPUTS[name].label, f"{of_names}: {INPUTS[name].help}", nothing)
@@ -52,6 +53,11 @@ class BatchChoices:
         self.reference = FolderInput(
             "References", f"{of_names}, which show the truth: PSNR in the table", "none: no PSNR"
         )
+        self.axes = LineEdit(
+            label="Axes", tooltip="One letter per axis of every image, such as TCYX, where its file says something else"
+        )
+        self.axes.native.setPlaceholderText("as in the files, or TCYX")
+        self.channels = ChannelInput()
         self.volume = CheckBox(label="3D", tooltip="Restore Z, Y and X together, not plane by plane")
         self.replace = CheckBox(
             label="",
@@ -76,6 +82,9 @@ class BatchChoices:
             other.lay_out(rows)
         self.results.lay_out(rows)
         self.reference.lay_out(rows)
+        add_row(rows, self.axes)
+        self.channels.lay_out(rows)
+        self.channels.offer("all, or such as 0,2 or DAPI,GFP")
         add_row(rows, self.volume)
         self.volume.native.setText("as one volume")
         add_row(rows, self.replace)
@@ -113,6 +122,9 @@ class BatchChoices:
             device=self.options.device.value,
             dtype=self.options.dtype.value,
             replace=bool(self.replace.value),
+            axes=str(self.axes.value).strip(),
+            channels=self.channels.text,
+            separate_channels=bool(self.channels.separate.value),
         )
         if self.source.value == LAYERS:
             selected = self._viewer.layers.selection
@@ -144,6 +156,7 @@ def in_dock(text: str) -> str:
 WORDS = {
     "allow it with --overwrite": f"tick {REPLACE!r}",
     "with --pattern": "under 'Files'",
+    "with --axes": "under 'Axes'",
     " (--dtype float32)": " (under 'Result type')",
 }
 """What options of the command line are called in the dock."""

@@ -11,7 +11,9 @@ from typing import Any, final
 
 from napari.layers import Image
 
+from ..arrays.axes import parse_axes
 from ..files import images
+from ..files.channels import with_channels, with_channels_of
 from ..files.folders import TABLE, images_in, names_of_results, own_file
 from ..files.image_file import ImageFile
 from ..files.jpeg import read_tables
@@ -53,6 +55,9 @@ class BatchRequest:
         A folder with images of the truth, of the same names.
     replace : bool
         Whether other results are replaced that are there.
+    axes, channels, separate_channels : str, str, bool
+        One letter per axis of every image, if not what its file says; its channels (see :func:`.chosen_channels`), if
+        not all; whether one by one.
     """
 
     task: Task
@@ -63,6 +68,9 @@ class BatchRequest:
     device: str = "auto"
     dtype: ResultType = "same"
     replace: bool = False
+    axes: str = ""
+    channels: str = ""
+    separate_channels: bool = False
 
 
 @final
@@ -76,13 +84,17 @@ class _Place:
     reference: Path | None
 
 
+_Read = Callable[[str | Path], ImageFile]
+"""Reads an image that is given beside another one, with the same channels."""
+
+
 @final
 class ImageWork(Work):
     """An image that was read, and the run that restores it into a file."""
 
-    def __init__(self, setup: Setup, image: ImageFile, place: _Place, *, replaces: bool) -> None:
+    def __init__(self, setup: Setup, image: ImageFile, place: _Place, read: _Read, *, replaces: bool) -> None:
         super().__init__(setup)
-        self._image, self._place, self._replaces = image, place, replaces
+        self._image, self._place, self._read, self._replaces = image, place, read, replaces
         self._comparison: Comparison | None = None
 
     def earlier(self) -> Earlier | None:
@@ -112,7 +124,7 @@ class ImageWork(Work):
 
     def _compared(self, run: Restoration) -> Comparison | None:
         path = None if self._place.reference is None else str(self._place.reference)
-        return Comparison.of(path, run, self._image.pixels, lambda file: images.read_as_stored(file).pixels)
+        return Comparison.of(path, run, self._image.pixels, lambda file: self._read(file).pixels)
 
 
 def jobs_of_folder(request: BatchRequest, folder: Path, pattern: str | None) -> list[Job]:
@@ -181,19 +193,26 @@ def _size_of(file: Path) -> int:
 def _opened_file(request: BatchRequest, folder: Path, place: _Place) -> Work:
     # The blocks of a JPEG lie as it is stored.
     path = folder / place.name
-    image = images.read(path, turned="jpeg" not in request.task.takes)
+    image = images.read(path, axes=request.axes or None, turned="jpeg" not in request.task.takes)
     given = {"jpeg": read_tables(path)} if "jpeg" in request.task.takes else {}
     return _opened(request, image, place, given, [f"{path}: {remark}" for remark in image.remarks])
 
 
 def _opened_layer(request: BatchRequest, data: Any, meta: dict[str, Any], place: _Place) -> Work:
     remarks = meta.get("metadata", {}).get(FILE, {}).get("remarks", ())
-    return _opened(request, image_of(data, meta), place, {}, list(remarks))
+    image = image_of(data, meta)
+    axes = parse_axes(request.axes, image.pixels.shape) if request.axes else image.axes
+    return _opened(request, dataclasses.replace(image, axes=axes), place, {}, list(remarks))
 
 
 def _opened(
-    request: BatchRequest, image: ImageFile, place: _Place, given: dict[str, Any], remarks: list[str]
+    request: BatchRequest, whole: ImageFile, place: _Place, given: dict[str, Any], remarks: list[str]
 ) -> ImageWork:
+    image, read = whole, images.read_as_stored
+    if request.channels:
+        image = with_channels(whole, request.channels)
+        remarks = [*remarks, *(f"{place.name}: {each}" for each in image.remarks[len(whole.remarks) :])]
+        read = partial(_read_same_channels, whole, request.channels)
     if request.wish.volume and "Z" not in image.axes:
         raise ValueError(f"it has no depth, its axes are {image.axes}: it cannot be restored as a volume")
     # What is not given belongs to the identity of a result, too: the command line says so of every input.
@@ -201,9 +220,9 @@ def _opened(
     nothing: dict[str, Any] = {name: [] if INPUTS[name].kind == "images" else None for name in taken}
     given = {**nothing, **given}
     if "mask" in place.others:
-        given["mask"] = mask_in(images.read_as_stored(place.others["mask"]))
+        given["mask"] = mask_in(read(place.others["mask"]))
     if "guide" in place.others:
-        given["guide"] = [guide_in(images.read_as_stored(place.others["guide"]))]
+        given["guide"] = [guide_in(read(place.others["guide"]))]
     options = RunOptions(
         axes=image.axes,
         volume=request.wish.volume,
@@ -213,6 +232,11 @@ def _opened(
         diagnostics=True,
         file_remarks=tuple(remarks),
         source=identity(image),
+        separate_channels=request.separate_channels,
     )
     setup = set_up(image.pixels, request.task, request.wish, given, options)
-    return ImageWork(setup, image, place, replaces=request.replace)
+    return ImageWork(setup, image, place, read, replaces=request.replace)
+
+
+def _read_same_channels(image: ImageFile, channels: str, path: str | Path) -> ImageFile:
+    return with_channels_of(image, channels, images.read_as_stored(path))

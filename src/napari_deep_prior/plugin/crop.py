@@ -11,6 +11,7 @@ import numpy as np
 from napari.layers import Image, Shapes
 
 from ..arrays.axes import Array
+from ..files.lazy_pixels import read_places
 from ..runs.source import ArrayLike
 
 if TYPE_CHECKING:
@@ -93,6 +94,41 @@ class CroppedArray:
 def cropped(array: ArrayLike, spans: Sequence[slice]) -> ArrayLike:
     """Return a part of an array: a view of one in memory; of a lazy one nothing is read."""
     return array[tuple(spans)] if isinstance(array, np.ndarray) else CroppedArray(array, spans)
+
+
+@final
+class SomePlaces:
+    """Some places of an axis of an array, of which nothing is read before it is sliced.
+
+    Parameters
+    ----------
+    array : array
+        The array.
+    axis : int
+        The axis.
+    numbers : sequence of int
+        Its places, rising.
+    """
+
+    def __init__(self, array: ArrayLike, axis: int, numbers: Sequence[int]) -> None:
+        self._array, self._axis, self._numbers = array, axis, tuple(numbers)
+        self.shape = (*array.shape[:axis], len(numbers), *array.shape[axis + 1 :])
+        self.dtype, self.ndim = np.dtype(array.dtype), len(self.shape)
+
+    def __getitem__(self, index: Any) -> Array:
+        """Return what lies at an index of numbers and slices, of at most as many as there are axes."""
+        given = index if isinstance(index, tuple) else (index,)
+        given = (*given, *(slice(None),) * (self.ndim - len(given)))
+        return read_places(lambda whole: np.asarray(self._array[whole]), self._axis, self._numbers, given)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Return all of it in memory."""
+        return np.asarray(self[()], dtype)
+
+
+def with_places(array: ArrayLike, axis: int, numbers: Sequence[int]) -> ArrayLike:
+    """Return some places of an axis of an array: of one in memory at once; of a lazy one nothing is read."""
+    return np.take(array, numbers, axis) if isinstance(array, np.ndarray) else SomePlaces(array, axis, numbers)
 
 
 def view_of(viewer: Viewer, layer: Image, axes: str) -> Crop:

@@ -173,6 +173,8 @@ class Dock(QWidget):
             layer=layer,
             axes=self.image_input.letters,
             extent=self.image_input.chosen_extent,
+            channels=self.image_input.channels.text,
+            separate_channels=bool(self.image_input.channels.separate.value),
             point=tuple(self._viewer.dims.point),
             crop=crop,
             task=self.task_form.read(),

@@ -10,8 +10,10 @@ from psygnal import Signal
 from qtpy.QtWidgets import QFormLayout
 
 from ..arrays.axes import stack_axes
+from ..files.channels import channels_in_words
+from .channel_input import ChannelInput
 from .form import add_row, layer_choice, show_row
-from .layers import Extent, axes_of, images_of
+from .layers import Extent, axes_of, channels_of, images_of, pixels_of
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -42,6 +44,8 @@ class ImageInput:
             "Z depth, T time, C channels, S colour (RGB); any other letter is an axis of a stack",
         )
         self.extent: Any = ComboBox(label="Restore", choices=list(EXTENTS), tooltip="What of the layer is restored")
+        self.channels = ChannelInput()
+        self.channels.changed.connect(self._emit)
         self.image.changed.connect(self._layer_chosen)
         self.axes.changed.connect(self._axes_changed)
         self.extent.changed.connect(self._emit)
@@ -68,11 +72,13 @@ class ImageInput:
         add_row(rows, self.image)
 
     def lay_out_extent(self, rows: QFormLayout) -> None:
-        """Add the rows of the axes and of the extent."""
+        """Add the rows of the axes, of the channels and of the extent."""
         self._rows = rows
         add_row(rows, self.axes)
+        self.channels.lay_out(rows)
         add_row(rows, self.extent)
         self._offer_extents()
+        self._offer_channels()
 
     def choose_extent(self, extent: Extent) -> None:
         """Choose what of the layer is restored, where that is offered."""
@@ -101,6 +107,7 @@ class ImageInput:
 
     def _axes_changed(self) -> None:
         self._offer_extents()
+        self._offer_channels()
         self.changed.emit()
 
     def _offer_extents(self) -> None:
@@ -112,6 +119,14 @@ class ImageInput:
             self.extent.choices = [
                 text for text, extent in EXTENTS.items() if extent != "volume" or "Z" in self.letters
             ]
+
+    def _offer_channels(self) -> None:
+        """Ask only where there are several channels."""
+        axis, layer = self.letters.find("C"), self.layer
+        shape = () if layer is None else pixels_of(layer).shape
+        count = shape[axis] if 0 <= axis < len(shape) else 1
+        known = () if layer is None else channels_of(layer)
+        self.channels.offer(f"all: {channels_in_words(known, range(count))}" if count > 1 else "")
 
     def _emit(self) -> None:
         self.changed.emit()

@@ -16,8 +16,9 @@ from ..arrays.axes import Array
 from ..files.model_files import ENDING, read_model
 from ..tasks.inputs import INPUTS, Kind
 from .form import add_row, layer_choice
-from .layers import Part, guide_of, images_of, mask_of, pixels_of, place_of, tables_of
+from .layers import Part, images_of, pixels_of, place_of, tables_of
 from .request import Request
+from .resampled import guide_of, mask_of
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -112,8 +113,7 @@ class MaskInput(InputWidget):
         if self.labels.value is None:
             return None
         mask = mask_of(self.labels.value, part.layer, label=self.label.value)
-        place = zip(part.offset, part.pixels.shape, strict=False)
-        mask = mask[tuple(slice(start, start + length) for start, length in place)]
+        mask = part.of_array(mask)
         if not mask.any():
             raise ValueError(
                 f"nothing is painted in the mask {self.labels.value.name!r} where the image is restored: paint what is "

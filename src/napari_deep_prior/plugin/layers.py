@@ -12,12 +12,12 @@ from napari.layers import Image
 from napari.utils.transforms import Affine
 
 from ..arrays.axes import Array, parse_axes, stack_axes
-from ..arrays.resampling import refuse_no_overlap, resample
+from ..files.channels import chosen_channels, planes_of_channels
 from ..files.images import read_as_stored
 from ..files.jpeg import read_tables
 from ..physics.jpeg import JpegTables
 from ..runs.source import ArrayLike
-from .crop import Crop, cropped
+from .crop import Crop, cropped, with_places
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Layer, Shapes
@@ -57,13 +57,27 @@ class Part:
     axes : str
         One letter per axis of ``pixels``.
     offset : tuple of int
-        Where ``pixels`` starts in the layer, in data coordinates.
+        Where ``pixels`` starts in the layer, in data coordinates; 0 along channels that do not follow each other.
+    channels : tuple of int
+        Numbers of the channels in ``pixels``, if these are not all that the layer has.
     """
 
     layer: Image
     pixels: ArrayLike
     axes: str
     offset: tuple[int, ...]
+    channels: tuple[int, ...] = ()
+
+    def of_array(self, array: Array) -> Array:
+        """Return the same part of an array in memory that has the shape of the layer, without colour samples."""
+        index: list[Any] = [
+            slice(start, start + length) for start, length in zip(self.offset, self.pixels.shape, strict=False)
+        ]
+        if self.channels:
+            axis = self.axes.index("C")
+            index[axis] = slice(None)
+            array = np.take(array, self.channels, axis)
+        return np.asarray(array[tuple(index)])
 
 
 def images_of(viewer: Viewer) -> list[Image]:
@@ -102,7 +116,21 @@ def _letter_of(label: object) -> str:
     return LABELS.get(text, text.upper() if len(text) == 1 and text.isalpha() else "?")
 
 
-def take(layer: Image, axes: str, extent: Extent, point: Sequence[float], crop: Crop | None = None) -> Part:
+def channels_of(layer: Image) -> Sequence[Mapping[str, str]]:
+    """Return what its file said of each channel of a layer; empty if that is not known."""
+    said = layer.metadata.get(FILE)
+    return tuple(said.get("channels", ())) if isinstance(said, Mapping) else ()
+
+
+def take(
+    layer: Image,
+    axes: str,
+    extent: Extent,
+    point: Sequence[float],
+    crop: Crop | None = None,
+    *,
+    channels: str = "",
+) -> Part:
     """Return the part of a layer to restore; nothing lazy is read.
 
     Parameters
@@ -111,11 +139,13 @@ def take(layer: Image, axes: str, extent: Extent, point: Sequence[float], crop: 
         Where the viewer's sliders stand, in world coordinates.
     crop : Crop, optional
         The rows and columns; all if not given.
+    channels : str
+        Numbers or names (see :func:`.chosen_channels`); empty: all. An image without channels has none to choose.
 
     Raises
     ------
     ValueError
-        If the axes do not fit the layer, or the sliders stand outside of it.
+        If the axes do not fit the layer, the sliders stand outside of it, or there is no such channel.
     """
     pixels = pixels_of(layer)
     letters = parse_axes(axes, tuple(pixels.shape))
@@ -125,8 +155,15 @@ def take(layer: Image, axes: str, extent: Extent, point: Sequence[float], crop: 
     if extent in ("slice", "one volume"):
         spans |= _shown(layer, letters, point, volume=extent == "one volume")
     whole = all(span == slice(0, length) for span, length in zip(spans.values(), pixels.shape, strict=True))
+    pixels = pixels if whole else cropped(pixels, [*spans.values()])
+    count = pixels.shape[letters.index("C")] if "C" in letters else 1
+    numbers = chosen_channels(channels, channels_of(layer), count) if channels and "C" in letters else ()
+    if len(numbers) in (0, count):
+        return Part(layer, pixels, letters, tuple(span.start for span in spans.values())[: layer.ndim])
+    together = numbers == tuple(range(numbers[0], numbers[-1] + 1))
+    spans["C"] = slice(numbers[0] if together else 0, None)
     offset = tuple(span.start for span in spans.values())[: layer.ndim]
-    return Part(layer, pixels if whole else cropped(pixels, [*spans.values()]), letters, offset)
+    return Part(layer, with_places(pixels, letters.index("C"), numbers), letters, offset, numbers)
 
 
 def _shown(layer: Image, letters: str, point: Sequence[float], *, volume: bool) -> dict[str, slice]:
@@ -168,81 +205,19 @@ def appearance(part: Part, factors: Mapping[str, float]) -> dict[str, Any]:
         "translate": to_physical(np.asarray(offset, dtype=float) + (1 / wide - 1) / 2),
         "contrast_limits": layer.contrast_limits,
         "rgb": layer.rgb,
-        "metadata": {FILE: layer.metadata[FILE]} if FILE in layer.metadata else {},
+        "metadata": {FILE: _said_of(part)} if FILE in layer.metadata else {},
         **{name: getattr(layer, name) for name in LOOK if not (layer.rgb and name == "colormap")},
     }
 
 
-def mask_of(labels: Labels, layer: Image, *, label: int = 0) -> Array:
-    """Return which pixels of an image layer are painted, bool, of its shape without colour samples.
-
-    The labels may lie anywhere in the world, at another scale, and have fewer axes than the image: along the others
-    they are the same.
-
-    Parameters
-    ----------
-    label : int
-        The label that counts; 0: all of them.
-
-    Raises
-    ------
-    ValueError
-        If the labels have more axes than the image, or do not overlap it.
-    """
-    if labels.ndim > layer.ndim:
-        raise ValueError(
-            f"the mask {labels.name!r} has {labels.ndim} axes, the image {layer.name!r} only {layer.ndim}: use one of "
-            "as many axes, or of fewer"
-        )
-    painted = np.asarray(labels.data[0] if labels.multiscale else labels.data)
-    painted = painted == label if label else painted != 0
-    shape = pixels_of(layer).shape[: layer.ndim]
-    inner = shape[layer.ndim - labels.ndim :]
-    mask, covered = resample(painted, transform=matrix_between(layer, labels), shape=inner, order=0)
-    refuse_no_overlap(covered, f"the mask {labels.name!r}")
-    return np.broadcast_to(mask.astype(bool), shape)
-
-
-def guide_of(guide: Image, part: Part, factors: Mapping[str, float], shape: tuple[int, ...]) -> Array:
-    """Return another image layer on the pixels of the result of a restoration, NaN where it shows nothing.
-
-    The guide may lie anywhere in the world, at another scale, and have fewer axes: along the others it is the same.
-
-    Parameters
-    ----------
-    part : Part
-        What is restored.
-    factors, shape : mapping of str to float, tuple of int
-        Pixels of the result in one of the layer, by axis letter; lengths of the result's axes.
-
-    Raises
-    ------
-    ValueError
-        If the guide has more axes than the image, or does not overlap it, or the image has an axis of channels.
-    """
-    layer = part.layer
-    if "C" in part.axes:
-        raise ValueError(
-            "an image with an axis of channels cannot be guided: make a layer of each, with Layer ▸ Split Stack"
-        )
-    if guide.ndim > layer.ndim:
-        raise ValueError(
-            f"the guide {guide.name!r} has {guide.ndim} axes, the image {layer.name!r} only {layer.ndim}: choose one "
-            "of as many axes, or of fewer"
-        )
-    enlarged = np.array([factors.get(letter, 1) for letter in part.axes[: layer.ndim]])
-    onto = np.diag([*1 / enlarged, 1])
-    onto[:-1, -1] = (1 / enlarged - 1) / 2 + np.array(part.offset[: layer.ndim])
-    outer = layer.ndim - guide.ndim
-    transform = matrix_between(layer, guide) @ onto[outer:, outer:]
-    pixels = np.asarray(pixels_of(guide))
-    colours = np.moveaxis(pixels, -1, 0) if guide.rgb else pixels[None]
-    planes = []
-    for colour in colours[:3]:
-        values, covered = resample(colour, transform=transform, shape=shape[outer : layer.ndim], order=1)
-        refuse_no_overlap(covered, f"the guide {guide.name!r}")
-        planes.append(np.where(covered, values, np.nan))
-    return np.stack(planes, axis=-1) if guide.rgb else planes[0]
+def _said_of(part: Part) -> dict[str, Any]:
+    """Return what the file of a layer said, of the channels that are restored."""
+    said = dict(part.layer.metadata[FILE])
+    if part.channels:
+        known = channels_of(part.layer)
+        said["channels"] = [known[number] for number in part.channels if number < len(known)]
+        said["planes"] = planes_of_channels(said.get("planes", {}), part.channels)
+    return said
 
 
 def tables_of(layer: Image) -> JpegTables | None:

@@ -164,7 +164,7 @@ def _noise(request: Request, known: ImageNoise | None) -> ImageNoise | None:
         if not isinstance(part.pixels, np.ndarray):
             part = request.shown_slice()
         real_type(part.pixels)
-        key = (id(pixels_of(request.layer)), part.axes, part.pixels.shape, part.offset, given)
+        key = (id(pixels_of(request.layer)), part.axes, part.pixels.shape, part.offset, part.channels, given)
         if known is not None and known.key == key:
             return known
         windows = windows_of(_middle(part) if _is_plane(part) else part.pixels, part.axes)

@@ -11,7 +11,8 @@ from skimage.draw import polygon2mask
 
 from ..arrays.axes import Array
 from ..runs.reference import Region
-from .layers import mask_of, matrix_between, pixels_of
+from .layers import matrix_between, pixels_of
+from .resampled import mask_of
 
 ELLIPSE_POINTS = 180
 """Corners of the polygon that stands for an ellipse."""

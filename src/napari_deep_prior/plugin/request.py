@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from ..arrays.axes import parse_axes, spatial_axes
 from ..arrays.pieces import enlarged_shape, piece_axes
+from ..files.channels import left_out_in_words
 from ..physics.noise_model import NoiseModel
 from ..runs.recommend import Wish
 from ..runs.report import name_of_result
@@ -15,7 +16,7 @@ from ..runs.run_options import ResultType, RunOptions
 from ..runs.setup import Setup, set_up
 from ..tasks import Task
 from .crop import Crop
-from .layers import FILE, Extent, Part, pixels_of, take
+from .layers import FILE, Extent, Part, channels_of, pixels_of, take
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -37,6 +38,8 @@ class Request:
         Where the viewer's sliders stand, in world coordinates.
     crop : Crop, optional
         The rows and columns that are restored; all if it is not given.
+    channels, separate_channels : str, bool
+        Numbers or names of the channels that are restored, all if it is empty; whether one by one.
     task, wish : Task, Wish
         What is to be done, and how.
     noise : tuple of NoiseModel
@@ -52,6 +55,8 @@ class Request:
     task: Task
     wish: Wish
     crop: Crop | None = None
+    channels: str = ""
+    separate_channels: bool = False
     noise: tuple[NoiseModel, ...] = ()
     device: str = "auto"
     dtype: ResultType = "same"
@@ -59,11 +64,11 @@ class Request:
 
     def part(self) -> Part:
         """Return what is to be restored of the layer; nothing lazy is read."""
-        return take(self.layer, self.axes, self.extent, self.point, self._crop())
+        return take(self.layer, self.axes, self.extent, self.point, self._crop(), channels=self.channels)
 
     def shown_slice(self) -> Part:
         """Return what is to be restored of the slice of the layer that is shown; nothing lazy is read."""
-        return take(self.layer, self.axes, "slice", self.point, self._crop())
+        return take(self.layer, self.axes, "slice", self.point, self._crop(), channels=self.channels)
 
     @property
     def name(self) -> str:
@@ -98,10 +103,11 @@ class Request:
         options = RunOptions(
             axes=part.axes,
             volume=self.wish.volume,
+            separate_channels=self.separate_channels,
             device=self.device,
             dtype=self.dtype,
             diagnostics=self.diagnostics,
-            file_remarks=tuple(self._remarks()),
+            file_remarks=tuple(self._remarks(part)),
             noise=self.noise,
         )
         return set_up(part.pixels, self.task, self.wish, given, options)
@@ -113,7 +119,10 @@ class Request:
         shape = tuple(pixels_of(self.layer).shape)
         return self.crop.on_blocks(JPEG_BLOCKS, dict(zip(parse_axes(self.axes, shape), shape, strict=True)))
 
-    def _remarks(self) -> list[str]:
+    def _remarks(self, part: Part) -> list[str]:
         remarks = list(self.layer.metadata.get(FILE, {}).get("remarks", ()))
+        if part.channels:
+            count = pixels_of(self.layer).shape[part.axes.index("C")]
+            remarks.append(f"{self.layer.name!r}: {left_out_in_words(channels_of(self.layer), part.channels, count)}")
         crop = self._crop()
         return remarks if crop is None else [*remarks, crop.in_words(self.layer.name)]

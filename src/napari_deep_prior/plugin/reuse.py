@@ -65,6 +65,7 @@ class SettingsReuse:
             self._image_input.choose_extent("volume")
         elif self._image_input.chosen_extent == "volume":
             self._image_input.choose_extent("stack")
+        self._image_input.channels.separate.value = recipe.separate_channels
         self._method_form.show_recipe(recipe)
         self._task_form.show(recipe.task)
         return recipe
