@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# First: it tells PyTorch's threads how to wait, which is read when PyTorch is loaded.
+import napari_deep_prior  # noqa: F401  # isort: skip
+
 import datetime
 import os
 import platform

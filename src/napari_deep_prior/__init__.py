@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 # program has the core of the one that they wait for, a step takes a hundred times as long (measured: 500 instead of
 # 6 ms). So they spin briefly, which costs a twentieth on an idle machine. It is read when PyTorch is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# Once there are more of them than cores they spin a tenth of that, and a run takes nearly twice as long (measured: 11.6
+# instead of 6.8 s): each thread that PyTorch was ever called from has some, of the viewer's two or more. With "active"
+# they spin as briefly, but no less.
+os.environ.setdefault("OMP_WAIT_POLICY", "active")
+# Other libraries (Intel, LLVM) would take "active" for spinning without end; these milliseconds are their default.
+os.environ.setdefault("KMP_BLOCKTIME", "200")
 
 _ROOMS = (".runs", ".tasks", ".methods", ".networks", ".problem", ".progress")
 """Where public names live; each room lists its own in ``__all__``, so that a new one is named in one place."""

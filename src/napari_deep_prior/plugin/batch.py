@@ -44,7 +44,7 @@ class Batch(QObject):
     """
 
     progressed = Signal(object)
-    """A :class:`.Progress`, at most twice a second."""
+    """A :class:`.Progress`, at most once a second."""
     ended = Signal(object)
     """A :class:`.JobOutcome`."""
     told = Signal(str)

@@ -14,7 +14,7 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]  # qtpy re
 from ..progress.stages import Stopped, watched
 from ..runs.errors import is_out_of_memory
 
-INTERVAL = 0.5
+INTERVAL = 1.0
 """Seconds between two sentences on what is being done: each of them has the whole window drawn anew."""
 
 

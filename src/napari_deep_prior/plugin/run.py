@@ -53,7 +53,7 @@ class Run(QObject):
     """
 
     updated = Signal(object)
-    """An :class:`Update`, at most twice a second."""
+    """An :class:`Update`, at most once a second."""
     succeeded = Signal(object)
     """The :class:`Outcome`, when the layer shows the result; None if it was stopped before there was an image."""
     failed = Signal(object)

@@ -20,7 +20,7 @@ from ..runs.restoration import Restoration
 from ..runs.result import result_of
 from ..runs.setup import Setup
 
-INTERVAL = 0.5
+INTERVAL = 1.0
 """Seconds between two updates of the viewer: every one of them has the whole window drawn anew."""
 
 SHARE = 0.05

@@ -33,9 +33,10 @@ def working_dtype(precision: Precision, device: torch.device, *, dimensions: int
     if device.type == "cuda":
         fast = torch.cuda.get_device_capability(device) >= (8, 0)
     elif device.type == "cpu":
-        # Older PyTorch cannot tell; then float32.
+        # Older PyTorch cannot tell; then float32. ATEN_CPU_CAPABILITY can keep it from what the processor has.
         found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-        fast = bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+        wide = torch.backends.cpu.get_cpu_capability() == "AVX512"
+        fast = wide and bool(found.get("avx512_bf16") or found.get("amx_bf16"))
     else:
         fast = False
     return torch.bfloat16 if fast else torch.float32
