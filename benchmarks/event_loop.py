@@ -2,7 +2,7 @@
 
     python benchmarks/event_loop.py [--size 256] [--way balanced] [--runs 2] [--hidden]
 
-The same image is restored in a real window, and without one, by turns, with the same settings, so that both make the
+The same image is restored in a real window and without one, alternating, with the same settings, so that both make the
 same steps. Seconds are those between the click on *Run* and the end of the run; processor seconds are those of all
 threads of this process, software rendering included. While runs are under way in the window, a timer of 5 ms tells how
 late the event loop is. Nothing else may run: what ran at the start is written down.
