@@ -10,7 +10,7 @@ from typing import NoReturn, final
 from ..runs.errors import FAILURES, failure_in_words
 from ..runs.identity import VERSION
 from ..tasks import TASKS
-from . import batch, compare, restore, train
+from . import batch, compare, encode, restore, train
 from .deliver import say
 from .exit_codes import DONE, FAILED, INCOMPLETE, INTERRUPTED
 from .options import layout
@@ -73,6 +73,7 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     table.set_defaults(run=compare.run)
     if compare.COMMAND in given:
         compare.add_options(table)
+    _add_encode(commands, given)
     training = commands.add_parser(train.COMMAND, help=train.SUMMARY, description=train.SUMMARY, epilog=train.CODES)
     if train.COMMAND in given:
         train.add_tasks(training, given)
@@ -80,3 +81,13 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     if batch.COMMAND in given:
         batch.add_tasks(several, given)
     return parser
+
+
+def _add_encode(commands: argparse._SubParsersAction[_Parser], given: Sequence[str]) -> None:
+    details = f"{encode.SUMMARY} {encode.DETAILS}"
+    code = commands.add_parser(
+        encode.COMMAND, help=encode.SUMMARY, description=details, usage=encode.USAGE, formatter_class=layout
+    )
+    code.set_defaults(run=encode.run)
+    if encode.COMMAND in given:
+        encode.add_options(code)

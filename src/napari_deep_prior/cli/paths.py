@@ -21,7 +21,7 @@ from .inputs import given_text
 CHECKS = ("residual", "uncertainty")
 """Outputs beside the result, by the names of their options."""
 
-_FRACTIONS = (*CHECKS, "difference")
+_FRACTIONS = (*CHECKS, "difference", "code")
 """Outputs that only a TIFF can hold, and that only replace their own kind."""
 
 _TABLE = "csv"

@@ -10,7 +10,7 @@ from typing import Literal
 SHOWS_KEY = "deep-prior-shows"
 """Key, in an OME-TIFF that we wrote, of what it shows."""
 
-Shown = Literal["result", "residual", "uncertainty", "difference"]
+Shown = Literal["result", "residual", "uncertainty", "difference", "code"]
 
 _BEGINNINGS: Mapping[bytes, str] = {
     b"II*\0": "TIFF",
@@ -25,7 +25,7 @@ _BEGINNINGS: Mapping[bytes, str] = {
 _MOST_BYTES = 2**24
 """At the beginning of a file, where its description is searched: it stands before the pixels."""
 
-_CHECK = re.compile(rf'<M K="{SHOWS_KEY}">(residual|uncertainty|difference)</M>'.encode())
+_CHECK = re.compile(rf'<M K="{SHOWS_KEY}">(residual|uncertainty|difference|code)</M>'.encode())
 
 
 def kind_of(file: Path) -> str:

@@ -53,6 +53,12 @@ class AppliedModel:
         improved: Tensor = self._trainer.improve(planes.flatten(0, 1)[:, None])[:, 0].unflatten(0, (count, channels))
         return improved
 
+    @torch.no_grad()
+    def code(self, plane: Tensor) -> Tensor:
+        """Return the code (1, D, rows, columns) of a plane (1, C, rows, columns), of all channels after another."""
+        parts = [plane] if plane.shape[1] == self.model.channels else plane.split(1, dim=1)
+        return torch.cat([self._trainer.code(each, self.model.network.code_layer) for each in parts], dim=1)
+
     def _of_plane(self, plane: Tensor, orientations: int) -> Tensor:
         if plane.shape[1] == self.model.channels:
             return self._trainer.predict(plane, orientations=orientations)

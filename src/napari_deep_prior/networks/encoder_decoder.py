@@ -74,6 +74,11 @@ class _EncoderDecoderSettings(ResidualNetwork, ABC):
             )
 
     @property
+    def code_layer(self) -> str:
+        """The bottleneck."""
+        return "bottleneck"
+
+    @property
     def margin(self) -> int:
         """Pixels to every side of a pixel in a plane that its output depends on, a multiple of ``stride``."""
         sides = self.pixel_sides

@@ -65,6 +65,11 @@ class _FCNSettings(ResidualNetwork, ABC):
     ] = True
 
     @property
+    def code_layer(self) -> str:
+        """The layers of which the coarsest scores are made."""
+        return "dense"
+
+    @property
     def margin(self) -> int:
         """Pixels to every side of a pixel in a plane that its output depends on, a multiple of ``stride``."""
         return MARGIN_STRIDES * self.stride

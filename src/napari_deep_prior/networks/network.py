@@ -93,6 +93,11 @@ class ResidualNetwork(Network, ABC):
 
     @property
     @abstractmethod
+    def code_layer(self) -> str:
+        """Name of the layer of its module whose output is the code: what the network has made of the image halfway."""
+
+    @property
+    @abstractmethod
     def margin(self) -> int:
         """Pixels to every side of a pixel in a plane that its output depends on, a multiple of ``stride``."""
 

@@ -34,6 +34,11 @@ class Plain(ResidualNetwork):
             raise ValueError("channels is empty: give one number per layer, at least one")
 
     @property
+    def code_layer(self) -> str:
+        """The last layer but one."""
+        return f"layers.{len(self.channels) - 1}"
+
+    @property
     def margin(self) -> int:
         """Pixels to every side of a pixel in a plane that its output depends on: one per layer."""
         return len(self.channels) + 1

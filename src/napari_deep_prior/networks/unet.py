@@ -38,6 +38,11 @@ class UNet(ResidualNetwork):
             raise ValueError("channels is empty: give one number per scale, at least one")
 
     @property
+    def code_layer(self) -> str:
+        """The coarsest layer."""
+        return "middle"
+
+    @property
     def margin(self) -> int:
         """Pixels to every side of a pixel in a plane that its output depends on, a multiple of ``stride``."""
         return MARGIN_STRIDES * self.stride

@@ -106,7 +106,7 @@ def image_of(data: Any, meta: dict[str, Any]) -> io.ImageFile:
         channels=tuple(said.get("channels", ())),
         planes=said.get("planes", {}),
         about=said.get("about", {}),
-        place=_place_in_file(meta, spatial),
+        place=place_in_file(meta, spatial),
         record=metadata.get(io.RECORD, {}),
     )
 
@@ -118,7 +118,7 @@ def _kept(picture: io.ImageFile) -> dict[str, Any]:
     return {"channels": channels if any(channels) else [], "planes": planes, "about": dict(picture.about)}
 
 
-def _place_in_file(meta: dict[str, Any], axes: str) -> dict[str, Any]:
+def place_in_file(meta: dict[str, Any], axes: str) -> dict[str, Any]:
     """Return where a layer lies as lists of numbers, matrices of as many rows as it has axes."""
     count = len(axes)
     place: dict[str, Any] = {"scale": np.asarray(meta.get("scale", np.ones(count)), float)}

@@ -17,8 +17,9 @@ OF_TASK: Mapping[type[Task], tuple[str, ...]] = {
 
 
 def task_of(model: Model) -> Task:
-    """Return the task that a network was trained for, with its settings."""
-    return TASKS[model.task].from_json(model.settings["task"])
+    """Return the task that a network was trained for, with its settings if they are known."""
+    kind, settings = TASKS[model.task], model.settings.get("task")
+    return kind() if settings is None else kind.from_json(settings)
 
 
 def settings_of(model: Model) -> TrainingSettings:

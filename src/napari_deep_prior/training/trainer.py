@@ -230,6 +230,17 @@ class Trainer:
         ]
         return torch.stack(versions).mean(dim=0)
 
+    @torch.no_grad()
+    def code(self, image: Tensor, layer: str) -> Tensor:
+        """Return what a layer of the network, given by its name, makes of an image (1, C, *S)."""
+        found: list[Tensor] = []
+        handle = self.network.get_submodule(layer).register_forward_hook(lambda *each: found.append(each[-1]))
+        try:
+            self._improve_averaged(image)
+        finally:
+            handle.remove()
+        return found[0].float()
+
     def _improve_averaged(self, images: Tensor) -> Tensor:
         with exact_convolutions(images.device):
             output: Tensor = functional_call(self.network, self._averages, (images.to(self._dtype),))
