@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Collection
 from pathlib import Path
 
 from ..files.images import ImageFile
-from ..files.results import with_spacing_of_result
 from ..runs import report
+from ..runs.into_folder import written_into
 from ..runs.output import Output
 from ..runs.restoration import Restoration
 from ..runs.setup import Setup
@@ -40,17 +39,13 @@ def into_zarr(setup: Setup, file: ImageFile, options: argparse.Namespace) -> Set
         If it cannot be written, holds something else, or has no room.
     """
     place = ZarrPlace(path=Path(options.output), identity=setup.identity, overwrite=options.overwrite)
-    if place.is_begun():
-        setup = setup.with_tile(place.tile_of_run())
-    place = dataclasses.replace(place, tile=setup.tile)
-    image = with_spacing_of_result(file, setup.factors)
-    output = ZarrOutput(setup.output.shape, setup.output.dtype, place, image, setup.pieces)
-    if not output.is_complete:
-        output.refuse_full_disk(len(setup.pieces))
+    setup = written_into(setup, file, place)
+    output = setup.output
+    assert isinstance(output, ZarrOutput)  # noqa: S101  (for mypy)
     if output.pieces_done:
         done = f"{output.pieces_done} of {len(setup.pieces)} {setup.unit}s"
         say(f"{options.output}: {done} were restored by an earlier run")
-    return dataclasses.replace(setup, output=output)
+    return setup
 
 
 def is_finished(output: Output) -> bool:

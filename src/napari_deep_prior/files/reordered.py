@@ -27,6 +27,7 @@ class Reordered:
         self._array, self._order = array, order
         self.dtype = array.dtype
         self.shape = tuple(int(array.shape[order.index(axis)]) for axis in range(len(order)))
+        self.ndim = len(self.shape)
 
     def __getitem__(self, index: Index) -> Array:
         """Return the part at an index of as many numbers or slices as there are axes."""

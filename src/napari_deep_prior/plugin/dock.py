@@ -24,10 +24,12 @@ from .inputs import MaskInput, ModelInput, input_widgets
 from .labels import text_label
 from .layers import appearance
 from .method_form import MethodForm
+from .offers import Offers
 from .outcome import OutcomePanel
 from .plan import PlanNotes
 from .region_input import RegionInput
 from .request import Request
+from .result_place import ResultPlace
 from .reuse import SettingsReuse
 from .run import Run
 from .run_control import RunControl
@@ -50,12 +52,13 @@ class Dock(QWidget):
         self.inputs = input_widgets(viewer, task.takes)
         self.task_form = Form(task, task.takes)
         self.method_form = MethodForm(task)
-        self.options = RunOptionsForm(diagnostics=task.removes_noise)
+        self.options, self.place = RunOptionsForm(diagnostics=task.removes_noise), ResultPlace()
         self.notes = PlanNotes(tells_noise=task.removes_noise)
         self.device_note = text_label(why_no_gpu() or f"GPU: {describe_device(resolve_device())}", "device_note")
         self.outcome = OutcomePanel(self._text_colour())
         self.reuse = SettingsReuse(task, self.image_input, (self.task_form, self.method_form), self.outcome)
         self.control, self.trials = RunControl(viewer, self.outcome), Trials(viewer, self.outcome)
+        self.offers = Offers(self.outcome, self.place, self._begin)
         self.voxel_tools = (
             VoxelTools(self.image_input, self.task_form, self.outcome) if isinstance(task, SuperResolve) else None
         )
@@ -106,6 +109,7 @@ class Dock(QWidget):
         self.task_form.lay_out(rows, advanced=True)
         self.method_form.lay_out_advanced(rows)
         self.options.lay_out(rows)
+        self.place.lay_out(rows)
         self.folded = FoldedSettings(content, self.method_form)
         return self.folded
 
@@ -120,6 +124,7 @@ class Dock(QWidget):
         self.task_form.changed.connect(self.notes.update_soon)
         self.method_form.changed.connect(self.notes.update_soon)
         self.options.changed.connect(self.notes.update_soon)
+        self.place.changed.connect(self.notes.update_soon)
         self.region_input.changed.connect(self.notes.update_soon)
         self.outcome.run_button.clicked.connect(self.start)
         self.outcome.try_button.clicked.connect(self.try_here)
@@ -146,7 +151,7 @@ class Dock(QWidget):
 
     def apply(self) -> None:
         """Restore all of the layer as the last quick look has restored a part."""
-        self._begin(self.trials.whole)
+        self._begin(lambda: dataclasses.replace(self.trials.whole(), folder=self.place.folder))
 
     def stop(self) -> None:
         """End the run; its best image so far becomes the result."""
@@ -182,6 +187,8 @@ class Dock(QWidget):
             device=self.options.device.value,
             dtype=self.options.dtype.value,
             diagnostics=self.options.diagnostics.value,
+            memory=str(self.place.memory.value).strip(),
+            folder=self.place.folder,
         )
 
     def _plan(self) -> None:
@@ -217,7 +224,7 @@ class Dock(QWidget):
         if self.run is not None:
             return
         try:
-            request = ask()
+            request = self.offers.last = ask()
             part = request.part()
             given = self._given(lambda name: self.inputs[name].read(part, request))
             look = appearance(part, request.factors(part))

@@ -5,7 +5,7 @@ napari's own TIFF writer loses all of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..arrays.axes import Array
 from ..files import images as io
 from ..files.zarr_reader import levels_of
 from ..runs.zarr_place import is_result
-from .layers import FILE, axes_of_metadata
+from .layers import FILE, Part, axes_of_metadata
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -92,7 +92,15 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
 def image_of(data: Any, meta: dict[str, Any]) -> io.ImageFile:
     """Return the image of a layer as a file keeps it, from the data and the metadata of the layer; it is read."""
     pixels = np.asarray(data[0] if meta.get("multiscale") else data)
-    axes = axes_of_metadata(meta, pixels.shape)
+    return _kept_of(pixels, axes_of_metadata(meta, pixels.shape), meta)
+
+
+def described(part: Part, look: Mapping[str, Any]) -> io.ImageFile:
+    """Return what a file keeps of a part of a layer, whose pixels are not read, by the look of its result."""
+    return _kept_of(None, part.axes, look)
+
+
+def _kept_of(pixels: Any, axes: str, meta: Mapping[str, Any]) -> io.ImageFile:
     spatial = axes.removesuffix("S") if meta.get("rgb") else axes
     scale = meta.get("scale", [1.0] * len(spatial))
     units = meta.get("units", ["pixel"] * len(spatial))
@@ -118,7 +126,7 @@ def _kept(picture: io.ImageFile) -> dict[str, Any]:
     return {"channels": channels if any(channels) else [], "planes": planes, "about": dict(picture.about)}
 
 
-def place_in_file(meta: dict[str, Any], axes: str) -> dict[str, Any]:
+def place_in_file(meta: Mapping[str, Any], axes: str) -> dict[str, Any]:
     """Return where a layer lies as lists of numbers, matrices of as many rows as it has axes."""
     count = len(axes)
     place: dict[str, Any] = {"scale": np.asarray(meta.get("scale", np.ones(count)), float)}

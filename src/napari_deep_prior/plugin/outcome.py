@@ -45,6 +45,11 @@ class OutcomePanel(QWidget):
         self.apply_button = QPushButton("")
         self.apply_button.setToolTip("All slices of the layer, with the settings and the noise of this quick look")
         self.go_on_button = QPushButton("Go on with the other slices")
+        self.resume_button, self.anew_button = QPushButton("Go on"), QPushButton("Begin anew")
+        self.anew_button.setToolTip("What is finished in the folder is deleted")
+        self.folder_button = QPushButton("Choose a folder and run …")
+        self.model_button = QPushButton("Save model …")
+        self.model_button.setToolTip("The network of all slices, for 'Trained network' (.safetensors)")
         self.save_button = QPushButton("Save result …")
         self.save_button.setToolTip("As OME-TIFF, with pixel size, units and the record of what was done")
         self.blur = text_label("", "blur")
@@ -55,9 +60,11 @@ class OutcomePanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(buttons)
-        for part in (self.bar, self.status, self.apply_button, self.go_on_button, self.blur, self.fill_button):
-            column.addWidget(part)
-        for part in (self.curve, self.save_button):
+        self._offers = (
+            *(self.apply_button, self.go_on_button, self.fill_button, self.resume_button, self.anew_button),
+            *(self.folder_button, self.save_button, self.model_button),
+        )
+        for part in (self.bar, self.status, *self._offers[:6], self.blur, self.curve, *self._offers[6:]):
             column.addWidget(part)
         self._hide_offers()
         self.blur.hide()
@@ -106,7 +113,9 @@ class OutcomePanel(QWidget):
         )
         self.go_on_button.setVisible(outcome.missing > 0)
         self.tell(words)
-        self.save_button.show()
+        # What lies in a folder is saved already.
+        self.save_button.setVisible(not outcome.folder)
+        self.model_button.setVisible(outcome.model is not None)
         chosen = record.chosen_steps[0]
         if record.piece_count == 1 and chosen is not None:
             self.curve.mark(chosen)
@@ -120,13 +129,18 @@ class OutcomePanel(QWidget):
         self.bar.setRange(0, 1)
         self.bar.setValue(0)
 
+    def offer(self, words: str, *buttons: QPushButton) -> None:
+        """Show what is in the way of a run, with buttons that have it done otherwise."""
+        self.tell(words, error=not words.endswith("?"))
+        for button in buttons:
+            button.show()
+
     def refuse_missing(self, problem: str) -> None:
         """Show that pixels are missing, with a button that has them filled."""
-        self.tell(f"{problem.partition(':')[0]}: fill them, or replace them first.", error=True)
-        self.fill_button.show()
+        self.offer(f"{problem.partition(':')[0]}: fill them, or replace them first.", self.fill_button)
 
     def _hide_offers(self) -> None:
-        for button in (self.fill_button, self.apply_button, self.go_on_button, self.save_button):
+        for button in self._offers:
             button.hide()
 
     def _show_blur(self, record: Record) -> None:

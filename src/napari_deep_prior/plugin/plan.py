@@ -145,7 +145,7 @@ def make_plan(request: Request, given: Mapping[str, Any], known: ImageNoise | No
     """
     noise = _noise(request, known)
     try:
-        setup = request.set_up(request.part(), given)
+        setup = request.outline(request.part(), given)
         length = 1 if noise is None else correlation_length(noise.channels)
         return Plan(noise, words=setup.forecast(correlation_length=length).in_words())
     except (ValueError, RestorationError, RuntimeError) as error:

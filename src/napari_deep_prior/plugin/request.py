@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
+
+import torch
 
 from ..arrays.axes import parse_axes, spatial_axes
 from ..arrays.pieces import enlarged_shape, piece_axes
 from ..files.channels import left_out_in_words
 from ..physics.noise_model import NoiseModel
+from ..progress.stages import run_stage
+from ..runs.devices import free_memory
 from ..runs.recommend import Wish
 from ..runs.report import name_of_result
 from ..runs.run_options import ResultType, RunOptions
 from ..runs.setup import Setup, set_up
+from ..runs.source import READING
+from ..runs.tiling import bytes_of
 from ..tasks import Task
 from .crop import Crop
-from .layers import FILE, Extent, Part, channels_of, pixels_of, take
+from .layers import FILE, Extent, Part, appearance, channels_of, pixels_of, take
+from .result_place import LABEL, ResultTooLargeError, identity_of, in_folder
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -44,8 +53,10 @@ class Request:
         What is to be done, and how.
     noise : tuple of NoiseModel
         Of every channel, if it is known; else it is estimated.
-    device, dtype, diagnostics : str, str, bool
-        See :func:`napari_deep_prior.restore`.
+    device, dtype, diagnostics, memory : str, str, bool, str
+        See :func:`napari_deep_prior.restore`; as much memory as is free, if it is empty.
+    folder, goes_on : Path or None, bool or None
+        Where the result is written, if not into the memory (see :func:`.in_folder`).
     """
 
     layer: Image
@@ -61,6 +72,9 @@ class Request:
     device: str = "auto"
     dtype: ResultType = "same"
     diagnostics: bool = False
+    memory: str = ""
+    folder: Path | None = None
+    goes_on: bool | None = None
 
     def part(self) -> Part:
         """Return what is to be restored of the layer; nothing lazy is read."""
@@ -100,6 +114,30 @@ class Request:
         OutOfMemoryError
             If it would not fit into the device's memory.
         """
+        if self.folder is None:
+            return self.outline(part, given)
+        source = run_stage(READING, partial(identity_of, part, self.noise))
+        setup = self._set_up(part, given, source)
+        return in_folder(setup, part, appearance(part, self.factors(part)), self.folder, goes_on=self.goes_on)
+
+    def outline(self, part: Part, given: Mapping[str, Any]) -> Setup:
+        """Return the same for a plan: no pixel is read for it, and nothing is written.
+
+        Raises
+        ------
+        ResultTooLargeError
+            If the result does not fit into the memory, and there is no folder for it.
+        """
+        setup = self._set_up(part, given, "")
+        free, needed = free_memory(torch.device("cpu")), setup.output.memory
+        most = min(free, bytes_of(self.memory)) if self.memory else free
+        if self.folder is None and needed > most:
+            what = "are free" if most == free else "may be taken"
+            sizes = f"{needed / 2**30:.2f} GiB of memory, and {most / 2**30:.2f} GiB"
+            raise ResultTooLargeError(f"the result needs {sizes} {what}: choose a folder for it under {LABEL!r}")
+        return setup
+
+    def _set_up(self, part: Part, given: Mapping[str, Any], source: str) -> Setup:
         options = RunOptions(
             axes=part.axes,
             volume=self.wish.volume,
@@ -109,6 +147,9 @@ class Request:
             diagnostics=self.diagnostics,
             file_remarks=tuple(self._remarks(part)),
             noise=self.noise,
+            source=source,
+            in_memory=False,
+            memory=self.memory or None,
         )
         return set_up(part.pixels, self.task, self.wish, given, options)
 

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from napari.layers import Image
 
 from ..arrays.frame import MissingPixelsError
+from ..files.model_files import write_model
 from ..runs.devices import describe_device, resolve_device
 from ..runs.setup import Setup
+from ..training.model import Model
 from .outcome import OutcomePanel
+from .result_place import FinishedResultError, ResultTooLargeError, UnfinishedResultError
 from .run import Run, run_under_way
-from .saving import ask_where, save_layer
+from .saving import ask_where, ask_where_model, save_layer
 from .worker import Outcome
 
 if TYPE_CHECKING:
     import napari.viewer
+
+
+DISTRIBUTION = "napari-deep-prior"
+"""Whose reader opens a finished result."""
 
 
 @final
@@ -36,9 +44,11 @@ class RunControl:
         self.run: Run | None = None
         self._last: Run | None = None
         self._unfinished: Outcome | None = None
+        self._model: Model | None = None
         outcome.stop_button.clicked.connect(self.stop)
         outcome.go_on_button.clicked.connect(self.go_on)
         outcome.save_button.clicked.connect(self.save)
+        outcome.model_button.clicked.connect(self.save_model)
         outcome.destroyed.connect(self._leave)
 
     def follow_one_under_way(self, task: str) -> None:
@@ -84,10 +94,30 @@ class RunControl:
         if path:
             self._save(path, layer)
 
+    def save_model(self) -> None:
+        """Write the network of all slices where the person says."""
+        model = self._model
+        path = "" if model is None else ask_where_model(self._outcome, f"{model.task} network")
+        if model is None or not path:
+            return
+        try:
+            write_model(path, model)
+            self._outcome.tell(f"Saved: the network of all slices as {Path(path).name!r}.")
+        except (ValueError, OSError) as error:
+            self._outcome.tell(f"{path!r} could not be written: {error}", error=True)
+
     def show_failure(self, error: BaseException) -> None:
         """Say what is wrong, with a button where there is a remedy."""
+        panel = self._outcome
         if isinstance(error, MissingPixelsError):
-            self._outcome.refuse_missing(str(error))
+            panel.refuse_missing(str(error))
+        elif isinstance(error, UnfinishedResultError):
+            panel.offer(str(error), panel.resume_button, panel.anew_button)
+        elif isinstance(error, ResultTooLargeError):
+            panel.offer(str(error), panel.folder_button)
+        elif isinstance(error, FinishedResultError):
+            self._viewer.open(str(error.path), plugin=DISTRIBUTION)
+            panel.tell(f"{error}: it was opened.")
         else:
             self._outcome.tell(str(error), error=True)
 
@@ -111,6 +141,7 @@ class RunControl:
 
     def _succeeded(self, outcome: Outcome | None) -> None:
         self._last = self.run
+        self._model = None if outcome is None else outcome.model
         # What can go on keeps image and result in memory: nothing else does.
         self._unfinished = outcome if outcome is not None and outcome.missing else None
         self._outcome.show_outcome(outcome)

@@ -10,6 +10,9 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 from ..files.model_files import ENDING as MODEL_ENDING
 from .files import ENDINGS, write_image
 
+FOLDER_ENDING = ".ome.zarr"
+"""Of the name of a folder that a result is written into."""
+
 
 def ask_where(parent: QWidget, name: str) -> str:
     """Return the path at which the person wants to save a layer of that name; empty if nowhere."""
@@ -24,6 +27,11 @@ def ask_where_table(parent: QWidget, name: str) -> str:
 def ask_where_model(parent: QWidget, name: str) -> str:
     """Return the path at which the person wants to save a trained network; empty if nowhere."""
     return _asked(parent, ("Save model", name, f"Trained networks (*{MODEL_ENDING})"), (MODEL_ENDING,))
+
+
+def ask_where_folder(parent: QWidget, name: str) -> str:
+    """Return the folder in which the person wants a result to grow; empty if nowhere."""
+    return _asked(parent, ("Folder for the result", name, "OME-Zarr (*.zarr)"), (FOLDER_ENDING, ".zarr"))
 
 
 def _asked(parent: QWidget, texts: tuple[str, str, str], endings: tuple[str, ...]) -> str:

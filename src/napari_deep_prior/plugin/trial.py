@@ -95,7 +95,7 @@ def trial_of(request: Request) -> Request:
     """Return what restores some rows and columns as a quick look: of the slice, or of the volume, that is shown."""
     spans = {} if request.crop is None else request.crop.spans
     extent: Extent = "one volume" if request.extent == "volume" else "slice"
-    return dataclasses.replace(request, extent=extent, crop=Crop("try", spans))
+    return dataclasses.replace(request, extent=extent, crop=Crop("try", spans), folder=None)
 
 
 def seconds_of(whole: Request, tried: Outcome) -> float:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -17,11 +17,16 @@ from ..progress import Step
 from ..progress.stages import Stopped, run_stage, watched
 from ..runs.record import Record
 from ..runs.restoration import Restoration
-from ..runs.result import result_of
+from ..runs.result import in_folder, result_of
 from ..runs.setup import Setup
+from ..runs.zarr_output import ZarrOutput
+from ..training.model import Model
 
 INTERVAL = 1.0
 """Seconds between two updates of the viewer: every one of them has the whole window drawn anew."""
+
+NOTHING = np.zeros((1, 1))
+"""What is shown before there is an image."""
 
 SHARE = 0.05
 """Most of the main thread's time that updates may take."""
@@ -39,7 +44,7 @@ class Update:
     pieces are called.
     """
 
-    image: Array
+    image: Any
     piece_number: int
     piece_count: int
     stage: str
@@ -62,10 +67,11 @@ class Outcome:
 
     ``image`` is the array that grew while the run was under way. ``stopped`` says that a person ended the run,
     ``steps`` how many iterations were made on the last piece, ``missing`` how many pieces were not reached and are not
-    in the image (see :class:`.Result`). With ``setup`` the run can go on.
+    in the image (see :class:`.Result`). With ``setup`` the run can go on. ``folder`` is where the image lies, if not in
+    memory, and ``model`` the network of all slices, if there is one.
     """
 
-    image: Array
+    image: Any
     record: Record
     diagnostics: dict[str, Array]
     seconds: float
@@ -74,6 +80,8 @@ class Outcome:
     stopped: bool
     missing: int
     setup: Setup
+    folder: str = ""
+    model: Model | None = None
 
 
 @final
@@ -189,7 +197,8 @@ class Driver:
         criteria = [each.criterion for each in steps if each.criterion is not None]
         self._tell(
             Update(
-                image=run.growing,
+                # Before the first step its type is not certain.
+                image=NOTHING if step is None else run.growing,
                 piece_number=run.piece_number,
                 piece_count=run.piece_count,
                 stage=stage,
@@ -207,7 +216,8 @@ class Driver:
         )
 
     def _outcome(self, run: Restoration, step: Step, seconds: float) -> Outcome:
-        result = result_of(run)
+        output = run.setup.output
+        result = in_folder(run, output) if isinstance(output, ZarrOutput) else result_of(run)
         return Outcome(
             image=result.image,
             record=result.record,
@@ -218,6 +228,8 @@ class Driver:
             stopped=self._stop.is_set(),
             missing=result.missing,
             setup=run.setup,
+            folder=str(output.path) if isinstance(output, ZarrOutput) else "",
+            model=run.model,
         )
 
 

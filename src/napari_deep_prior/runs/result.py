@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from ..arrays.axes import Array
 from .piece_words import missing_in_words
 from .record import Record
 from .restoration import Restoration
+from .zarr_output import ZarrOutput
 
 
 @final
@@ -21,6 +22,7 @@ class Result:
     Parameters
     ----------
     image, diagnostics : ndarray, dict of str to ndarray
+        An image in a folder is read where it is sliced.
         Without pieces that were not reached: floating-point numbers are NaN there. Whole numbers have no NaN: there the
         slices that were not reached are cut off, and what is left of the last one along the outermost axis is 0. So is
         what is left of an image in tiles that has no other slices.
@@ -30,10 +32,24 @@ class Result:
         How many pieces were not reached.
     """
 
-    image: Array
+    image: Any
     diagnostics: dict[str, Array]
     record: Record
     missing: int
+
+
+def in_folder(run: Restoration, output: ZarrOutput) -> Result:
+    """Return the result of a run that was closed, which lies in a folder; if all pieces are there, it is finished.
+
+    Raises
+    ------
+    RestorationError
+        If the disk is full or gone; the pieces stay.
+    """
+    record, missing = run.record, run.piece_count - output.pieces_done
+    if not missing:
+        output.finish(record.to_json())
+    return Result(image=output.image(), diagnostics={}, record=record, missing=missing)
 
 
 def result_of(run: Restoration) -> Result:

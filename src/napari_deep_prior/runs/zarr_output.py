@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -81,6 +82,11 @@ class ZarrOutput(Output):
         self._lock: FolderLock | None = None
         self._done = set() if place.replaces() else place.marked()
         self._complete = place.is_complete()
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._place.path
 
     @property
     def memory(self) -> int:
