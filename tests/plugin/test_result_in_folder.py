@@ -152,7 +152,7 @@ def test_a_result_that_does_not_fit_is_offered_a_folder(
     viewer, open_dock, told, click, qtbot, monkeypatch, tmp_path, stack
 ):
     dock = open_dock(folder="")
-    monkeypatch.setattr(requests, "free_memory", lambda device: stack.nbytes - 1)
+    monkeypatch.setattr(requests, "free_memory", lambda _: stack.nbytes - 1)
     assert "choose a folder for it under 'Result in'" in told(dock)
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "large"), ""))
     click(dock.outcome.folder_button)
