@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from ..patches.patch_denoising import (
+    Estimate,
     denoise_without_held_out,
     fill_missing,
     mixing_share_of_means,
+    refine,
     stabilised,
 )
 from ..patches.quick import first_look, last_pass
@@ -226,13 +228,14 @@ class _Slice:
         """
         pilot = self._predicted(trainer, self.noisy, orientations=ORIENTATIONS)
         without = self._predicted(trainer, self.restricted, orientations=1)
-        share = torch.ones_like(self.space.mean)
-        if thoroughly or float(self._share(without, self.quick).mean()) < LEAST_SHARE:
-            patches = denoise_without_held_out(self.problem, self.held_out).means
-            share = self._share(without, patches)
-            pilot = torch.lerp(patches, pilot, share)
-        noisy = torch.where(self.problem.weight > 0, self.noisy, pilot)
-        return last_pass(noisy, pilot, self.problem.misfit), share.mean()
+        if not thoroughly and float(self._share(without, self.quick).mean()) >= LEAST_SHARE:
+            noisy = torch.where(self.problem.weight > 0, self.noisy, pilot)
+            return last_pass(noisy, pilot, self.problem.misfit), torch.ones_like(self.space.mean).mean()
+        # The share is that of the network in the pilot, which is a mean over orientations.
+        without = self._predicted(trainer, self.restricted, orientations=ORIENTATIONS)
+        patches = denoise_without_held_out(self.problem, self.held_out)
+        share = self._share(without, patches.means)
+        return refine(self.problem, Estimate(without, pilot), patches, self.held_out), share.mean()
 
     def gains(self, trainer: Trainer, patches: Tensor) -> Tensor:
         """Return by how much the error of each held-out pixel falls if the best similar patches are mixed in.

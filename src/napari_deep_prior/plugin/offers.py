@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, final
+from typing import final
 
 from qtpy.QtCore import QObject
 
@@ -36,10 +36,11 @@ class Offers(QObject):
         outcome.anew_button.clicked.connect(lambda: self._again(goes_on=False))
 
     def _choose_folder(self) -> None:
-        if self.last is not None and self._place.ask(self.last.name):
-            self._again(folder=self._place.folder)
+        request = self.last
+        if request is not None and self._place.ask(request.name):
+            self._begin(lambda: dataclasses.replace(request, folder=self._place.folder))
 
-    def _again(self, **changes: Any) -> None:
+    def _again(self, *, goes_on: bool) -> None:
         request = self.last
         if request is not None:
-            self._begin(lambda: dataclasses.replace(request, **changes))
+            self._begin(lambda: dataclasses.replace(request, goes_on=goes_on))
