@@ -1,6 +1,6 @@
 # `make demo`  denoise the sample in the real viewer; pictures and image in demo/
 # `make test`  style, types, imports, manifest, tests
-# `make bench` this package beside other denoisers (hours; benchmarks/page.py makes docs/benchmarks.md of it), `make bench-quick` in a few minutes
+# `make bench` this package beside other denoisers (hours; benchmarks/page.py makes docs/benchmarks.md of it), `make bench-quick` on four images, in two minutes
 # `make bench-gpu` the time of a step and of whole runs on a GPU
 # Each does its own set-up, in .venv; nothing outside of this folder is changed but missing apt packages (as root).
 

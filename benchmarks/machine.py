@@ -17,15 +17,18 @@ import torch
 
 from napari_deep_prior.runs.devices import instruction_set
 
-CALM = 0.2
-"""Processes that wanted to run, per core, below which a computer counts as idle."""
+CALM = 10.0
+"""Per cent of all cores that other programs use, below which a computer counts as idle."""
+
+LOOK = 2.0
+"""Seconds for which is watched what other programs use: the load average still counts what has ended since."""
 
 LIBRARIES = ("napari-deep-prior", "torch", "numpy", "scipy", "scikit-image", "bm3d")
 
 
 def facts(device: torch.device | None = None) -> dict:
     """Return what the times of a benchmark depend on; call it before anything is computed."""
-    load = psutil.getloadavg()[0]
+    busy = psutil.cpu_percent(LOOK)
     found = {
         "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         "processor": _processor(),
@@ -33,8 +36,8 @@ def facts(device: torch.device | None = None) -> dict:
         "cores": psutil.cpu_count(logical=False) or os.cpu_count(),
         "threads": torch.get_num_threads(),
         "memory GiB": round(psutil.virtual_memory().total / 2**30, 1),
-        "load at start": round(load, 2),
-        "idle at start": load < CALM * (os.cpu_count() or 1),
+        "load at start": f"{busy:.0f} %",
+        "idle at start": busy < CALM,
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in LIBRARIES},
@@ -57,8 +60,8 @@ def in_words(found: dict) -> str:
     busy = "idle" if found["idle at start"] else "not idle, so that the times are too long"
     return (
         f"{where}{found['processor']}, {found['cores']} cores, PyTorch uses {found['instructions']} and "
-        f"{found['threads']} threads; load at the start {found['load at start']} ({busy}). {found['date']}, "
-        f"commit {found['commit']}; Python {found['python']}, {versions}."
+        f"{found['threads']} threads; other programs used {found['load at start']} of the cores at the start "
+        f"({busy}). {found['date']}, commit {found['commit']}; Python {found['python']}, {versions}."
     )
 
 

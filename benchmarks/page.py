@@ -24,7 +24,7 @@ REFERENCES = (BM3D, "anscombe + nlm", "anscombe + tv")
 NOT_COMPARED = ("noisy",)
 
 ORIGIN = (
-    "This page is made by `benchmarks/page.py` from what `make bench` has measured: nothing on it is written by hand. "
+    "This page is made by `benchmarks/page.py` from what `{}` has measured: nothing on it is written by hand. "
     "[What they mean, and what was tried](denoising.md)."
 )
 MEANING = (
@@ -66,7 +66,8 @@ def text(found: dict) -> str:
     rows = found["rows"]
     correlated = [row["image"] for row in rows if row["method"] == BM3D_PSD]
     others = [row for row in rows if row["image"] not in correlated]
-    parts = ["# Denoising: quality and time", ORIGIN, machine.in_words(found["machine"]), MEANING]
+    origin = ORIGIN.format(found["command"])
+    parts = ["# Denoising: quality and time", origin, machine.in_words(found["machine"]), MEANING]
     if others:
         parts += ["## Noise that is independent from pixel to pixel", *_summary(others, found, REFERENCES)]
     if correlated:

@@ -69,7 +69,7 @@ def test_of_what_was_not_run_to_its_end_only_the_time_is_compared(benchmark: Cal
 
 def test_the_page_tells_correlated_noise_apart_and_is_in_plain_words(benchmark: Callable[[str], ModuleType]) -> None:
     facts = benchmark("machine").facts()
-    text = benchmark("page").text({"machine": facts, "ours": ["fast"], "rows": ROWS})
+    text = benchmark("page").text({"command": "make bench", "machine": facts, "ours": ["fast"], "rows": ROWS})
     independent, correlated = text.split("## Correlated noise")
     assert "| **fast** | 35.50 | 0.900 | 3.5 | 7.0 | +1.00 dB, × 0.5 |" in independent
     # Extrapolated and on one image of two: no means.
