@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_deep_prior import PlugAndPlay
+from napari_deep_prior import PlugAndPlay, SelfDistillation, UNet
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.cli.main import main
 from napari_deep_prior.files import images
 from napari_deep_prior.files.folders import TABLE
 from napari_deep_prior.plugin.batch import ACTIVE
-from napari_deep_prior.plugin.batch_choices import LAYERS, REPLACE
+from napari_deep_prior.plugin.batch_choices import LAYERS, REPLACE, SHARED
 from napari_deep_prior.plugin.batch_table_view import COLUMNS
 
 from .conftest import LONG, QUICK
@@ -251,3 +251,21 @@ def test_an_enlarged_layer_overlays_its_input_when_its_file_is_opened(viewer, op
     assert layer.data.shape == (40, 46)
     for ours, its in (((-0.5, -0.5), (-0.5, -0.5)), ((39.5, -0.5), (19.5, -0.5)), ((39.5, 45.5), (19.5, 22.5))):
         np.testing.assert_allclose(layer.data_to_world(ours), image.data_to_world(its), atol=1e-6)
+
+
+def test_one_network_is_trained_for_all_images(viewer, raw, open_batch, run_batch, click):
+    quick = SelfDistillation(steps=4, crop=16, examples=2, precision="float32", network=UNet(channels=(8, 8)))
+    dock = open_batch(raw, quick)
+    choices = dock.choices
+    assert not choices.shared.native.isHidden()
+    choices.shared.value = True
+    run_batch(dock)
+    for number in range(2):
+        remarks = images.read(raw.parent / "out" / f"{number}.tif").record["remarks"]
+        assert "one network was trained for all images, on 0.tif, 1.tif" in remarks
+    choices.tasks.form.method_form.show_settings(QUICK)
+    click(dock.run_button)
+    assert dock.batch is None
+    assert f"choose the method 'Self-distillation' or the effort 'balanced', or untick {SHARED!r}" in dock.status.text()
+    choices.tasks.choice.value = "Inpaint"
+    assert choices.shared.native.isHidden()

@@ -132,3 +132,16 @@ def test_the_sentence_says_what_will_run_why_and_what_it_takes(
     sentence = forecast((64, 64), method=method, **options).in_words()
     assert re.match(words, sentence), sentence
     assert re.search(r", \d+(\.\d)? [MG]iB of memory$", sentence), sentence
+
+
+def test_a_network_for_all_slices_takes_the_memory_of_what_it_is_trained_on() -> None:
+    alone, stack = (forecast(shape, axes=axes) for shape, axes in (((256, 256), "YX"), ((9, 256, 256), "TYX")))
+    kept = stack.memory - alone.memory
+    # Eight slices are looked at: what is kept of each pixel, and their windows.
+    assert 8 * 256**2 * 4 * 8 < kept < 8 * 256**2 * 4 * 16
+    large, larger = (
+        forecast((9, side, side), axes="TYX").memory - forecast((side, side), axes="YX").memory for side in (1024, 1400)
+    )
+    # Of large slices fewer are kept whole.
+    assert large < 2.5 * kept * 2**21 / (8 * 256**2)
+    assert larger < 1.1 * large

@@ -13,9 +13,11 @@ import torch
 from tqdm import tqdm
 
 from ..files.folders import TABLE
+from ..files.model_files import refuse_model, write_model
 from ..files.recipes import read_recipe, refuse_recipe, write_recipe
 from ..files.replacing import alone_in, refuse_place
 from ..runs.batch import Job, JobOutcome, restore_all
+from ..runs.batch_network import BatchNetwork
 from ..runs.batch_table import Table
 from ..runs.batch_words import (
     WITHOUT_RESULT,
@@ -26,7 +28,8 @@ from ..runs.batch_words import (
     progress_in_words,
 )
 from ..runs.devices import describe_device, resolve_device
-from ..tasks import TASKS
+from ..runs.recommend import Wish, asked
+from ..tasks import TASKS, Task
 from . import restore
 from .batch_files import make_folders, open_file, options_of_files
 from .chosen import changed_task, recipe_of, task_of, wish_of, with_recipe
@@ -91,7 +94,13 @@ def run(options: argparse.Namespace) -> int:
         lacking = sum(each.reference is None for each in every)
         if options.reference_folder is not None and lacking:
             say(f"{options.reference_folder}: no reference for {lacking} of {files_in_words(len(every))}")
-        return _drive([_job(options, each) for each in every], table)
+        jobs = [_job(options, each) for each in every]
+        if not options.shared_model:
+            return _drive(jobs, table)
+        network = BatchNetwork(jobs, asked(*_task_and_wish(options))[0])
+        code = _drive(network.jobs, table)
+        _save_network(network, options)
+        return code
 
 
 def _add_folders(parser: argparse.ArgumentParser) -> None:
@@ -101,15 +110,36 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
     add("--pattern", metavar="NAMES", help="which files, such as '*.tif'; default: all TIFF, PNG and JPEG")
     truth = "of images of the truth, of the same names: PSNR and SSIM in the table"
     add("--reference-folder", metavar="FOLDER", help=truth)
+    one = "train one network for all images, and let held-out pixels of each decide how much it counts there"
+    add("--shared-model", action="store_true", help=one)
+
+
+def _task_and_wish(options: argparse.Namespace) -> tuple[Task, Wish]:
+    task = changed_task(task_of(options), options)
+    return task, wish_of(task, options)
+
+
+def _save_network(network: BatchNetwork, options: argparse.Namespace) -> None:
+    model = network.model(TASKS[options.command]())
+    if options.save_model is not None and model is None:
+        say(f"{options.save_model}: not written, since no network was trained")
+    elif options.save_model is not None and model is not None:
+        write_model(options.save_model, model)
+        say(f"{options.save_model}: the network of all images, {model.weight_count} weights")
 
 
 def _refuse_settings(options: argparse.Namespace) -> torch.device:
     """Raise a ValueError for what would be wrong with every file; return the device."""
-    wish_of(changed_task(task_of(options), options), options)
-    if options.save_model is not None:
+    task, wish = _task_and_wish(options)
+    if options.shared_model:
+        BatchNetwork((), asked(task, wish)[0])
+    if options.shared_model and options.save_model is not None:
+        # The same batch goes on, and has the same network.
+        refuse_model(options.save_model, overwrite=True)
+    if options.save_model is not None and not options.shared_model:
         raise ValueError(
             "every image of a batch would have a network of its own: leave out --save-model, or train one for all of "
-            "them with 'deep-prior train'"
+            "them with --shared-model"
         )
     if options.reference is not None and options.reference_folder is not None:
         raise ValueError("--reference and --reference-folder exclude each other: leave out one of them")

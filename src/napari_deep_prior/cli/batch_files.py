@@ -111,6 +111,7 @@ def _of_file(options: argparse.Namespace, file: Path, result: Path) -> argparse.
         "input": str(Path(options.folder) / file),
         "output": str(Path(options.output) / result),
         "save_settings": None,
+        "save_model": None,
     }
     for name in CHECKS:
         place = getattr(options, name)

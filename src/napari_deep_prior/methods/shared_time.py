@@ -10,10 +10,14 @@ from ..problem import Problem
 from ..training.augmentation import crop_shape
 from ..training.image_training import BACKWARD
 from .self_distillation import SECONDS_PER_EXAMPLE_PIXEL, SECONDS_PER_PIXEL, SelfDistillation
-from .shared_distillation import MOST_STEPS, ORIENTATIONS, TRAINED_ON
+from .shared_distillation import MOST_STEPS, ORIENTATIONS, TRAINED_ON, TRIED_PIXELS
+from .windows_of_interest import WINDOW, WINDOWS
 
 PREDICTIONS = 1 + ORIENTATIONS
 """Predictions of a slice: without the held-out pixels, and with them in several orientations."""
+
+KEPT_VALUES = 10
+"""Values that are kept of each pixel of a slice on which the network is compared with similar patches."""
 
 PLANES = 4
 """Axes of a tensor of planes; of volumes each has a network of its own."""
@@ -22,6 +26,16 @@ PLANES = 4
 def is_shared(settings: SelfDistillation, pieces: int, *, planes: bool) -> bool:
     """Return whether the pieces of an array are restored with one network."""
     return settings.shared and settings.members == 1 and planes and pieces > 1
+
+
+def memory(settings: SelfDistillation, problem: Problem, pieces: int) -> int:
+    """Return about how many bytes the slices take that a network is trained on, until it is; 0 without one."""
+    if not is_shared(settings, pieces, planes=problem.measured.ndim == PLANES):
+        return 0
+    pixels, slices = problem.measured.numel(), min(TRAINED_ON, pieces)
+    channels = problem.measured.shape[1]
+    windows = 2 * slices * min(pixels, channels * WINDOWS * WINDOW**2)
+    return 4 * (windows + KEPT_VALUES * max(pixels, min(slices * pixels, TRIED_PIXELS)))
 
 
 def seconds(settings: SelfDistillation, problem: Problem, pieces: int) -> float:

@@ -8,6 +8,9 @@ from magicgui.widgets import CheckBox, ComboBox, LineEdit
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout
 
 from ..runs.batch import Job
+from ..runs.batch_network import BatchNetwork
+from ..runs.recommend import asked
+from ..tasks import Denoise
 from ..tasks.inputs import INPUTS
 from .batch_jobs import BatchRequest, jobs_of_folder, jobs_of_layers
 from .channel_input import ChannelInput
@@ -22,6 +25,11 @@ if TYPE_CHECKING:
 
 FOLDER, LAYERS = "all images of a folder", "the selected layers"
 REPLACE = "Replace other results"
+SHARED = "one network for all images"
+ABOUT_SHARED = (
+    "One network is trained for all images, which takes little more time than one for a single image; pixels that are "
+    "held out decide how much it counts in each. For denoising by self-distillation"
+)
 
 NONE = {"mask": "none: NaN pixels are filled", "guide": "none"}
 """What it means that there is no folder of an input, by its name in ``INPUTS``."""
@@ -59,6 +67,7 @@ class BatchChoices:
         self.axes.native.setPlaceholderText("as in the files, or TCYX")
         self.channels = ChannelInput()
         self.volume = CheckBox(label="3D", tooltip="Restore Z, Y and X together, not plane by plane")
+        self.shared = CheckBox(label=" ", tooltip=ABOUT_SHARED)
         self.replace = CheckBox(
             label="",
             tooltip="Results that are there already, of the same image, settings and version, are skipped; those of "
@@ -87,6 +96,8 @@ class BatchChoices:
         self.channels.offer("all, or such as 0,2 or DAPI,GFP")
         add_row(rows, self.volume)
         self.volume.native.setText("as one volume")
+        add_row(rows, self.shared)
+        self.shared.native.setText(SHARED)
         add_row(rows, self.replace)
         self.replace.native.setText(REPLACE)
         self.options.lay_out(rows)
@@ -126,10 +137,16 @@ class BatchChoices:
             channels=self.channels.text,
             separate_channels=bool(self.channels.separate.value),
         )
+        jobs = self._jobs(request)
+        if self.shared.value and not self.shared.native.isHidden():
+            jobs = BatchNetwork(jobs, asked(task, wish)[0]).jobs
+        return request, jobs
+
+    def _jobs(self, request: BatchRequest) -> list[Job]:
         if self.source.value == LAYERS:
             selected = self._viewer.layers.selection
-            return request, jobs_of_layers(request, [layer for layer in images_of(self._viewer) if layer in selected])
-        return request, jobs_of_folder(request, self.folder.needed(), self.pattern.value.strip() or None)
+            return jobs_of_layers(request, [layer for layer in images_of(self._viewer) if layer in selected])
+        return jobs_of_folder(request, self.folder.needed(), self.pattern.value.strip() or None)
 
     def _show_rows(self) -> None:
         """Show what belongs to the task and to where the images are."""
@@ -137,6 +154,7 @@ class BatchChoices:
         self.folder.show_row(visible=of_folder)
         if self._rows is not None:
             show_row(self._rows, self.pattern, visible=of_folder)
+            show_row(self._rows, self.shared, visible=self.tasks.task is Denoise)
         for name, widget in self.others.items():
             widget.show_row(visible=name in self.tasks.task.takes)
         self.align()
@@ -155,6 +173,9 @@ def in_dock(text: str) -> str:
 
 WORDS = {
     "allow it with --overwrite": f"tick {REPLACE!r}",
+    "choose --method self-distillation, or leave out --shared-model": "choose the method 'Self-distillation' or the "
+    f"effort 'balanced', or untick {SHARED!r}",
+    "leave out --shared-model": f"untick {SHARED!r}",
     "with --pattern": "under 'Files'",
     "with --axes": "under 'Axes'",
     " (--dtype float32)": " (under 'Result type')",

@@ -83,6 +83,8 @@ def forecast(task: Task, wish: Wish, problem: Problem, *, pieces: int = 1, known
         # Where nothing shows how an image was compressed, the deep image prior restores it.
         methods.append(settings_for(task, STAND_IN))
     memory = max(method.memory(problem) for method in methods)
+    if choice.guided is None and isinstance(choice.method, SelfDistillation):
+        memory += shared_time.memory(choice.method, problem, pieces)
     if choice.guided is not None:
         memory += COMPARED * 4 * problem.measured.numel()
     device = problem.measured.device

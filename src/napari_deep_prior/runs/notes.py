@@ -123,7 +123,7 @@ class Notes:
         self.solved_pieces += 1
         if isinstance(solver, SharedDistillation):
             self.network_shares.append(float(solver.shares[-1]))
-            self.trained_on = list(solver.trained_on)
+            self.trained_on = list(solver.trained_on) if solver.is_of_one_stack else []
         if isinstance(solver, GuideComparison):
             self.remarks.append(report.guide_in_words(solver, posed.guide_remark))
 

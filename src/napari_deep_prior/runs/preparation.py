@@ -193,6 +193,7 @@ def _prepare(setup: Setup, block: Array, measured: Measured) -> Preparation:
     remarks += [report.objection_in_words(doubt) for doubt in doubts]
     remarks += [report.disagreement_in_words(each) for each in disagreements]
     remarks += [KNOWN_NOISE] if setup.noise else []
+    remarks += [setup.network.of_batch_in_words] if setup.network is not None else []
     if dtype != setup.output.dtype:
         refuse_without_memory(torch.device("cpu"), setup.output.memory * dtype.itemsize // setup.output.dtype.itemsize)
         remarks.append(report.type_in_words(setup.output.dtype, dtype))
@@ -209,6 +210,7 @@ def _prepare(setup: Setup, block: Array, measured: Measured) -> Preparation:
         warning="" if clean else _rounding_ahead(setup, windows, dtype),
         neighbours=neighbours,
         inputs=_inputs_of_pieces(setup),
+        network=setup.network or SharedNetwork(),
     )
 
 

@@ -36,6 +36,7 @@ from .tiling import Tiles, bytes_of, cut, is_cut, largest_tile, middle_of_slice
 
 if TYPE_CHECKING:
     from .executor import Executor
+    from .shared_network import SharedNetwork
 
 
 @final
@@ -61,8 +62,8 @@ class Setup:
         Pixels along the sides of the tiles into which slices are cut; None if they are not.
     tile_remark : str
         Why they are cut, where nobody asked for it.
-    executor, device_there : Executor or None, str
-        Who restores the pieces, if other processes do, and with which device; None: this one.
+    executor, device_there, network : Executor or None, str, SharedNetwork or None
+        Who restores the pieces, if other processes do, and with which device; network of the batch of the run.
     """
 
     task: Task
@@ -81,11 +82,12 @@ class Setup:
     tile_remark: str = ""
     executor: Executor | None = None
     device_there: str = "auto"
+    network: SharedNetwork | None = None
 
     def for_others(self) -> Setup:
         """Return the run as other processes need it: with nothing of its result."""
         output = ArrayOutput(self.output.shape, self.output.dtype)
-        return replace(self, output=output, executor=None)
+        return replace(self, output=output, executor=None, network=None)
 
     @property
     def unit(self) -> str:
@@ -243,8 +245,7 @@ def set_up(image: ArrayLike, task: Task, wish: Wish, given: Mapping[str, Any], o
         device_there=options.device,
         identity=_identity(task, wish, given, options) if options.source else "",
     )
-    limit = None if options.memory is None else bytes_of(options.memory)
-    setup = setup.with_tile(options.tile).fitting(limit)
+    setup = setup.with_tile(options.tile).fitting(None if options.memory is None else bytes_of(options.memory))
     if options.in_memory:
         refuse_without_memory(torch.device("cpu"), setup.output.memory)
     _refuse_values(setup)
@@ -287,8 +288,7 @@ def with_executor(
 
 def _identity(task: Task, wish: Wish, given: Mapping[str, Any], options: RunOptions) -> str:
     """Return the identity of a result; tiles that only the free memory asks for are no part of it."""
-    more: list[object] = [] if options.tile is None else [options.tile]
-    more += ["separate channels"] if options.separate_channels else []
+    more = [options.tile] * (options.tile is not None) + ["separate channels"] * options.separate_channels
     return identity(VERSION, options.source, task, wish, given, options.dtype, *more)
 
 

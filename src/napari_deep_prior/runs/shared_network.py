@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import final
+from typing import TypeVar, final
 
 import numpy as np
 import torch
@@ -28,6 +28,9 @@ LOOKED_AT = 32
 SMOOTHED = 4
 """Pixels along a side over which a slice is averaged before its content is measured, so that noise is none."""
 
+Place = TypeVar("Place")
+"""What tells slices apart."""
+
 ONE_NETWORK = "one network was trained for all slices"
 
 Pose = Callable[[Measured], Posed]
@@ -40,6 +43,15 @@ class SharedNetwork:
 
     def __init__(self) -> None:
         self._of_channels: dict[int | None, SharedDistillation] = {}
+        self.of_batch_in_words = ""
+
+    @classmethod
+    def of_batch(cls, distillation: SharedDistillation, words: str) -> SharedNetwork:
+        """Return a network for several images; ``words`` say what it was trained on."""
+        network = cls()
+        network._of_channels[None] = distillation
+        network.of_batch_in_words = words
+        return network
 
     @property
     def distillation(self) -> SharedDistillation | None:
@@ -62,7 +74,7 @@ class SharedNetwork:
             if not is_shared(method, count, planes="Z" not in setup.source.piece_axes):
                 return choice.solver()
             problems = partial(_training_problems, setup, pose, channel)
-            self._of_channels[channel] = SharedDistillation(method, problems)
+            self._of_channels[channel] = SharedDistillation(method, problems, slices=count)
         return self._of_channels[channel]
 
 
@@ -70,10 +82,12 @@ def shared_in_words(shares: Sequence[float], trained_on: Sequence[int], *, separ
     """Return a sentence on what a network for all slices was trained on, and how much it counts; empty without one."""
     if not shares:
         return ""
-    what = "for each channel a network was trained for all of its slices" if separate_channels else ONE_NETWORK
-    numbers = ", ".join(str(number + 1) for number in sorted(trained_on))
     mean, low, high = (f"{100 * each:.0f}" for each in (np.mean(shares), min(shares), max(shares)))
     spread = f"{low} %" if low == high else f"{mean} % on average ({low} to {high} %)"
+    if not trained_on:
+        return f"held-out pixels decide between the network of all images and similar patches: it counts for {spread}"
+    what = "for each channel a network was trained for all of its slices" if separate_channels else ONE_NETWORK
+    numbers = ", ".join(str(number + 1) for number in sorted(trained_on))
     return (
         f"{what}, on slices {numbers}; held-out pixels of each slice decide between it "
         f"and similar patches: it counts for {spread}"
@@ -92,20 +106,31 @@ def _training_problems(setup: Setup, pose: Pose, channel: int | None) -> Iterato
 
 
 def _chosen(setup: Setup, pieces: Sequence[Piece]) -> list[Piece]:
-    """Return pieces, by their content: half of them show the most, the others are spread over the stack."""
+    """Return the pieces to train on, by their content."""
     looked_at = sorted({*np.linspace(0, len(pieces) - 1, min(LOOKED_AT, len(pieces))).round().astype(int).tolist()})
-    contents = {number: _content(setup, pieces[number]) for number in looked_at}
-    showing = [number for number in looked_at if contents[number] > 0]
+    return [pieces[number] for number in chosen({number: content(setup, pieces[number]) for number in looked_at})]
+
+
+def chosen(contents: Mapping[Place, float]) -> list[Place]:
+    """Return slices to train on, in order: half of them show the most, the others are spread over all.
+
+    Parameters
+    ----------
+    contents : mapping of any to float
+        How much there is to see in each slice; those with nothing are left out.
+    """
+    showing = [place for place in contents if contents[place] > 0]
     if len(showing) <= TRAINED_ON:
-        return [pieces[number] for number in showing]
+        return showing
     half = TRAINED_ON // 2
-    most = sorted(showing, key=lambda number: -contents[number])[:half]
-    rest = [number for number in showing if number not in most]
+    most = sorted(showing, key=lambda place: -contents[place])[:half]
+    rest = [place for place in showing if place not in most]
     others = np.linspace(0, len(rest) - 1, TRAINED_ON - half).round().astype(int)
-    return [pieces[number] for number in sorted({*most, *(rest[other] for other in others)})]
+    taken = {*most, *(rest[other] for other in others)}
+    return [place for place in showing if place in taken]
 
 
-def _content(setup: Setup, piece: Piece) -> float:
+def content(setup: Setup, piece: Piece) -> float:
     """Return how much there is to see in a piece: its contrast in grey levels, without most of its noise; 0 if none."""
     try:
         _, measured = setup.measured(piece)
