@@ -267,5 +267,5 @@ def test_one_network_is_trained_for_all_images(viewer, raw, open_batch, run_batc
     click(dock.run_button)
     assert dock.batch is None
     assert f"choose the method 'Self-distillation' or the effort 'balanced', or untick {SHARED!r}" in dock.status.text()
-    choices.tasks.choice.value = "Inpaint"
+    choices.tasks.choice.value = "inpaint"
     assert choices.shared.native.isHidden()
