@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import math
 import threading
 from pathlib import Path
 
 import dask.array
+import napari
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
@@ -55,7 +57,7 @@ def press(qtbot, click):
 def waiting(viewer, click):
     """Compare an array that is not read before an event is set; return the job under way, and the event."""
 
-    def waiting(dock, pixels):
+    def waiting(dock, pixels, viewer=viewer):
         begun, go_on = threading.Event(), threading.Event()
 
         def slow(block):
@@ -257,8 +259,8 @@ def test_what_cannot_be_compared_is_said(viewer, layers, truth, dock, compare):
     assert "the data range is '1O'" in said(region=None, data_range="1O").replace("The", "the")
     assert said(data_range="", reference=large).startswith("The reference 'large' is constant")
     assert said(reference=holes).startswith("The reference 'holes' has values that are NaN")
-    dock.choices.results.tick([large])
-    assert said(reference=layers[1]).startswith("'large' has shape (3, 40, 36); the reference 'truth' has (40, 36)")
+    dock.choices.results.tick([viewer.add_image(np.ones((41, 36)), name="higher")])
+    assert said(reference=layers[1]).startswith("'higher' has shape (41, 36); the reference 'truth' has (40, 36)")
     dock.choices.results.tick([])
     assert said().startswith("No result is ticked")
     viewer.layers.clear()
@@ -325,3 +327,72 @@ def test_a_dock_that_is_closed_ends_its_comparison(viewer, layers, dock, waiting
         dock.deleteLater()
     go_on.set()
     assert len(viewer.layers) == 3
+
+
+def test_closing_the_window_ends_a_comparison(qapp, truth, waiting, qtbot):
+    viewer = napari.Viewer(show=True)
+    try:
+        for name in ("noisy", "truth"):
+            viewer.add_image(truth, name=name)
+        _, dock = viewer.window.add_plugin_dock_widget("napari-deep-prior", "Compare")
+        job, go_on = waiting(dock, truth, viewer)
+        with qtbot.waitSignal(job.finished, timeout=10_000):
+            viewer.close()
+        go_on.set()
+    finally:
+        with contextlib.suppress(RuntimeError):
+            viewer.close()
+
+
+@pytest.fixture
+def stack(truth):
+    return np.stack([truth, truth[::-1], truth[:, ::-1]])
+
+
+def test_a_slice_that_was_cut_out_of_a_stack_is_compared_with_the_slice_where_it_lies(viewer, dock, compare, stack):
+    place = {"scale": (2, 0.5, 0.5)}
+    dock.choices.reference.value = viewer.add_image(stack, name="stack", **place)
+    result = viewer.add_image(stack[2:] + 3, name="slice", translate=(4, 0, 0), **place)
+    dock.choices.results.tick([result])
+    assert compare(dock)[0][1] == "9.000"
+    assert "Compared with Z 2 of 'stack'." in dock.about.text()
+    painted = np.zeros(stack.shape, np.uint8)
+    painted[2, 5:9, 5:9] = 1
+    dock.choices.region.value = viewer.add_labels(painted, name="painted", **place)
+    assert compare(dock)[0][1] == "9.000"
+
+
+def test_the_difference_of_a_slice_lies_where_the_slice_lies(viewer, dock, compare, press, stack):
+    dock.choices.reference.value = viewer.add_image(stack, name="stack", scale=(2, 0.5, 0.5))
+    dock.choices.results.tick(
+        [viewer.add_image(stack[1:2] + 3, name="slice", translate=(2, 0, 0), scale=(2, 0.5, 0.5))]
+    )
+    compare(dock)
+    press(dock, dock.difference_button)
+    layer = viewer.layers[-1]
+    assert layer.data.shape == (1, *stack.shape[1:])
+    np.testing.assert_allclose(layer.data, 3, atol=1e-3)
+    np.testing.assert_allclose(layer.translate, [2, 0, 0])
+
+
+def test_a_plane_and_a_stack_are_compared_at_the_slice_that_is_shown(viewer, layers, dock, compare, stack):
+    own = viewer.add_image(stack, name="stack", scale=(1, *SCALE))
+    plane = viewer.add_image(stack[1] + 2, name="plane", scale=SCALE)
+    viewer.dims.set_point(0, 1)
+    dock.choices.reference.value = own
+    dock.choices.results.tick([plane])
+    assert compare(dock)[0][1] == "4.000"
+    assert "Compared with Z 1 of 'stack'." in dock.about.text()
+    dock.choices.reference.value = plane
+    dock.choices.results.tick([own])
+    assert compare(dock)[0][1] == "4.000"
+    assert "Of 'stack' Z 1 is compared, which is shown." in dock.about.text()
+
+
+def test_different_slices_are_refused(viewer, dock, compare, stack):
+    dock.choices.reference.value = viewer.add_image(stack, name="stack")
+    one, two = (viewer.add_image(stack[at : at + 1], name=f"{at}", translate=(at, 0, 0)) for at in (0, 1))
+    dock.choices.results.tick([one, two])
+    assert dock.job is None
+    dock.start()
+    assert "show different slices of 'stack'" in dock.status.text()

@@ -14,6 +14,8 @@ from qtpy.QtWidgets import QFormLayout
 from ..runs.compare import compare
 from ..runs.comparison_table import ComparisonTable
 from ..runs.reference import Reference, Region
+from .compare_slices import Aligned, aligned
+from .crop import cropped
 from .form import add_row, layer_choice
 from .layer_ticks import LayerTicks
 from .layers import axes_of, images_of, pixels_of
@@ -33,6 +35,7 @@ class Compared:
 
     layers: Mapping[str, Image]
     layer: Image
+    aligned: Aligned
     reference: Reference
     table: ComparisonTable
 
@@ -109,8 +112,9 @@ class CompareChoices:
         if not results:
             raise ValueError("no result is ticked: tick one or more layers under 'Results'")
         region = None if self.region.value is None else region_of(self.region.value, layer)
+        which = aligned(layer, results, tuple(self._viewer.dims.point))
         return partial(
-            _compared, {each.name: each for each in results}, layer, region,
+            _compared, {each.name: each for each in results}, layer, which, region=region,
             span=self._span(), fit=self.fit.value, per_plane=self.per_plane.value,
         )  # fmt: skip
 
@@ -125,19 +129,24 @@ class CompareChoices:
 def _compared(
     layers: Mapping[str, Image],
     layer: Image,
-    region: Callable[[], Region] | None,
+    which: Aligned,
     *,
+    region: Callable[[], Region] | None,
     span: float | None,
     fit: bool,
     per_plane: bool,
 ) -> Compared:
     """Return a comparison; all that is read is read here, plane by plane."""
-    reference = Reference.of(
-        layer.name, pixels_of(layer), axes_of(layer), region=None if region is None else region(), span=span
-    )
+    inside = None if region is None else region()
+    pixels = pixels_of(layer)
+    if which.is_part:
+        pixels = cropped(pixels, which.spans)
+        # A region has no axis of colours.
+        inside = None if inside is None else Region(inside.name, inside.mask[which.spans[: inside.mask.ndim]])
+    reference = Reference.of(layer.name, pixels, axes_of(layer), region=inside, span=span)
     rows = [
         row
-        for name, each in layers.items()
-        for row in compare(name, pixels_of(each), reference, fit=fit, per_plane=per_plane)
+        for name, each in which.pixels.items()
+        for row in compare(name, each, reference, fit=fit, per_plane=per_plane)
     ]
-    return Compared(layers, layer, reference, reference.table(rows, fitted=fit))
+    return Compared(layers, layer, which, reference, reference.table(rows, fitted=fit))

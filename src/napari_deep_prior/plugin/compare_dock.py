@@ -21,7 +21,7 @@ from .compare_table import CompareTable
 from .dock_frame import DockFrame
 from .job import BackgroundJob
 from .labels import ERROR_STYLE, text_label
-from .layers import pixels_of, place_of
+from .layers import PLACE, Part, appearance, pixels_of
 from .saving import ask_where_table
 from .tall_area import TallArea
 
@@ -143,8 +143,7 @@ class CompareDock(QWidget):
         if made is None:
             self._tell("a layer of this comparison is gone: compare again", error=True)
             return
-        layer = made.layers[row.name]
-        self._begin(partial(_difference, row, pixels_of(layer), made), partial(self._add, row, made))
+        self._begin(partial(_difference, row, made.aligned.pixels[row.name], made), partial(self._add, row, made))
 
     # -- inside -------------------------------------------------------------------------------------------------
 
@@ -172,15 +171,14 @@ class CompareDock(QWidget):
         self.compared = made
         self.table.show_table(made.table)
         self.outcome.show()
-        self.about.setText(" ".join([*made.table.introduction(), *_elsewhere(made)]))
+        said = [made.aligned.words] if made.aligned.words else []
+        self.about.setText(" ".join([*made.table.introduction(), *said, *_elsewhere(made)]))
         self._tell("")
 
     def _add(self, row: Row, made: Compared, found: tuple[Array, float]) -> None:
         values, limit = found
         name = f"{row.title} less {made.reference.name}"
-        self._viewer.add_image(
-            values, name=name, colormap="PiYG", contrast_limits=(-limit, limit), **place_of(made.layer)
-        )
+        self._viewer.add_image(values, name=name, colormap="PiYG", contrast_limits=(-limit, limit), **_place_of(made))
         self._tell(f"{name!r} is added: white is 0, green above, pink below.")
 
     def _failed(self, problem: str) -> None:
@@ -206,6 +204,14 @@ def _difference(row: Row, pixels: ArrayLike, made: Compared) -> tuple[Array, flo
     some = np.abs(values.ravel()[:: max(1, values.size // LOOKED_AT)])
     some = some[np.isfinite(some)]
     return values, float(np.quantile(some, 0.995)) or 1.0
+
+
+def _place_of(made: Compared) -> dict[str, Any]:
+    """Return where the part of the reference lies that was compared."""
+    layer, spans = made.layer, made.aligned.spans[: made.layer.ndim]
+    part = Part(layer, made.reference.pixels, made.reference.axes, tuple(span.start for span in spans))
+    look = appearance(part, {})
+    return {name: look[name] for name in PLACE}
 
 
 def _elsewhere(made: Compared) -> list[str]:

@@ -17,13 +17,12 @@ from ..runs.errors import RestorationError
 from ..runs.report import sentence
 from ..runs.source import ArrayLike
 from .code_layers import layers_of
-from .dock_frame import DockFrame, window_of
+from .dock_frame import DockFrame
 from .form import add_row, layer_choice, show_row
 from .job import BackgroundJob
 from .labels import ERROR_STYLE, text_label
 from .layers import axes_of, images_of, pixels_of
 from .tall_area import TallArea
-from .window_end import WindowEnd
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -106,7 +105,7 @@ class EncodeDock(QWidget):
         path = str(self.model.value) if self._has_model() else ""
         work = partial(_encode, pixels_of(layer), axes, path, self.network.value, self.device.value)
         self.job = job = BackgroundJob(work)
-        self._window_end = WindowEnd(window_of(self), job.stop)
+        self.destroyed.connect(job.stop)
         job.told.connect(self._tell)
         job.succeeded.connect(partial(self._show, layer, axes))
         job.failed.connect(self._failed)
