@@ -114,7 +114,7 @@ class CompareChoices:
         region = None if self.region.value is None else region_of(self.region.value, layer)
         which = aligned(layer, results, tuple(self._viewer.dims.point))
         return partial(
-            _compared, {each.name: each for each in results}, layer, which, region=region,
+            _compared, layer, which, region=region,
             span=self._span(), fit=self.fit.value, per_plane=self.per_plane.value,
         )  # fmt: skip
 
@@ -127,7 +127,6 @@ class CompareChoices:
 
 
 def _compared(
-    layers: Mapping[str, Image],
     layer: Image,
     which: Aligned,
     *,
@@ -149,4 +148,4 @@ def _compared(
         for name, each in which.pixels.items()
         for row in compare(name, each, reference, fit=fit, per_plane=per_plane)
     ]
-    return Compared(layers, layer, which, reference, reference.table(rows, fitted=fit))
+    return Compared(which.layers, layer, which, reference, reference.table(rows, fitted=fit))

@@ -27,8 +27,8 @@ class Aligned:
     ----------
     spans : tuple of slice
         Of the reference, one for each of its axes.
-    pixels : mapping of str to array
-        Of the results, by the names of their layers, with the axes of the reference.
+    layers, pixels : mapping of str to Image, mapping of str to array
+        The results by their names, and what is compared of them, with the axes of the reference.
     is_part : bool
         Whether that is not all of the reference.
     words : str
@@ -36,6 +36,7 @@ class Aligned:
     """
 
     spans: tuple[slice, ...]
+    layers: Mapping[str, Image]
     pixels: Mapping[str, ArrayLike]
     is_part: bool
     words: str = ""
@@ -75,7 +76,8 @@ def aligned(reference: Image, results: Sequence[Image], point: Sequence[float]) 
     parts = {letter: span for letter, span, length in zip(axes, chosen, shape, strict=True) if span != slice(0, length)}
     if parts:
         words.insert(0, f"Compared with {_in_words(parts)} of {reference.name!r}.")
-    return Aligned(chosen, pixels, is_part=bool(parts), words=" ".join(words))
+    layers = {result.name: result for result in results}
+    return Aligned(chosen, layers, pixels, is_part=bool(parts), words=" ".join(words))
 
 
 def _in_words(spans: Mapping[str, slice]) -> str:
