@@ -1,6 +1,6 @@
 """What a result can be trusted for: clean images, light, spots, stacks with dark planes.
 
-    python benchmarks/trust.py [--efforts fast,balanced] [--quick]
+    python benchmarks/trust.py [--efforts fast,balanced] [--method auto] [--parts clean,light,spots,stack] [--size 192]
 
 All images are made here. A clean image should come back as it is; no light should be lost; faint spots should still be
 found, and be as bright; a dark first plane of a stack should change nothing for the others. The table for
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import skimage.data
@@ -25,6 +26,9 @@ from napari_deep_prior.arrays.phantom import cells
 SPOT = 1.2
 """Standard deviation of a diffraction-limited spot, in pixels."""
 
+SIZE, SPOTS = 192, 100
+"""Pixels along a side of an image of spots, and how many it has."""
+
 FALSE_POSITIVES = 0.05
 
 
@@ -34,13 +38,20 @@ def main() -> None:
     parser.add_argument("--efforts", default="fast,balanced")
     parser.add_argument("--method", default="auto")
     parser.add_argument("--parts", default="clean,light,spots,stack")
+    parser.add_argument("--size", type=int, default=SIZE, help="pixels along a side of the images of spots")
     options = parser.parse_args()
-    parts = {"clean": clean_rows, "light": light_rows, "spots": spot_rows, "stack": stack_rows}
+    parts = {
+        "clean": clean_rows,
+        "light": light_rows,
+        "spots": partial(spot_rows, size=options.size),
+        "stack": stack_rows,
+    }
+    method = "" if options.method == "auto" else f"{options.method}, "
     print("| what | effort | result | seconds |\n|---|---|---|---|")
     for part in options.parts.split(","):
         for effort in options.efforts.split(","):
             for what, result, seconds in parts[part](options.method, effort):
-                print(f"| {what} | {effort} | {result} | {seconds:.0f} |", flush=True)
+                print(f"| {what} | {method}{effort} | {result} | {seconds:.0f} |", flush=True)
 
 
 def clean_images() -> dict[str, Array]:
@@ -84,11 +95,11 @@ def light_rows(method: str, effort: str) -> Iterator[tuple[str, str, float]]:
             yield what, f"sum {_percent(restored - offset, image.astype(float) - offset)}", seconds
 
 
-def spot_rows(method: str, effort: str) -> Iterator[tuple[str, str, float]]:
+def spot_rows(method: str, effort: str, *, size: int = SIZE) -> Iterator[tuple[str, str, float]]:
     """Yield how many faint spots are found, before and after, and how much of their light is left."""
     for background in (0.5, 2.0):
         for peak in (5, 10, 20):
-            truth, places = spots(peak, background)
+            truth, places = spots(peak, background, size=size, number=round(SPOTS * (size / SIZE) ** 2))
             noisy = np.random.default_rng(2).poisson(truth).astype(np.uint16)
             restored, seconds = _restored(noisy, method, effort)
             found = f"found {recall(noisy, places):.0%} before, {recall(restored, places):.0%} after"
@@ -113,7 +124,7 @@ def stack_rows(method: str, effort: str) -> Iterator[tuple[str, str, float]]:
         )
 
 
-def spots(peak: float, background: float, *, size: int = 192, number: int = 100) -> tuple[Array, Array]:
+def spots(peak: float, background: float, *, size: int = SIZE, number: int = SPOTS) -> tuple[Array, Array]:
     """Return an image of spots at least 8 pixels apart, and their places (number, 2)."""
     random = np.random.default_rng(0)
     places: list[Array] = []
@@ -122,7 +133,7 @@ def spots(peak: float, background: float, *, size: int = 192, number: int = 100)
         if all(np.hypot(*(place - other)) > 8 for other in places):
             places.append(place)
     row, column = np.indices((size, size))
-    image = np.full((size, size), background)
+    image = np.full((size, size), float(background))
     for r, c in places:
         image += peak * np.exp(-((row - r) ** 2 + (column - c) ** 2) / (2 * SPOT**2))
     return image, np.array(places)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..problem import Problem
+from .faint_spots import give_back_light, pixel_variance, strongest_within, without_spots
 
 SPLINE = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 """The cubic B-spline by which an image is smoothed from scale to scale (à trous wavelets, Starck & Murtagh 1994)."""
@@ -27,9 +28,6 @@ SIGNIFICANT = 4.2
 TO_DEVIATION = 1.4826
 """Standard deviation of normal noise over its median absolute value."""
 
-SPOT = 9
-"""Pixels along a side of a square within which a spot stands out from its surroundings."""
-
 SPOT_WINDOW = 2.5
 """Standard deviation, in pixels, of the window in which the brightness of a spot is compared."""
 
@@ -43,6 +41,9 @@ LEAST_ADDED, MOST_ADDED = -0.5, 3.0
 LARGEST_SHARE = 0.5
 """Share of the light of an image that can have been lost, or added, in proportion to it."""
 
+LEAST_SURROUNDINGS = 0.1
+"""Share of an image that must lie away from spots if its total is to be made right there alone."""
+
 NOTICEABLE = 0.02
 """Share of what was removed from which on it is worth a word that it was put back."""
 
@@ -55,11 +56,12 @@ def checked(problem: Problem, image: Tensor) -> tuple[Tensor, str]:
     """
     if is_noiseless(problem):
         return problem.measured, "no noise was found that can be told from structure: the image is unchanged"
-    whole = put_back(problem, refit_spots(problem, image))
+    whole, spots = give_back_light(problem, refit_spots(problem, image))
+    whole = put_back(problem, whole)
     returned = ((whole - image).square() * problem.weight).sum()
     removed = ((problem.measured - image).square() * problem.weight).sum()
     remark = "structure was found in what had been removed, and put back" if returned > NOTICEABLE * removed else ""
-    whole = keep_total(problem, whole)
+    whole = keep_total(problem, whole, spots)
     if any(problem.noiseless):
         clean = image.new_tensor(problem.noiseless).reshape(1, -1, *(1,) * (image.ndim - 2)) > 0
         whole = torch.where(clean, problem.measured, whole)
@@ -104,14 +106,9 @@ def refit_spots(problem: Problem, image: Tensor) -> Tensor:
     that brings it closest to the measurement (covariant least-square refitting, Deledalle et al. 2017,
     doi 10.1137/16M1080318, of one factor for each place).
     """
-    misfit = problem.misfit
     planes = image.flatten(0, -3)[:, None]
-    spots = planes - _background(planes)
-    # The variance of a pixel, in canonical units: that of its transform over its slope.
-    step = 1e-3
-    slope = (misfit.expected(image + step) - misfit.expected(image - step)) / (2 * step)
-    precision = (slope.square() / misfit.stabilised_variance(image)).flatten(0, -3)[:, None]
-    precision = precision * problem.weight.expand_as(image).flatten(0, -3)[:, None]
+    spots = planes - without_spots(planes)
+    precision = (problem.weight / pixel_variance(problem, image)).flatten(0, -3)[:, None]
     difference = (problem.measured - image).flatten(0, -3)[:, None]
     signal = _window_sums(spots.square() * precision)
     factor = _window_sums(spots * difference * precision) / signal.clamp(min=1e-12)
@@ -123,17 +120,26 @@ def refit_spots(problem: Problem, image: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def keep_total(problem: Problem, image: Tensor) -> Tensor:
-    """Return an image whose mean over the measured pixels is theirs, channel by channel."""
+def keep_total(problem: Problem, image: Tensor, spots: Tensor | None = None) -> Tensor:
+    """Return an image whose mean over the measured pixels is theirs, channel by channel.
+
+    Parameters
+    ----------
+    spots : Tensor, (1, C, *S), or None
+        How much of each pixel belongs to spots whose light is right: the others are changed, if there are enough.
+    """
     spatial = tuple(range(2, image.ndim))
     weight = problem.weight.expand_as(image)
     count = weight.sum(dim=spatial, keepdim=True).clamp(min=1)
+    rest = torch.ones_like(image) if spots is None else 1 - spots
+    size = (rest * weight).sum(dim=spatial, keepdim=True) / count
+    rest = torch.where(size < LEAST_SURROUNDINGS, 1.0, rest / size.clamp(min=LEAST_SURROUNDINGS))
     lost = ((problem.measured - image) * weight).sum(dim=spatial, keepdim=True) / count
     dark = image.amin(dim=spatial, keepdim=True)
-    light = ((image - dark) * weight).sum(dim=spatial, keepdim=True) / count
+    light = ((image - dark) * rest * weight).sum(dim=spatial, keepdim=True) / count
     # In proportion to the light, as far as that is plausible; the rest is the same everywhere.
     share = (lost / light.clamp(min=1e-12)).clamp(-LARGEST_SHARE, LARGEST_SHARE)
-    return image + share * (image - dark) + (lost - share * light)
+    return image + rest * (share * (image - dark) + (lost - share * light))
 
 
 def structure_in(planes: Tensor, *, robust: bool = False) -> Tensor:
@@ -160,21 +166,8 @@ def _significant(band: Tensor, deviation: float, *, reach: int, robust: bool) ->
     if robust:
         deviation = max(deviation, float(band.abs().flatten().median()) * TO_DEVIATION)
     # Of a spot only its middle stands out: the strongest neighbour speaks for the pixels around it.
-    strength = _strongest_within(band.abs() / deviation, reach)
+    strength = strongest_within(band.abs() / deviation, reach)
     return band * (1 - (SIGNIFICANT / strength.clamp(min=1e-6)).square()).clamp(min=0)
-
-
-def _background(planes: Tensor) -> Tensor:
-    """Return planes (N, 1, rows, columns) without what is brighter than its surroundings: their opening."""
-    reach = SPOT // 2
-    return _strongest_within(-_strongest_within(-planes, reach), reach)
-
-
-def _strongest_within(planes: Tensor, reach: int) -> Tensor:
-    """Return the largest value within a square around each pixel: first along columns, then along rows."""
-    width = 2 * reach + 1
-    tall = functional.max_pool2d(planes, (width, 1), stride=1, padding=(reach, 0))
-    return functional.max_pool2d(tall, (1, width), stride=1, padding=(0, reach))
 
 
 def _window_sums(planes: Tensor) -> Tensor:
