@@ -1,6 +1,6 @@
 """The light that faint spots have lost, given back: spots of similar brightness have lost similar shares.
 
-What one faint spot has lost cannot be told from noise. Averaged over many spots it is known well, ring by ring around
+What one faint spot has lost looks like noise. Averaged over many spots it is known well, ring by ring around
 their middles. The average must not be taken over places that were chosen because they are bright in the same
 measurement: the noise that made them bright would be taken for light. So noise is added to the measurement where spots
 are searched for, and subtracted where their light is measured, by which the two become independent (Pang et al. 2021,
