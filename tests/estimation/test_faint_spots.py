@@ -80,6 +80,16 @@ def test_places_that_noise_has_made_bright_get_no_light() -> None:
     assert float((mended - truth).square().mean()) < (0.06 * NOISE) ** 2
 
 
+def test_nothing_becomes_darker_than_the_darkest_pixel() -> None:
+    # A step that was blurred far too much: the measurement is darker beside it than the result is.
+    truth = torch.full((1, 1, 96, 96), 0.2)
+    truth[..., 24:72, 24:72] = 0.8
+    image = torch.nn.functional.avg_pool2d(truth, 9, stride=1, padding=4, count_include_pad=False)
+    mended, _ = give_back_light(measurement(truth), image)
+    assert float(mended.min()) >= float(image.min())
+    assert float((mended - truth).square().mean()) < float((image - truth).square().mean())
+
+
 def test_a_flat_image_stays_flat() -> None:
     truth = torch.full((1, 1, 192, 192), 0.5)
     mended, _ = give_back_light(measurement(truth), truth)

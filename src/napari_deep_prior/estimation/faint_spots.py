@@ -114,7 +114,9 @@ def give_back_light(problem: Problem, image: Tensor) -> tuple[Tensor, Tensor]:
         near = torch.zeros_like(planes.image)
         for _ in range(PASSES):
             added, now = _light_of_spots(planes, generator)
-            planes, near = replace(planes, image=planes.image + added), torch.maximum(near, now)
+            # Edges are no spots: where rings around them are too bright, nothing becomes darker than anything was.
+            brightened = (planes.image + added).clamp(min=float(planes.image.min()))
+            planes, near = replace(planes, image=brightened), torch.maximum(near, now)
         image[:, channel] = planes.image.reshape(image[:, channel].shape)
         share[:, channel] = near.reshape(image[:, channel].shape)
     return image, share
