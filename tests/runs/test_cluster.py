@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 import torch
 
+from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.arrays.pieces import Piece
 from napari_deep_prior.cli.main import DONE, FAILED, main
 from napari_deep_prior.files import images
+from napari_deep_prior.files.model_files import read_model
 from napari_deep_prior.methods import DeepImagePrior
 from napari_deep_prior.runs.clusters import executor_of, on_this_computer, read_compute, slurm_cluster
 from napari_deep_prior.runs.dask_executor import refuse_workers
@@ -207,3 +209,19 @@ def test_the_settings_for_slurm_in_the_documentation_make_a_job(tmp_path: Path) 
         read_compute(str(file))
     with pytest.raises(ValueError, match=r"the cluster has no settings kores: choose among .*cores"):
         slurm_cluster({"kores": 8, "cores": 8, "memory": "8GB"})
+
+
+def test_the_network_that_workers_have_used_is_saved(cluster: distributed.Client, tmp_path: Path) -> None:
+    frames = Camera().expose(cells((4, 32, 36)), np.random.default_rng(0)).astype(np.uint16)
+    file, out = str(tmp_path / "in.tif"), [str(tmp_path / name) for name in ("there.zarr", "here.zarr")]
+    saved = [str(tmp_path / f"{name}.safetensors") for name in ("there", "here")]
+    images.write(file, images.ImageFile(pixels=frames, axes="TYX"))
+    quick = ["--method", "self-distillation", "--steps", "3", "--crop", "16", "--channels", "8,8", "--neighbours", "0"]
+    command = ["denoise", file, "--device", "cpu", *quick]
+    with threads(1):
+        assert main([*command, out[0], "--save-model", saved[0], "--scheduler", cluster.scheduler.address]) == DONE
+        assert main([*command, out[1], "--save-model", saved[1]]) == DONE
+    there, here = map(read_model, saved)
+    assert there.training == {"slices": [1, 2, 3, 4], "steps": 3}
+    assert all(torch.equal(there.weights[name], each) for name, each in here.weights.items())
+    np.testing.assert_array_equal(*(images.read(each).pixels for each in out))
