@@ -159,8 +159,8 @@ def worker_kills(options: argparse.Namespace) -> int:
             for done, _ in enumerate(run, 1):
                 if done in kill_at:
                     client.wait_for_workers(2)
-                    processes = list(client.run(os.getpid).values())
-                    os.kill(int(chance.choice(processes)), signal.SIGKILL)
+                    nannies = list(client.cluster.workers.values())
+                    os.kill(int(nannies[chance.integers(2)].pid), signal.SIGKILL)
                     print(f"killed a worker after {done} pieces", flush=True)
         same = bool(np.array_equal(run.image, whole))
     print(f"{times} workers killed; {done} pieces; the result is {'the same' if same else 'another one'}")
