@@ -90,7 +90,9 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1", help="comma separated")
     for name in ("networks", "tasks", "images"):
         parser.add_argument(f"--{name}", default="", help="parts of their names, comma separated; default all")
-    parser.add_argument("--rate", type=float, help="of the optimizer, in a file of its own; default as in balanced")
+    parser.add_argument(
+        "--rate", type=float, help="of the optimizer, in a file of its own; default that of the network"
+    )
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no run after this time")
     options = parser.parse_args()
     if options.size < SMALLEST:
@@ -135,8 +137,8 @@ def _measure(scene: Scene, run: Run, steps: int, rate: float | None) -> dict[str
     """Fit a network; return the PSNR and the held-out error of every step, and what else the tables need."""
     usual = settings_for(scene.task, "deep-image-prior")
     assert isinstance(usual, DeepImagePrior)
-    usual = dataclasses.replace(usual, rate=rate or usual.rate)
     network = NETWORKS[run.network]
+    usual = dataclasses.replace(usual, rate=rate or network.prior_rate)
     prior = dataclasses.replace(
         usual, network=network, seed=run.seed, steps=steps, patience=steps, precision="float32", stop="held-out"
     )

@@ -10,7 +10,8 @@ from napari_deep_prior import Denoise, SuperResolve, TrainingImage, TrainingSett
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.networks import UNet
 from napari_deep_prior.runs.train import CANONICAL
-from napari_deep_prior.training.model import STABILISED, Model
+from napari_deep_prior.training.model import Model
+from napari_deep_prior.training.standardised import BY_CONTRAST
 from napari_deep_prior.training.trainer import Trainer, TrainingPlan
 
 SMALL = UNet(channels=(8, 8))
@@ -30,7 +31,7 @@ def tiny_model(*, channels: int = 1, factor: float | None = None, scale: float =
         weights={name: scale * each for name, each in weights.items()},
         channels=channels,
         shape=(16, 16),
-        intensity=STABILISED if factor is None else CANONICAL,
+        intensity=BY_CONTRAST if factor is None else CANONICAL,
         factors=() if factor is None else (factor, factor),
     )
 

@@ -1,4 +1,4 @@
-"""Every example runs and makes its image better; ``demo.py`` needs a screen and runs by ``make demo``."""
+"""Every example runs and makes its image better; those named ``demo`` need a screen (``make demo``)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = sorted(path for path in (Path(__file__).parent.parent / "examples").glob("*.py") if path.name != "demo.py")
+EXAMPLES = sorted(
+    path for path in (Path(__file__).parent.parent / "examples").glob("*.py") if not path.name.startswith("demo")
+)
 
 
 @pytest.mark.slow

@@ -23,7 +23,8 @@ from napari_deep_prior.networks import Autoencoder, UNet
 from napari_deep_prior.networks.network import ResidualNetwork
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.runs.identity import VERSION
-from napari_deep_prior.training.model import STABILISED, Model
+from napari_deep_prior.training.model import Model
+from napari_deep_prior.training.standardised import BY_CONTRAST
 from napari_deep_prior.training.trainer import Trainer, TrainingPair, TrainingPlan
 
 from .damage import DAMAGES
@@ -51,7 +52,7 @@ def model(trainer: Trainer | None = None, **changes: Any) -> Model:
         "weights": (trainer or trained()).weights,
         "channels": 2,
         "shape": (16, 18),
-        "intensity": STABILISED,
+        "intensity": BY_CONTRAST,
         "factors": (2.0, 2.0),
         "noise": (NoiseModel(gain=0.5, read_noise=2.0, reasons=("one", "two")), NoiseModel(saturation=255.0)),
         "training": {"slices": [0, 3], "steps": 300},

@@ -11,7 +11,7 @@ from napari_deep_prior.arrays.frame import canonical
 from napari_deep_prior.arrays.phantom import Camera
 from napari_deep_prior.methods import DeepImagePrior
 from napari_deep_prior.methods.deep_image_prior import AVERAGING_GROWTH, _Member
-from napari_deep_prior.networks import Hourglass
+from napari_deep_prior.networks import Autoencoder, Hourglass, Network
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.problem import Problem
 from napari_deep_prior.progress import Step
@@ -47,6 +47,18 @@ def test_the_tensors_of_a_step_are_detached_and_never_change_later(problem: Prob
     for step, copied in zip(kept, copies, strict=True):
         for name, value in zip(names, copied, strict=True):
             assert torch.equal(getattr(step, name), value), name
+
+
+@pytest.mark.parametrize(
+    ("network", "rate"),
+    [(Hourglass(channels=(8,), skip=(2,)), 0.01), (Autoencoder(channels=(8,), bottleneck=4), 0.003)],
+)
+def test_the_learning_rate_is_that_of_the_network_if_none_is_given(
+    problem: Problem, tiny: Make, network: Network, rate: float
+) -> None:
+    images = [last(tiny(steps=4, network=network, rate=each), problem).image for each in (None, rate, 2 * rate)]
+    assert torch.equal(images[0], images[1])
+    assert not torch.equal(images[0], images[2])
 
 
 def test_the_fit_comes_closer_to_the_measurement(problem: Problem, tiny: Make) -> None:

@@ -51,6 +51,24 @@ def test_a_trained_network_denoises_another_image(noisy: np.ndarray, truth: np.n
     assert run.record.reason == "a trained network was given"
 
 
+def test_a_last_pass_of_similar_patches_makes_the_image_better(noisy: np.ndarray, truth: np.ndarray) -> None:
+    options = {"model": trained_model(enlarges=False), "device": "cpu", "dtype": "float32"}
+    without, image = (
+        restore(noisy, DENOISE, TrainedNetwork(compare=False, last_pass=each), **options).finish()
+        for each in (False, True)
+    )
+    assert psnr(image, truth) > psnr(without, truth) + 0.3
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
+def test_a_network_fits_images_of_other_exposures(truth: np.ndarray, scale: float) -> None:
+    bright = CAMERA.expected(scale * cells((72, 80), seed=9))
+    noisy = CAMERA.expose(scale * cells((72, 80), seed=9), np.random.default_rng(2))
+    method = TrainedNetwork(compare=False, last_pass=False)
+    image = restore(noisy, DENOISE, method, model=trained_model(enlarges=False), device="cpu", dtype="float32").finish()
+    assert psnr(image, bright) > psnr(noisy.astype(float), bright) + 2
+
+
 @pytest.mark.parametrize(("shift", "worse"), [(0.0, False), (1.0, True)])
 def test_a_network_is_worse_where_held_out_pixels_say_so(
     noisy: np.ndarray, truth: np.ndarray, pose: Callable[..., Problem], shift: float, worse: bool

@@ -20,6 +20,7 @@ SAMPLES = {
     "two-stains": samples.two_stains,
     "jpeg": samples.jpeg,
     "large-pixels": samples.large_pixels,
+    "fields": samples.fields,
 }
 
 

@@ -53,3 +53,14 @@ def test_reduced_images_go_in_interpolated_with_the_noise_of_the_measurement() -
     # White noise of the measurement, interpolated by a cubic, has 0.69 of its deviation on each pixel.
     rest = float((noisy.input - noisy.target).var() - (without.input - without.target).var())
     assert 0.4 * 0.04 < rest < 1.0 * 0.04
+
+
+def test_half_of_the_crops_are_brighter_or_dimmer_and_their_noise_is_not() -> None:
+    clean = 1 + 0 * image(0, 40, 40)
+    noisy = NoisyImages([(clean, torch.full_like(clean, 0.5))], generator(), (0.5, 6.0))
+    pair = noisy.draw(crop=16, count=400, generator=generator())
+    factors = pair.target[:, 0, 0, 0]
+    assert 0.5 <= float(factors.min()) < 0.6
+    assert 5 < float(factors.max()) <= 6
+    assert abs(float((factors == 1).float().mean()) - 0.5) < 0.1
+    assert abs(float((pair.input - pair.target)[factors > 2].std()) - 0.5) < 0.02

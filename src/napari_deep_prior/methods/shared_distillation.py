@@ -25,8 +25,8 @@ from ..progress.stages import stage
 from ..training.held_out import HELD_OUT_ERROR, hold_out, mean_misfit
 from ..training.image_sets import NoisyImages
 from ..training.image_training import AVERAGING, ImageTraining
-from ..training.model import STABILISED, Model
-from ..training.standardised import Standardisation
+from ..training.model import Model
+from ..training.standardised import BY_CONTRAST, Standardisation
 from ..training.trainer import Trainer, TrainingPlan
 from ..training.training_settings import TrainingSettings
 from .self_distillation import LOOK_EVERY, SelfDistillation, training_plan
@@ -143,7 +143,7 @@ class SharedDistillation:
             weights=self._trainer.weights,
             channels=self._plan.channels,
             shape=self._plan.shape,
-            intensity=STABILISED,
+            intensity=BY_CONTRAST,
             training={"slices": [number + 1 for number in self.trained_on], "steps": self._steps},
             **about,
         )

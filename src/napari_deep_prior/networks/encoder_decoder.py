@@ -24,6 +24,8 @@ class _EncoderDecoderSettings(ResidualNetwork, ABC):
     """What all encoder-decoders have in common: everything but how the two are joined."""
 
     has_deep_kernels = True
+    # Without normalisation the fit is unstable at the rate of the hourglass.
+    prior_rate = 0.003
 
     channels: Annotated[tuple[int, ...], CHANNELS] = (16, 32, 64)
     bottleneck: Annotated[

@@ -23,14 +23,16 @@ def first_look(noisy: Tensor, misfit: Misfit) -> Tensor:
 
 
 @torch.no_grad()
-def last_pass(noisy: Tensor, pilot: Tensor, misfit: Misfit) -> Tensor:
+def last_pass(noisy: Tensor, pilot: Tensor, misfit: Misfit, *, share: float = 0.5) -> Tensor:
     """Return the image (1, C, *S): stabilised means, and what similar patches make of the measurement with them.
 
     Parameters
     ----------
     noisy, pilot : Tensor, (1, C, *S)
         The stabilised measurement without gaps, and stabilised means that are close to the truth.
+    share : float
+        Of similar patches in the result; the rest is the pilot.
     """
     denoise = partial(nl_ridge.denoise_with_pilot, stride=WIDE_STRIDE)
     denoised = map_planes(denoise, noisy, pilot, REMOVED * misfit.variance_at(pilot))
-    return misfit.unstabilise((pilot + denoised) / 2)
+    return misfit.unstabilise(torch.lerp(pilot, denoised, share))

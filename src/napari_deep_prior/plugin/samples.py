@@ -27,6 +27,9 @@ QUALITY = 10
 FACTOR = 2
 """Pixels of the truth in one large pixel, along rows and columns."""
 
+FIELDS, GAP = 6, 8
+"""Images to train on, in two rows, and pixels between them."""
+
 PIXEL = 0.1
 """Width of a pixel, in micrometres."""
 
@@ -91,6 +94,18 @@ def large_pixels() -> list[LayerData]:
     first, last = _pair(small, truth, _plane(PIXEL), "cells", "large pixels")
     first[1].update(scale=(FACTOR * PIXEL,) * 2, translate=((FACTOR - 1) * PIXEL / 2,) * 2)
     return [first, last]
+
+
+def fields() -> list[LayerData]:
+    """Return noisy images of six fields of fluorescent cells, 128 × 128, side by side: to train a network on."""
+    sensor, generator, side = Camera(), np.random.default_rng(0), 128
+    found = []
+    for number in range(FIELDS):
+        noisy = sensor.expose(phantom_cells((side, side), seed=number), generator)
+        row, column = divmod(number, FIELDS // 2)
+        place = _plane(PIXEL) | {"translate": (PIXEL * (side + GAP) * row, PIXEL * (side + GAP) * column)}
+        found.append((noisy, {**place, "name": f"field {number + 1} (noisy)"}, "image"))
+    return found
 
 
 def _plane(pixel: float) -> dict[str, Any]:

@@ -43,6 +43,7 @@ _PUBLISHED = DeepImagePrior(
     jitter_source="fresh",
     jitter_warmup=0,
     optimizer="adam",
+    rate=0.01,
     start_at_median=False,
     code_range=0.1,
     precision="float32",

@@ -198,7 +198,7 @@ def _input(measured: Measured, model: Model, task: Task, noise: tuple[NoiseModel
         mean, deviation = values.mean(dim=(-2, -1), keepdim=True), values.std(dim=(-2, -1), keepdim=True)
         return (values - mean) / deviation.clamp(min=1e-6)
     problem = task.problem(measured, Prepared(task.operator("YX", None), noise), Inputs()).problem
-    return Standardisation.of_noisy(values, problem.misfit).of_means(stabilised(problem))
+    return Standardisation.named(model.intensity, values, problem.misfit).of_means(stabilised(problem))
 
 
 def _code(codes: list[Array], image: ArrayLike, axes: str, model: Model) -> Code:

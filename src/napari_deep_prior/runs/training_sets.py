@@ -38,7 +38,7 @@ MOST_PIXELS, MOST_RESTORED = 1 << 25, 1 << 22
 """Pixels of all planes that are used, evenly spread over them: those that are first denoised take seconds each."""
 
 MOST_HELD_OUT = 1 << 20
-"""Pixels of the held-out planes that are used."""
+"""Pixels of the held-out planes."""
 
 
 @final
@@ -175,7 +175,7 @@ def _noisy(split: Split, source: Source, settings: TrainingSettings) -> Material
             noisy = means + deviation * torch.randn(means.shape, generator=generator).to(means.device)
         given, target = space.of_means(noisy), space.of_means(means)
         held_out.append(_held_out(plane, given, target, space.misfit.unstabilise(means), space.to_image))
-    images: ImageSet = PairedImages(pairs) if pairs else NoisyImages(drawn, generator)
+    images: ImageSet = PairedImages(pairs) if pairs else NoisyImages(drawn, generator, EXPOSURES)
     return Material(
         images=images,
         pixels=_count(training),
@@ -185,6 +185,9 @@ def _noisy(split: Split, source: Source, settings: TrainingSettings) -> Material
         truth="truth" if pairs or source.clean else "similar patches",
     )
 
+
+EXPOSURES = (0.5, 6.0)
+"""Factors of the images on which noise is drawn: the network is to fit brighter and dimmer ones, too."""
 
 RESTORED = (
     "there are no clean images: new noise is drawn on the images as similar patches denoise them; PSNR, SSIM and HFEN "
@@ -209,11 +212,7 @@ def _denoising(
         else:
             *_, clean = run_stage(f"Denoising {place}", lambda: list(patch_denoising.denoise(problem)))
     means = misfit.expected(clean)
-    if source.clean:
-        drawn = means.var(dim=(-2, -1), keepdim=True).clamp(min=1e-2).sqrt()
-        space = Standardisation(misfit, means.mean(dim=(-2, -1), keepdim=True), drawn)
-    else:
-        space = Standardisation.of_noisy(measured.values, misfit)
+    space = Standardisation.by_noise(measured.values, misfit)
     return space, means, misfit.stabilised_variance(clean).sqrt()
 
 

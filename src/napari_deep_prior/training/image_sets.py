@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,6 +19,9 @@ from .trainer import TrainingPair
 
 REDUCED = (1.0, 0.75, 0.55)
 """Sizes of the targets of super-resolution, in units of the images': more of them from the same images."""
+
+OWN_EXPOSURE = 0.5
+"""Share of the crops that are as bright as they were measured, where others are not."""
 
 ALL_ORIENTATIONS = tuple(range(ORIENTATIONS))
 
@@ -40,10 +44,19 @@ class NoisyImages(ImageSet):
         The target, and the standard deviation of its noise.
     generator : torch.Generator
         Where the seed of the noise comes from, which is drawn on the device of the images.
+    exposures : (float, float)
+        Every other crop is multiplied by a factor between these, so that its noise is weaker or stronger beside it: as
+        if it had been exposed for a longer or shorter time.
     """
 
-    def __init__(self, images: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        images: Sequence[tuple[Tensor, Tensor]],
+        generator: torch.Generator,
+        exposures: tuple[float, float] = (1.0, 1.0),
+    ) -> None:
         self._places = _Places(images)
+        self._exposures = exposures
         self._noise = torch.Generator(images[0][0].device)
         self._noise.manual_seed(int(torch.randint(2**31, (), generator=generator)))
 
@@ -51,8 +64,18 @@ class NoisyImages(ImageSet):
         """Return a pair of random crops with new noise."""
         drawn = [self._places.draw(crop, generator) for _ in range(count)]
         target, deviation = (torch.cat(each) for each in zip(*drawn, strict=True))
+        target = target * self._factors(count, generator).to(target)
         noise = torch.randn(target.shape, generator=self._noise, device=target.device)
         return TrainingPair(target + deviation * noise, target, torch.ones_like(target))
+
+    def _factors(self, count: int, generator: torch.Generator) -> Tensor:
+        """Return the factors of crops, (count, 1, 1, 1)."""
+        shortest, longest = map(math.log, self._exposures)
+        if shortest == longest == 0:
+            return torch.ones(1)
+        drawn = shortest + (longest - shortest) * torch.rand(count, generator=generator)
+        kept = torch.rand(count, generator=generator) < OWN_EXPOSURE
+        return torch.where(kept, 0.0, drawn).exp().view(-1, 1, 1, 1)
 
 
 @final

@@ -13,10 +13,6 @@ from ..networks.network import ResidualNetwork
 from ..physics.noise_model import NoiseModel
 from .trainer import build_corrector
 
-STABILISED = "stabilised, standardised by image"
-"""Pixels are transformed so that their noise has variance 1; then, of each image and channel, the mean of its estimate
-is subtracted, and they are divided by the standard deviation of that."""
-
 DIMENSIONS = (2, 3)
 """Spatial axes that an image can have."""
 
@@ -43,7 +39,7 @@ class Model:
     shape : tuple of int
         Spatial shape, two or three axes, for which the network was built: small images get fewer scales.
     intensity : str
-        How pixels are standardised before they enter the network, such as ``STABILISED``.
+        How pixels are standardised before they enter the network, such as ``standardised.BY_NOISE``.
     factors : tuple of float
         Pixels of the result in one of the input along each spatial axis; empty if the image keeps its size.
     noise : tuple of NoiseModel

@@ -1,10 +1,11 @@
-"""Noisy images as a network for denoising takes them: noise of variance 1, then mean 0 and standard deviation 1."""
+"""Noisy images as a network for denoising takes them: noise of variance 1, then mean 0, and divided by a scale."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Self, final
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -14,10 +15,21 @@ SMALLEST_SCALE = 0.1
 """Standard deviation of an image without its noise, in units of the noise, below which it counts as that."""
 
 
+NOISE_UNIT = 4.0
+"""Standard deviations of the noise that are 1 for a network that is blind to how strong it is beside the image."""
+
+BY_CONTRAST = "stabilised, standardised by image"
+"""Pixels are transformed so that their noise has variance 1; then, of each image and channel, the mean of its estimate
+is subtracted, and they are divided by the standard deviation of that."""
+
+BY_NOISE = "stabilised, in units of the noise"
+"""The same, but they are divided by ``NOISE_UNIT``: the noise is equally strong in every image."""
+
+
 @final
 @dataclass(frozen=True)
 class Standardisation:
-    """Mean and standard deviation, (1, C, ..., 1, 1) each, of every plane of a stabilised image without its noise."""
+    """Mean and scale, (1, C, ..., 1, 1) each, of every plane of a stabilised image."""
 
     misfit: Misfit
     mean: Tensor
@@ -33,6 +45,17 @@ class Standardisation:
         mean, noise = (each.mean(dim=(-2, -1), keepdim=True) for each in (noisy, variance))
         square = noisy.var(dim=(-2, -1), keepdim=True) - noise
         return cls(misfit, mean, square.clamp(min=SMALLEST_SCALE**2).sqrt())
+
+    @classmethod
+    def by_noise(cls, measured: Tensor, misfit: Misfit) -> Self:
+        """Return the mean of a measurement (1, C, *S), and the same scale for every image."""
+        mean = misfit.stabilise(measured).mean(dim=(-2, -1), keepdim=True)
+        return cls(misfit, mean, torch.full_like(mean, NOISE_UNIT))
+
+    @classmethod
+    def named(cls, intensity: str, measured: Tensor, misfit: Misfit) -> Self:
+        """Return that by which a network takes a measurement (see ``BY_CONTRAST`` and ``BY_NOISE``)."""
+        return cls.by_noise(measured, misfit) if intensity == BY_NOISE else cls.of_noisy(measured, misfit)
 
     def of_means(self, means: Tensor) -> Tensor:
         """Return stabilised values or their means as they go into a network."""
