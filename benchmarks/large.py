@@ -34,6 +34,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import dask
 import distributed
 import numpy as np
 import zarr
@@ -170,11 +171,13 @@ def worker_kills(options: argparse.Namespace) -> int:
 @contextmanager
 def begun(count: int) -> Iterator[Any]:
     """Begin so many workers of a thread each, and give their client."""
-    local = distributed.LocalCluster(
-        n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0
-    )
-    with local, distributed.Client(local, set_as_default=False) as client:
-        yield client
+    # On a busy computer it takes longer than 15 seconds until a worker is begun again, which then would count as lost.
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "10 minutes"}):
+        local = distributed.LocalCluster(
+            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0
+        )
+        with local, distributed.Client(local, set_as_default=False) as client:
+            yield client
 
 
 def noisy(planes: int, side: int) -> np.ndarray:
