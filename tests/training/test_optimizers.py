@@ -94,6 +94,7 @@ def test_a_run_goes_on_from_its_state_as_if_nothing_had_happened(name: str) -> N
     # In another process: a new network and optimizer.
     other = network_of()
     other.load_state_dict(weights)
+    optimizer.load_state_dict(moments)
     fresh = Optimizer(name, other, 0.01)
-    fresh.load_state_dict(copy.deepcopy(moments))
+    fresh.load_moments(copy.deepcopy(optimizer.moments()))
     assert train(other, fresh, 5) == wanted

@@ -73,7 +73,7 @@ class SelfDistillation(SeededMethod):
     members: Annotated[
         int, Setting("Members", "networks that are trained and averaged; 2 or more also give the uncertainty", 1, 16)
     ] = 1
-    rate: Annotated[float, Setting("Learning rate", "step size of the optimizer at its largest", 1e-6, 1.0)] = 0.002
+    rate: Annotated[float, Setting("Learning rate", "step size of the optimizer at its largest", 1e-6, 1.0)] = 0.005
     crop: Annotated[int, Setting("Crop", "pixels along a side of a training example", 8, 4096)] = 64
     examples: Annotated[int, Setting("Examples", "training examples in a step", 1, 1024)] = 6
     held_out: Annotated[
@@ -263,6 +263,7 @@ def training_plan(settings: SelfDistillation, problem: Problem) -> TrainingPlan:
         precision=settings.precision,
         device=problem.measured.device,
         averaging=AVERAGING,
+        optimizer="muon",
     )
 
 

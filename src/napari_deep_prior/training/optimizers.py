@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, final
 
 import torch
 from torch import Tensor, nn
 
+from .muon import Muon
+
 OptimizerName = Literal["adam", "muon"]
 
 MOMENTUM = 0.9
-"""Share of the past that the momentum of Muon keeps in a step (its own default is 0.95)."""
+"""Share of the past that the momentum of Muon keeps in a step (0.95 is usual for language models)."""
 
 FEWEST_ROWS = 5
 """Weight matrices with fewer rows (outputs of a convolution) have few directions to orthogonalise: Adam steps them."""
@@ -20,9 +23,9 @@ FEWEST_ROWS = 5
 class Optimizer:
     """Changes all weights of a network by their gradients.
 
-    Muon (K. Jordan et al. 2024, kellerjordan.github.io/posts/muon; PyTorch's own) takes each convolution's weights as
-    a matrix and orthogonalises its momentum, so that no direction of it is neglected. Normalisations, biases and thin
-    layers are left to Adam (Kingma & Ba 2015, arXiv 1412.6980).
+    Muon (:mod:`.muon`) takes each convolution's weights as a matrix and orthogonalises its momentum, so that no
+    direction of it is neglected. Normalisations, biases and thin layers are left to Adam (Kingma & Ba 2015,
+    arXiv 1412.6980).
 
     Parameters
     ----------
@@ -36,28 +39,20 @@ class Optimizer:
 
     def __init__(self, name: OptimizerName, network: nn.Module, rate: float) -> None:
         weights = list(network.parameters())
-        self._matrices = [weight for weight in weights if name == "muon" and _is_matrix(weight)]
-        rest = [weight for weight in weights if not any(weight is matrix for matrix in self._matrices)]
+        matrices = [weight for weight in weights if name == "muon" and _is_matrix(weight)]
+        rest = [weight for weight in weights if not any(weight is matrix for matrix in matrices)]
         fused = weights[0].device.type in ("cpu", "cuda")
         self._optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(rest, lr=rate, fused=fused)]
-        # PyTorch's Muon takes matrices only: views of the same memory.
-        self._views = [weight.detach().view(len(weight), -1) for weight in self._matrices]
-        if self._views:
-            muon = torch.optim.Muon(
-                self._views, lr=rate, weight_decay=0.0, momentum=MOMENTUM, adjust_lr_fn="match_rms_adamw"
-            )
-            self._optimizers.append(muon)
+        if matrices:
+            self._optimizers.append(Muon(matrices, lr=rate, momentum=MOMENTUM))
 
     def zero_grad(self) -> None:
         """Clear the gradients."""
-        self._optimizers[0].zero_grad()
-        for weight in self._matrices:
-            weight.grad = None
+        for optimizer in self._optimizers:
+            optimizer.zero_grad()
 
     def step(self) -> None:
         """Change the weights by their gradients."""
-        for view, weight in zip(self._views, self._matrices, strict=True):
-            view.grad = None if weight.grad is None else weight.grad.reshape(view.shape)
         for optimizer in self._optimizers:
             optimizer.step()
 
@@ -75,6 +70,29 @@ class Optimizer:
         """Restore the moments that :meth:`state_dict` returned."""
         for optimizer, state in zip(self._optimizers, states, strict=True):
             optimizer.load_state_dict(state)
+
+    def moments(self) -> dict[str, Tensor]:
+        """Return the moments of all optimizers by names without spaces, for a file."""
+        return {
+            f"{index}.{number}.{name}": each
+            for index, state in enumerate(self.state_dict())
+            for number, values in state["state"].items()
+            for name, each in values.items()
+        }
+
+    @torch.no_grad()
+    def load_moments(self, moments: Mapping[str, Tensor]) -> None:
+        """Restore what :meth:`moments` returned."""
+        states = self.state_dict()
+        for state in states:
+            state["state"] = {}
+        for key, each in moments.items():
+            index, number, name = key.split(".")
+            weight = self._optimizers[int(index)].param_groups[0]["params"][int(number)]
+            # Laid out in memory as the weights are: the optimizer goes through both side by side.
+            kept = torch.empty_like(weight).copy_(each) if each.ndim else each
+            states[int(index)]["state"].setdefault(int(number), {})[name] = kept
+        self.load_state_dict(states)
 
 
 def _is_matrix(weight: Tensor) -> bool:

@@ -14,7 +14,7 @@ from ..networks.layers import PlaneByPlane
 from ..networks.network import ResidualNetwork, initialise, training_memory
 from ..physics.misfit import weighted_mean
 from .augmentation import ORIENTATIONS, crop_shape, oriented, oriented_back
-from .optimizers import Optimizer
+from .optimizers import Optimizer, OptimizerName
 from .precision import Precision, exact_convolutions, working_dtype
 
 LARGEST_GRADIENT = 1.0
@@ -70,6 +70,8 @@ class TrainingPlan:
         Share of the past in the running mean of the weights, with which images are predicted; 0 for the weights
         themselves. With it a constant learning rate ends as well as a falling one (Izmailov et al. 2018,
         arXiv 1803.05407), and training can stop at any step.
+    optimizer : {"adam", "muon"}
+        How the weights are changed (see :mod:`.optimizers`).
     residual : bool
         Whether the network adds a correction to the image that goes in; else it draws the image itself, all of which
         then has to pass its bottleneck.
@@ -83,6 +85,7 @@ class TrainingPlan:
     gain: float = 1.0
     error: Literal["squared", "absolute"] = "squared"
     averaging: float = 0.0
+    optimizer: OptimizerName = "adam"
     residual: bool = True
 
     @property
@@ -132,7 +135,7 @@ class Trainer:
         self._averages = {name: each.detach().clone() for name, each in weights.items()} if plan.averaging else weights
         self.steps = 0
         # The rate of each step is given with the step.
-        self._optimizer = Optimizer("adam", self.network, rate=0.0)
+        self._optimizer = Optimizer(plan.optimizer, self.network, rate=0.0)
 
     @classmethod
     def trained(cls, plan: TrainingPlan, weights: Mapping[str, Tensor]) -> Self:
@@ -190,9 +193,7 @@ class Trainer:
         found: dict[str, Tensor] = {"steps": torch.tensor(self.steps)}
         found |= {f"weight.{name}": each for name, each in self.network.named_parameters()}
         found |= {f"average.{name}": each for name, each in self._averages.items()}
-        (moments,) = self._optimizer.state_dict()
-        for number, values in moments["state"].items():
-            found |= {f"moment.{number}.{name}": each for name, each in values.items()}
+        found |= {f"moment.{name}": each for name, each in self._optimizer.moments().items()}
         return {name: each.detach().to("cpu", copy=True).contiguous() for name, each in found.items()}
 
     @torch.no_grad()
@@ -202,17 +203,9 @@ class Trainer:
         for name, weight in self.network.named_parameters():
             weight.copy_(state[f"weight.{name}"])
             self._averages[name].copy_(state[f"average.{name}"])
-        (moments,) = self._optimizer.state_dict()
-        kept: dict[int, dict[str, Tensor]] = {}
-        parameters = list(self.network.parameters())
-        for name, each in state.items():
-            kind, _, rest = name.partition(".")
-            if kind == "moment":
-                number, _, moment = rest.partition(".")
-                like = parameters[int(number)]
-                # Laid out in memory as the weights are: the optimizer goes through both side by side.
-                kept.setdefault(int(number), {})[moment] = torch.empty_like(like).copy_(each) if each.ndim else each
-        self._optimizer.load_state_dict([moments | {"state": kept}])
+        prefix = "moment."
+        moments = {name.removeprefix(prefix): each for name, each in state.items() if name.startswith(prefix)}
+        self._optimizer.load_moments(moments)
 
     @torch.no_grad()
     def _average(self) -> None:
