@@ -10,7 +10,8 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from napari_deep_prior.arrays.phantom import Camera, cells
-from napari_deep_prior.patches.patch_denoising import Estimate, denoise, denoise_without_held_out, mix, refine, why_not
+from napari_deep_prior.patches.mixing import SHARE_SPREAD, USUAL_SHARE, Estimate, mix, network_share
+from napari_deep_prior.patches.patch_denoising import denoise, denoise_without_held_out, refine, why_not
 from napari_deep_prior.patches.similar_patches import SMALLEST_SIDE
 from napari_deep_prior.physics.kernels import Bicubic
 from napari_deep_prior.physics.noise_model import NoiseModel
@@ -143,20 +144,21 @@ def test_a_problem_that_patches_cannot_solve_is_refused_with_the_reason(pose: Po
     assert "pixels wide" in why_not(Scene(pose, (3, 20, SMALLEST_SIDE - 1), "ZYX").problem)
 
 
-def test_a_mixture_is_closer_to_the_held_out_pixels_than_either_estimate(scene: Scene) -> None:
-    held_out = some_held_out(scene)
+def test_many_held_out_pixels_decide_between_a_network_and_patches(scene: Scene) -> None:
     problem, misfit = scene.problem, scene.problem.misfit
-    first, second = misfit.expected(scene.pilot), denoise_without_held_out(problem, held_out).means
-    noisy = misfit.stabilise(problem.measured)
-    errors = [
-        float(((means - noisy).square() * held_out).sum())
-        for means in (misfit.expected(mix(problem, both(first), both(second), held_out)), first, second)
-    ]
-    assert errors[0] < min(errors[1:])
+    truth, every = misfit.expected(scene.truth), torch.ones_like(scene.held_out)
+    noise = (
+        0.5 * misfit.variance_at(truth).sqrt() * torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))
+    )
+    assert float(network_share(problem, truth, truth + noise, every)) > 0.85
+    assert float(network_share(problem, truth + noise, truth, every)) < 0.15
 
 
-def test_without_held_out_pixels_a_mixture_is_half_of_each(scene: Scene) -> None:
-    misfit = scene.problem.misfit
-    first, second = misfit.expected(scene.pilot), misfit.expected(scene.truth)
-    mixed = misfit.expected(mix(scene.problem, both(first), both(second), scene.held_out))
-    torch.testing.assert_close(mixed, (first + second) / 2, atol=1e-4, rtol=1e-4)
+def test_a_few_held_out_pixels_say_little_and_none_at_all_say_nothing(scene: Scene) -> None:
+    problem, misfit = scene.problem, scene.problem.misfit
+    network, patches = misfit.expected(scene.pilot), misfit.expected(scene.truth)
+    few = torch.zeros_like(scene.held_out)
+    few[..., :2, :2] = 1
+    assert abs(float(network_share(problem, network, patches, few)) - USUAL_SHARE) < SHARE_SPREAD
+    mixed = misfit.expected(mix(problem, both(network), both(patches), torch.zeros_like(few)))
+    torch.testing.assert_close(mixed, torch.lerp(patches, network, USUAL_SHARE), atol=1e-4, rtol=1e-4)

@@ -10,7 +10,7 @@ from typing import Self, final
 import torch
 from torch import Tensor
 
-from ..patches.patch_denoising import Estimate, mixing_share, mixing_share_beside_full
+from ..patches.mixing import Estimate, mixing_share, mixing_share_beside_full
 from ..problem import Problem
 from ..progress import Step
 from ..training.held_out import HELD_OUT_ERROR, HELD_OUT_SHARE, hold_out, hold_out_like_missing, mean_misfit

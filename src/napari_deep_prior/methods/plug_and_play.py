@@ -15,7 +15,8 @@ from skimage.restoration import inpaint_biharmonic
 from torch import Tensor
 
 from ..patches import filling, nl_ridge
-from ..patches.patch_denoising import mixing_share, too_small
+from ..patches.mixing import mixing_share
+from ..patches.patch_denoising import too_small
 from ..patches.planes import map_planes
 from ..physics.misfit import weighted_mean
 from ..problem import Problem

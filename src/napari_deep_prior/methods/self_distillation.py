@@ -15,7 +15,8 @@ from ..networks import RESIDUAL_NETWORKS
 from ..networks.network import ResidualNetwork
 from ..networks.unet import UNet
 from ..patches import patch_denoising
-from ..patches.patch_denoising import Estimate, denoise_without_held_out, mix, refine, stabilised
+from ..patches.mixing import Estimate, mix
+from ..patches.patch_denoising import denoise_without_held_out, refine, stabilised
 from ..problem import Problem
 from ..progress import Step
 from ..progress.stages import stage

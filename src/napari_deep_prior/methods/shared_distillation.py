@@ -10,14 +10,8 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from ..patches.patch_denoising import (
-    Estimate,
-    denoise_without_held_out,
-    fill_missing,
-    mixing_share_of_means,
-    refine,
-    stabilised,
-)
+from ..patches.mixing import Estimate, mixing_share_of_means, network_share
+from ..patches.patch_denoising import denoise_without_held_out, fill_missing, refine, stabilised
 from ..patches.quick import first_look, last_pass
 from ..problem import Problem
 from ..progress import Step
@@ -251,7 +245,7 @@ class _Slice:
         # The share is that of the network in the pilot, which is a mean over orientations.
         without = self._predicted(trainer, self.restricted, orientations=ORIENTATIONS)
         patches = denoise_without_held_out(self.problem, self.held_out)
-        share = self._share(without, patches.means)
+        share = network_share(self.problem, without, patches.means, self.held_out)
         return refine(self.problem, Estimate(without, pilot), patches, self.held_out), share.mean()
 
     def gains(self, trainer: Trainer, patches: Tensor) -> Tensor:

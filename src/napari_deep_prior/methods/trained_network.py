@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ..networks.unet import UNet
 from ..patches import patch_denoising
-from ..patches.patch_denoising import Estimate, denoise_without_held_out, fill_missing, mixing_share, refine, stabilised
+from ..patches.mixing import Estimate, network_share
+from ..patches.patch_denoising import denoise_without_held_out, fill_missing, refine, stabilised
 from ..patches.quick import last_pass
 from ..physics.averaged_misfit import misfit_of_part
 from ..physics.misfit import weighted_mean
@@ -178,8 +179,7 @@ class TrainedNetwork(Method):
             if worse:
                 with stage("Denoising by similar patches, too"):
                     patches = denoise_without_held_out(problem, held_out)
-                    one, other = (problem.misfit.unstabilise(each) for each in (restricted, patches.means))
-                    share = float(mixing_share(problem, one, other, held_out).mean())
+                    share = float(network_share(problem, restricted, patches.means, held_out).mean())
                     image = refine(problem, Estimate(restricted, full), patches, held_out)
                 remark = (
                     "the trained network does not fit this image: held-out pixels are explained better by similar "

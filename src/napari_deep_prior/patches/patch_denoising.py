@@ -1,8 +1,4 @@
-"""Denoise by similar patches: alone, and as the last step after a network.
-
-A network is best where the image is smooth, similar patches where it repeats itself (texture). Pixels that are held out
-from both decide the share of each.
-"""
+"""Denoise by similar patches: alone, and as the last step after a network."""
 
 from __future__ import annotations
 
@@ -17,6 +13,7 @@ from torch.nn import functional
 from ..physics.misfit import Misfit
 from ..problem import Problem
 from . import correlated_noise, nl_bayes, nl_ridge, scales
+from .mixing import Estimate, channel_sums, network_share, share_of_means
 from .planes import map_planes
 from .similar_patches import SMALLEST_SIDE, WIDE_STRIDE, find_similar_patches
 
@@ -28,23 +25,6 @@ SECONDS_PER_IMAGE = 0.5
 
 NOISE_SHARES = (0.3, 1.0)
 """Smallest and largest share of the expected noise that is assumed."""
-
-
-@final
-@dataclass(frozen=True)
-class Estimate:
-    """An image (1, C, *S), estimated twice.
-
-    Parameters
-    ----------
-    restricted : Tensor
-        Estimated without the held-out pixels.
-    full : Tensor
-        Estimated from all pixels.
-    """
-
-    restricted: Tensor
-    full: Tensor
 
 
 @final
@@ -115,7 +95,7 @@ def denoise_without_held_out(problem: Problem, held_out: Tensor) -> Patches:
     """Return what similar patches give without the pixels where ``held_out`` is 1, which decide between two ways."""
     *_, by_ridge, by_bayes = _passes(stabilised(problem, held_out), problem.misfit)
     noisy = problem.misfit.stabilise(problem.measured)
-    share = _mixing_share(by_bayes, by_ridge, noisy, held_out * problem.weight)
+    share = share_of_means(by_bayes, by_ridge, noisy, held_out * problem.weight)
     return Patches(means=torch.lerp(by_ridge, by_bayes, share), bayes_share=share)
 
 
@@ -126,78 +106,6 @@ def stabilised(problem: Problem, held_out: Tensor | None = None) -> Tensor:
     if held_out is not None:
         missing = (missing | (held_out > 0)).expand_as(problem.measured)
     return fill_missing(problem.misfit.stabilise(problem.measured), missing)
-
-
-@torch.no_grad()
-def mix(problem: Problem, first: Estimate, second: Estimate, held_out: Tensor) -> Tensor:
-    """Return the image (1, C, *S) of the mixture of two estimates that is closest to the held-out pixels.
-
-    Parameters
-    ----------
-    first, second : Estimate
-        Stabilised means.
-    held_out : Tensor, (1, 1 or C, *S)
-        1 on held-out pixels.
-    """
-    share = mixing_share_of_means(problem, first.restricted, second.restricted, held_out)
-    return problem.misfit.unstabilise(torch.lerp(second.full, first.full, share))
-
-
-@torch.no_grad()
-def mixing_share_of_means(problem: Problem, first: Tensor, second: Tensor, held_out: Tensor) -> Tensor:
-    """Return what :func:`mixing_share` does, of stabilised means of a measurement of the image itself."""
-    return _mixing_share(first, second, problem.misfit.stabilise(problem.measured), held_out * problem.weight)
-
-
-@torch.no_grad()
-def mixing_share(problem: Problem, first: Tensor, second: Tensor, held_out: Tensor) -> Tensor:
-    """Return the share (0 to 1, one per channel) of the first image in the best mixture of two.
-
-    Parameters
-    ----------
-    first, second : Tensor, (1, C, *S)
-        Images that were estimated without the held-out pixels.
-    held_out : Tensor, (1, 1 or C, *T)
-        1 on held-out pixels of the measurement: the mixture is closest to them.
-    """
-    misfit = problem.misfit
-    first, second = (misfit.expected(problem.operator(image)) for image in (first, second))
-    return _mixing_share(first, second, misfit.stabilise(problem.measured), held_out * problem.weight)
-
-
-@torch.no_grad()
-def mixing_share_beside_full(
-    problem: Problem, restricted: Tensor, other: Estimate, held_out: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return the share (0 to 1, one per channel) of an image in its best mixture with another one's full estimate.
-
-    The full estimate has used the held-out pixels, and the first image can add less to it than they suggest: the part
-    of the error that their use has removed is subtracted. This is exact if the estimates are conditional means.
-
-    Parameters
-    ----------
-    restricted : Tensor, (1, C, *S)
-        An image that was estimated without the held-out pixels.
-    other : Estimate
-        Images (not stabilised means) that were estimated without and with them.
-    held_out : Tensor, (1, 1 or C, *T)
-        1 on held-out pixels of the measurement.
-
-    Returns
-    -------
-    share : Tensor, (1, C, 1, ...)
-    saved : Tensor, (1, C, *T)
-        By how much the mixture reduces the squared error of each held-out pixel, in units of the noise; elsewhere 0.
-    """
-    misfit = problem.misfit
-    one, without, full = (
-        misfit.expected(problem.operator(image)) for image in (restricted, other.restricted, other.full)
-    )
-    weight = held_out * problem.weight
-    noisy = misfit.stabilise(problem.measured)
-    squares, products = (one - full).square() * weight, (one - without) * (noisy - full) * weight
-    share = (_channel_sums(products) / _channel_sums(squares).clamp(min=1e-12)).clamp(0, 1)
-    return share, 2 * share * products - share.square() * squares
 
 
 @torch.no_grad()
@@ -218,14 +126,14 @@ def refine(problem: Problem, estimate: Estimate, patches: Patches, held_out: Ten
     misfit = problem.misfit
     compared = ((held_out * problem.weight) > 0).to(estimate.restricted.dtype)
     noisy = torch.where(problem.weight > 0, misfit.stabilise(problem.measured), estimate.restricted)
-    share = _mixing_share(estimate.restricted, patches.means, noisy, compared)
+    share = network_share(problem, estimate.restricted, patches.means, held_out)
     noise_share = torch.ones((), device=noisy.device)
     if compared.any():
         # Where there is less noise than was expected, the estimate of the noise contains texture.
         mixture = torch.lerp(patches.means, estimate.restricted, share)
         expected = misfit.variance_at(mixture) * compared
-        found = _channel_sums((mixture - noisy).square() * compared)
-        noise_share = (found / _channel_sums(expected).clamp(min=1e-12)).clamp(*NOISE_SHARES)
+        found = channel_sums((mixture - noisy).square() * compared)
+        noise_share = (found / channel_sums(expected).clamp(min=1e-12)).clamp(*NOISE_SHARES)
     # The shares are known: from here on all pixels are used.
     *_, by_ridge, by_bayes = _passes(noisy, misfit, noise_share)
     pilot = torch.lerp(torch.lerp(by_ridge, by_bayes, patches.bayes_share), estimate.full, share)
@@ -268,16 +176,3 @@ def _is_correlated(problem: Problem) -> bool:
     """Return whether the noise of neighbouring pixels is known to be correlated, in an image that is large enough."""
     shape = tuple(problem.measured.shape)
     return problem.correlation_length > 1 and bool(problem.correlations) and correlated_noise.is_possible(shape)
-
-
-def _mixing_share(first: Tensor, second: Tensor, noisy: Tensor, held_out: Tensor) -> Tensor:
-    """Return, per channel, the share of ``first`` in the mixture that is closest to the held-out pixels."""
-    difference = (first - second) * held_out
-    share = _channel_sums(difference * (noisy - second)) / _channel_sums(difference.square()).clamp(min=1e-12)
-    # Without held-out pixels nothing decides, and each has half.
-    return torch.where(_channel_sums(held_out) > 0, share.clamp(0, 1), 0.5)
-
-
-def _channel_sums(values: Tensor) -> Tensor:
-    """Return the sum over all spatial axes, one value per channel."""
-    return values.sum(dim=tuple(range(2, values.ndim)), keepdim=True)

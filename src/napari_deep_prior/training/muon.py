@@ -7,6 +7,7 @@ from typing import final
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer as TorchOptimizer
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the polynomial that brings singular values between 0 and 1 near to 1 when it is applied again and again."""
@@ -22,7 +23,7 @@ SMALLEST_SQUARE = 1e-14
 
 
 @final
-class Muon(torch.optim.Optimizer):
+class Muon(TorchOptimizer):
     """Steps along the orthogonalised momentum (K. Jordan et al. 2024, kellerjordan.github.io/posts/muon).
 
     What :class:`torch.optim.Muon` does, apart from rounding, with two differences. It works in single precision, since
