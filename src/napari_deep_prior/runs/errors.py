@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..problem import Problem
+from ..progress.stages import run_stage
 from ..tasks import Task
 from .devices import free_memory
 
@@ -43,7 +44,7 @@ def errors_as_sentences(device: torch.device) -> Iterator[None]:
 def checked_if_there_is_memory(task: Task, problem: Problem, image: Tensor) -> tuple[Tensor, str]:
     """Return an image as a task has checked it, and what had to be changed; as it is where that lacks memory."""
     try:
-        return task.checked(problem, image)
+        return run_stage("Checking what was removed", lambda: task.checked(problem, image))
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
