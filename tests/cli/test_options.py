@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_deep_prior.cli.chosen import changed_task, given_settings, wish_of
-from napari_deep_prior.cli.main import DONE, FAILED, _parser, main
+from napari_deep_prior.cli.main import DONE, FAILED, _parser, main, with_negative_numbers
 from napari_deep_prior.cli.options import choices_of, methods_with, option_of, sections
 from napari_deep_prior.networks import EncoderDecoder
 from napari_deep_prior.runs.efforts import DEFAULT_EFFORT, EFFORTS, methods_of, settings_for
@@ -32,6 +32,17 @@ FIELDS = [(name, field) for name, kind in TASKS.items() for section in sections(
 
 def parsed(command: str, *arguments: str) -> Any:
     return PARSERS[command].parse_args([command, *FILES, *arguments])
+
+
+@pytest.mark.parametrize("number", ["-1e3", "-1.5E-3", "-.5e+2", "-100", "-0.5"])
+def test_a_negative_number_is_the_value_of_its_option(number: str) -> None:
+    given = with_negative_numbers([*FILES, "--offset", number])
+    assert changed_task(Denoise(), PARSERS["denoise"].parse_args(["denoise", *given])).offset == float(number)
+
+
+def test_what_is_no_negative_number_stays_an_argument_of_its_own() -> None:
+    given = ["--overwrite", "-h", "-e5", "--offset=-1e3", "-1e3", "in.tif", "-1e3"]
+    assert with_negative_numbers(given) == given
 
 
 def wish(command: str, *arguments: str) -> Wish:

@@ -266,6 +266,14 @@ def test_a_tiff_of_a_few_bytes_is_refused(tmp_path: Path, length: int) -> None:
         read(tmp_path / "b.tif")
 
 
+@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_picture_is_refused_without_words_of_a_library(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "empty.png"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"it is empty, damaged, or of another kind than its name says$"):
+        read(path)
+
+
 def test_a_png_that_claims_to_be_huge_is_refused(tmp_path: Path) -> None:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

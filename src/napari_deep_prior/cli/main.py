@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn, final
@@ -16,14 +17,31 @@ from .exit_codes import DONE, FAILED, INCOMPLETE, INTERRUPTED
 from .options import layout
 from .streams import calm_streams
 
+NEGATIVE = r"-(\d+\.?\d*|\.\d+)[eE][+-]?\d+|-inf(inity)?|-nan"
+"""A negative number that argparse does not know."""
+
 __all__ = ["DONE", "FAILED", "INCOMPLETE", "INTERRUPTED", "main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = with_negative_numbers(sys.argv[1:] if arguments is None else arguments)
     with calm_streams():
         return _run(_parser(given).parse_args(given))
+
+
+def with_negative_numbers(given: Sequence[str]) -> list[str]:
+    """Return arguments in which a negative number with an exponent belongs to the option before it.
+
+    argparse of Python 3.13 and before takes -1e3 and -inf for options.
+    """
+    joined: list[str] = []
+    for each in given:
+        if joined and re.fullmatch(NEGATIVE, each) and re.fullmatch(r"--[a-z][a-z0-9-]*", joined[-1]):
+            joined[-1] += f"={each}"
+        else:
+            joined.append(each)
+    return joined
 
 
 def _run(options: argparse.Namespace) -> int:

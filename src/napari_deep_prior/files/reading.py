@@ -15,7 +15,7 @@ from tokenize import TokenError
 from typing import final
 
 import tifffile
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from scipy.io.matlab import MatReadError
 
 UNREADABLE = (
@@ -106,6 +106,8 @@ def _in_words(error: BaseException) -> str:
     """Return what is wrong with a file; a library's own mishap says no more than that it is damaged."""
     if isinstance(error, MemoryError):
         return "it asks for more memory than there is; it is damaged, or too large for this computer"
+    if isinstance(error, UnidentifiedImageError):
+        return "it is empty, damaged, or of another kind than its name says"
     text = _short(str(error))
     return text if text and not isinstance(error, MEANINGLESS) else f"it is damaged ({text or type(error).__name__})"
 
