@@ -7,7 +7,7 @@ import json
 import pytest
 
 from napari_deep_prior.methods import METHODS, DeepImagePrior
-from napari_deep_prior.networks import Hourglass
+from napari_deep_prior.networks import Hourglass, Plain
 from napari_deep_prior.runs.efforts import AUTO, DEFAULT_EFFORT, EFFORTS, TABLE, methods_of, name_of, settings_for
 from napari_deep_prior.runs.recommend import Wish, asked
 from napari_deep_prior.settings import flat_fields
@@ -106,3 +106,4 @@ def test_the_published_zero_shot_super_resolution_is_without_patches_and_denoisi
     assert reason == "as published"
     assert (method.steps, method.rate, method.rate_policy, method.crop) == (3000, 0.001, "slope", 128)
     assert (method.gradual, method.denoising, method.patches) == (0, "no", False)
+    assert (method.optimizer, method.averaging, method.network) == ("adam", 0.0, Plain(channels=(64,) * 7))

@@ -98,3 +98,11 @@ def test_a_run_goes_on_from_its_state_as_if_nothing_had_happened(name: str) -> N
     fresh = Optimizer(name, other, 0.01)
     fresh.load_moments(copy.deepcopy(optimizer.moments()))
     assert train(other, fresh, 5) == wanted
+
+
+def test_muon_steps_weights_whose_channels_come_last_in_the_same_way() -> None:
+    networks = [network_of(), network_of()]
+    networks[1].to(memory_format=torch.channels_last)
+    losses = [train(network, Optimizer("muon", network, 0.01), 5) for network in networks]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    assert losses[1][-1] < losses[1][0]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..networks import RESIDUAL_NETWORKS
-from ..networks.network import ResidualNetwork
+from ..networks.network import ResidualNetwork, saved_memory
 from ..networks.plain import Plain
 from ..patches import nl_ridge
 from ..patches.patch_denoising import fill_missing, too_small
@@ -23,6 +23,7 @@ from ..settings import Setting
 from ..training import cross_scale_pairs, trainer
 from ..training.augmentation import crop_shape
 from ..training.cross_scale_pairs import TrainingPairs
+from ..training.optimizers import OptimizerName
 from ..training.precision import Precision
 from ..training.schedules import TEST_EVERY, SlopeRate, cosine_rate
 from ..training.trainer import Trainer, TrainingPlan
@@ -37,14 +38,18 @@ RECTIFIED_GAIN = math.sqrt(6)
 """Scale of the first weights with which rectified features keep their size (He et al. 2015,
 doi 10.1109/ICCV.2015.123)."""
 
-LOOK_EVERY, LOOK_SHARE = 200, 0.1
+LOOK_EVERY, LOOK_SHARE = 200, 0.05
 """Fewest steps between two predictions of the whole image, and the share of the time that they may take."""
 
 BACKWARD = 2
 """Time of the backward pass, in units of the forward pass."""
 
-SECONDS_PER_EXAMPLE_PIXEL = 0.19 / 96**2
-"""Seconds that a step takes per pixel of its examples (two cores with AVX2: 0.19 s for one example of 96² pixels)."""
+SECONDS_PER_BYTE = 0.115 / (96**2 * 1411)
+"""Seconds that a step takes per byte that it saves for the backward pass (two cores with AVX2: 0.115 s for an example
+of 96² pixels, of 1411 bytes each)."""
+
+TYPICAL_SIDE = 96
+"""Pixels along a side of the image by which the bytes of a network are counted."""
 
 PROBES = 4
 """Examples on which the error is measured, always the same ones."""
@@ -68,8 +73,11 @@ class ZeroShotSR(SeededMethod):
     label = "Zero-shot super-resolution"
     reason = "a network is trained on smaller versions of the image itself"
 
-    steps: Annotated[int, Setting("Steps", "the most training steps", 1, 1_000_000, False)] = 1200
-    rate: Annotated[float, Setting("Learning rate", "step size of the optimizer at its largest", 1e-6, 1.0)] = 0.002
+    steps: Annotated[int, Setting("Steps", "the most training steps", 1, 1_000_000, False)] = 700
+    optimizer: Annotated[
+        OptimizerName, Setting("Optimizer", "muon: for convolutions, more gained by a step; adam: for all weights")
+    ] = "muon"
+    rate: Annotated[float, Setting("Learning rate", "step size of the optimizer at its largest", 1e-6, 1.0)] = 0.01
     rate_policy: Annotated[
         Literal["cosine", "slope"],
         Setting(
@@ -94,11 +102,14 @@ class ZeroShotSR(SeededMethod):
     patches: Annotated[
         bool, Setting("Similar patches", "denoise the result with similar patches, which helps where it repeats itself")
     ] = True
+    averaging: Annotated[
+        float, Setting("Averaging", "share of the past in the running mean of the weights that enlarge", 0.0, 0.9999)
+    ] = 0.98
     precision: Annotated[
         Precision, Setting("Precision", "auto: bfloat16 inside the network where the processor has it")
     ] = "auto"
     network: Annotated[ResidualNetwork, Setting("Network", "the network that is trained", groups=RESIDUAL_NETWORKS)] = (
-        field(default_factory=Plain)
+        field(default_factory=lambda: Plain(channels=(48,) * 7))
     )
 
     def why_not(self, problem: Problem) -> str:
@@ -159,9 +170,10 @@ class ZeroShotSR(SeededMethod):
         flat = reslicing_of(problem.operator)
         pixels = math.prod(problem.operator.image_shape(tuple(problem.measured.shape[2:])))
         example = self.examples * math.prod(crop_shape(tuple(problem.measured.shape[-2:]), self.crop))
-        training = (1 + LOOK_SHARE) * self.steps * example * SECONDS_PER_EXAMPLE_PIXEL
+        per_pixel = _seconds_per_pixel(self, problem)
+        training = (1 + LOOK_SHARE) * self.steps * example * per_pixel
         predictions = len(flat.orientations) * len(flat.orders) + self.gradual
-        one_prediction = pixels * SECONDS_PER_EXAMPLE_PIXEL / (1 + BACKWARD)
+        one_prediction = pixels * per_pixel / (1 + BACKWARD)
         passes = len(STRENGTHS) * (1 + self.gradual) if self.patches else 0
         one_pass = nl_ridge.seconds(
             problem.measured.shape[1] * pixels, group_size=GROUP_SIZE, search_radius=SEARCH_RADIUS
@@ -224,11 +236,14 @@ class _Enlarger:
 
     def estimate(self) -> Tensor:
         """Return the image (1, C, *S)."""
-        return self._mixed_with_patches(self.enlargement.improved(self.trainer.improve, orientations=self.orientations))
+        return self._mixed_with_patches(self.enlargement.improved(self._improve, orientations=self.orientations))
 
     def quick_estimate(self) -> Tensor:
         """Return the image (1, C, *S) from one orientation, without patches."""
-        return self.enlargement.improved(self.trainer.improve, orientations=self.orientations[:1])
+        return self.enlargement.improved(self._improve, orientations=self.orientations[:1])
+
+    def _improve(self, planes: Tensor) -> Tensor:
+        return self.trainer.predict(planes, orientations=1)
 
     def _mixed_with_patches(self, image: Tensor) -> Tensor:
         return self.enlargement.mixed_with_patches(image, self.error) if self.patches else image
@@ -236,7 +251,7 @@ class _Enlarger:
     @torch.no_grad()
     def _error(self) -> Tensor:
         """Return the mean absolute error (0-d) on the probes."""
-        return weighted_mean((self.trainer.improve(self.probe.input) - self.probe.target).abs(), self.probe.weight)
+        return weighted_mean((self._improve(self.probe.input) - self.probe.target).abs(), self.probe.weight)
 
 
 def _look_every(settings: ZeroShotSR, problem: Problem) -> int:
@@ -245,6 +260,13 @@ def _look_every(settings: ZeroShotSR, problem: Problem) -> int:
     predicted = math.prod(shape) * len(reslicing_of(problem.operator).orders)
     trained = (1 + BACKWARD) * settings.examples * settings.crop**2
     return max(LOOK_EVERY, round(predicted / trained / LOOK_SHARE))
+
+
+def _seconds_per_pixel(settings: ZeroShotSR, problem: Problem) -> float:
+    """Return about how long a step takes per pixel of its examples."""
+    example = torch.empty(1, problem.measured.shape[1], TYPICAL_SIDE, TYPICAL_SIDE, device="meta")
+    saved = saved_memory(_plan(settings, problem).build(example.device), example)
+    return SECONDS_PER_BYTE * saved / TYPICAL_SIDE**2
 
 
 def _plan(settings: ZeroShotSR, problem: Problem) -> TrainingPlan:
@@ -256,6 +278,8 @@ def _plan(settings: ZeroShotSR, problem: Problem) -> TrainingPlan:
         device=problem.measured.device,
         gain=RECTIFIED_GAIN,
         error="absolute",
+        averaging=settings.averaging,
+        optimizer=settings.optimizer,
     )
 
 

@@ -21,7 +21,7 @@ from ..methods import (
     TrainedNetwork,
     ZeroShotSR,
 )
-from ..networks import Hourglass
+from ..networks import Hourglass, Plain
 from ..tasks import Task
 
 Effort = Literal["fast", "balanced", "best", "published"]
@@ -138,12 +138,21 @@ TABLE: Mapping[str, Mapping[str, Efforts]] = {
     },
     "super-resolve": {
         "zero-shot-sr": {
-            "fast": ZeroShotSR(steps=400, gradual=0),
+            "fast": ZeroShotSR(steps=300, gradual=0),
             "balanced": ZeroShotSR(),
-            "best": ZeroShotSR(steps=3000),
+            "best": ZeroShotSR(steps=2000, network=Plain()),
             # Shocher et al. 2018 (arXiv 1712.06087): the training, the network and the median; no patches.
             "published": ZeroShotSR(
-                steps=3000, rate=0.001, rate_policy="slope", crop=128, gradual=0, denoising="no", patches=False
+                steps=3000,
+                optimizer="adam",
+                rate=0.001,
+                rate_policy="slope",
+                crop=128,
+                gradual=0,
+                denoising="no",
+                averaging=0.0,
+                patches=False,
+                network=Plain(),
             ),
         },
         "plug-and-play": {
