@@ -91,7 +91,7 @@ def main() -> None:
     for name in ("networks", "tasks", "images"):
         parser.add_argument(f"--{name}", default="", help="parts of their names, comma separated; default all")
     parser.add_argument(
-        "--rate", type=float, help="of the optimizer, in a file of its own; default that of the network"
+        "--rate", type=float, help="of the optimizer, in a file of its own; before the share that a network takes of it"
     )
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no run after this time")
     options = parser.parse_args()
@@ -138,7 +138,7 @@ def _measure(scene: Scene, run: Run, steps: int, rate: float | None) -> dict[str
     usual = settings_for(scene.task, "deep-image-prior")
     assert isinstance(usual, DeepImagePrior)
     network = NETWORKS[run.network]
-    usual = dataclasses.replace(usual, rate=rate or network.prior_rate)
+    usual = dataclasses.replace(usual, rate=rate or usual.rate)
     prior = dataclasses.replace(
         usual, network=network, seed=run.seed, steps=steps, patience=steps, precision="float32", stop="held-out"
     )
@@ -162,7 +162,7 @@ def _measure(scene: Scene, run: Run, steps: int, rate: float | None) -> dict[str
         "without": without_a_network(scene),
         "size": scene.truth.shape[0],
         "patience": usual.patience,
-        "rate": usual.rate,
+        "rate": usual.rate * network.prior_rate_factor,
         "psnr": [round(ratio, 3) for ratio in ratios],
         "errors": [float(f"{error:.6g}") for error in errors],
     }

@@ -73,15 +73,9 @@ class DeepImagePrior(SeededMethod):
         Setting("Optimizer", "muon: orthogonalised updates, needs less than half the steps; adam: as in the paper"),
     ] = "muon"
     rate: Annotated[
-        float | None,
-        Setting(
-            "Learning rate",
-            "step size of the optimizer; empty: that of the network, 0.01, or 0.003 for encoder-decoders",
-            1e-6,
-            1.0,
-            empty="by network",
-        ),
-    ] = None
+        float,
+        Setting("Learning rate", "step size of the optimizer; encoder-decoders take 0.3 of it", 1e-6, 1.0),
+    ] = 0.01
     members: Annotated[
         int, Setting("Members", "networks fitted side by side and averaged; 2 or more also give the uncertainty", 1, 16)
     ] = 1
@@ -219,7 +213,7 @@ class _Member:
         dtype = working_dtype(settings.precision, device, dimensions=len(shape))
         plan = _input_plan(settings, shape)
         self.code = RandomInput(plan, problem.guide, device=device, dtype=dtype, generator=generator)
-        rate = settings.network.prior_rate if settings.rate is None else settings.rate
+        rate = settings.network.prior_rate_factor * settings.rate
         self.optimizer = Optimizer(settings.optimizer, self.network, rate)
         self.backtracking = Backtracking(self.network, self.optimizer, settings.backtracking)
         self.output = self.average = torch.empty(0)

@@ -25,7 +25,7 @@ class _EncoderDecoderSettings(ResidualNetwork, ABC):
 
     has_deep_kernels = True
     # Without normalisation the fit is unstable at the rate of the hourglass.
-    prior_rate = 0.003
+    prior_rate_factor = 0.3
 
     channels: Annotated[tuple[int, ...], CHANNELS] = (16, 32, 64)
     bottleneck: Annotated[

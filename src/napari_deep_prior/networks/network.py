@@ -46,8 +46,8 @@ class Network(Settings, ABC):
     smallest_side: ClassVar[int] = 1
     """Pixels that every spatial axis needs."""
 
-    prior_rate: ClassVar[float] = 0.01
-    """Learning rate with which the deep image prior is fitted if no other is given."""
+    prior_rate_factor: ClassVar[float] = 1.0
+    """Share of the learning rate that the deep image prior takes in a fit of this network."""
 
     def build(self, *, inputs: int, outputs: int, shape: tuple[int, ...], device: torch.device) -> nn.Module:
         """Return the module. Its weights are not yet drawn: see :func:`initialise`.
