@@ -117,11 +117,11 @@ def test_a_guide_of_another_place_leaves_the_result_as_it_is_without_one() -> No
     assert words.endswith(": the result is without it")
 
 
-@pytest.mark.usefixtures("smaller_network")
+@pytest.mark.slow
 def test_a_shifted_guide_is_found_and_still_helps() -> None:
     image, words = compared(np.roll(GUIDE, (8, -4), axis=(0, 1)))
     assert words.startswith("guide moved by (-")
-    assert error(image) < error(unguided())
+    assert error(image) < 0.97 * error(unguided())
 
 
 @pytest.mark.usefixtures("smaller_network")

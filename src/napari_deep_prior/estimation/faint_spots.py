@@ -103,13 +103,14 @@ def give_back_light(problem: Problem, image: Tensor) -> tuple[Tensor, Tensor]:
     if problem.correlation_length > 1:
         return image, share
     image = image.clone()
-    generator = torch.Generator().manual_seed(SEED)
     background = without_spots(image.flatten(0, -3)[:, None]).reshape(image.shape)
     variance, dark = pixel_variance(problem, image), pixel_variance(problem, background)
     dark = torch.maximum(dark, DARKEST * _gain(image, variance).square())
     dark = dark.clamp(min=torch.finfo(image.dtype).tiny).sqrt()
     whole = (problem.measured, image, background, dark, variance, problem.weight.expand_as(image))
     for channel in range(image.shape[1]):
+        # The same noise for each: a channel comes out as it would alone.
+        generator = torch.Generator().manual_seed(SEED)
         planes = _NoisyPlanes(*(each[:, channel].flatten(0, -3) for each in whole))
         near = torch.zeros_like(planes.image)
         for _ in range(PASSES):
