@@ -152,7 +152,8 @@ def _gain_in_words(gain: GuideGain) -> str:
         what = f"{gain.saved:.1%} of the noise's variance ({limits})"
         return f"the guide helped by {what}: what is left is too small to tell"
     if highest > NEARLY_ALL:
-        return f"the guide helped by at least {_decibels(lowest):.1f} dB: it removed {lowest:.0%} or more of {of_what}"
+        least = min(lowest, NEARLY_ALL)
+        return f"the guide helped by at least {_decibels(least):.1f} dB: it removed {least:.0%} or more of {of_what}"
     limits = f"{_decibels(lowest):.1f} to {_decibels(highest):.1f}"
     return f"the guide helped by {_decibels(found):.1f} dB ({limits}): it removed {found:.0%} of {of_what}"
 
