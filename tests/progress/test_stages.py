@@ -16,6 +16,7 @@ from napari_deep_prior.networks import Hourglass
 from napari_deep_prior.patches.similar_patches import STAGE
 from napari_deep_prior.physics.jpeg import JpegTables
 from napari_deep_prior.progress.stages import Stopped, checkpoint, is_watched, run_stage, stage, watched
+from napari_deep_prior.runs.under_way import UNCHECKED
 
 
 def test_without_a_watcher_a_checkpoint_does_nothing() -> None:
@@ -137,3 +138,16 @@ def test_watching_changes_nothing_but_that_somebody_hears() -> None:
     np.testing.assert_array_equal(watched_image, restore(IMAGE, Denoise(), "nl-ridge", device="cpu").finish())
     # What is done after the last step takes seconds in a large image.
     assert "Checking what was removed" in heard
+
+
+def test_a_check_that_is_stopped_is_not_made_again_and_the_record_says_so() -> None:
+    def watch(stage: str) -> None:
+        if stage == "Checking what was removed":
+            raise Stopped
+
+    run = restore(IMAGE, Denoise(), "nl-ridge", device="cpu")
+    with run, watched(watch), pytest.raises(Stopped):
+        for _ in run:
+            pass
+    assert run.image.shape == IMAGE.shape
+    assert any(UNCHECKED in remark for remark in run.record.remarks)

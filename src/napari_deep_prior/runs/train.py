@@ -162,6 +162,7 @@ class Training(Iterator[TrainingStep]):
             gain=RECTIFIED_GAIN,
             error="absolute" if enlarges else "squared",
             averaging=AVERAGING,
+            optimizer="muon",
             residual=settings.correction,
         )
 

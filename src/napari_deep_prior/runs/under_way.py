@@ -10,9 +10,12 @@ from torch import Tensor
 from ..arrays.axes import Array
 from ..arrays.frame import to_dtype
 from ..progress import Step
+from ..progress.stages import Stopped
 from ..tasks.task import Measured, Posed
 from .errors import checked_if_there_is_memory
 from .setup import Setup
+
+UNCHECKED = "stopped before what was removed had been examined: structure and the light of spots may be missing"
 
 
 @final
@@ -34,7 +37,12 @@ class UnderWay:
     def checked(self) -> tuple[Tensor, str]:
         """Return the image of the step as the task has checked it, which is done once, and what had to be changed."""
         if self._checked is None:
-            self._checked = checked_if_there_is_memory(self._setup.task, self.posed.problem, self.step.image)
+            try:
+                self._checked = checked_if_there_is_memory(self._setup.task, self.posed.problem, self.step.image)
+            except Stopped:
+                # Who stops a check does not want to wait for it a second time.
+                self._checked = self.step.image, UNCHECKED
+                raise
         return self._checked
 
     def values(self, image: Tensor, dtype: np.dtype[Any]) -> Array:

@@ -57,7 +57,7 @@ class TrainingSettings(Settings):
             False,
         ),
     ] = 0.1
-    rate: Annotated[float, Setting("Learning rate", "step size of the optimizer at its largest", 1e-6, 1.0)] = 0.001
+    rate: Annotated[float, Setting("Learning rate", "step size of the optimizer at its largest", 1e-6, 1.0)] = 0.005
     crop: Annotated[int, Setting("Crop", "pixels along a side of a training example", 8, 4096)] = 128
     examples: Annotated[int, Setting("Examples", "training examples in a step", 1, 1024)] = 2
     correction: Annotated[
