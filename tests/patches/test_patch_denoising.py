@@ -53,7 +53,7 @@ class Scene:
 
 def refined_by(problem: Problem, pilot: Tensor, held_out: Tensor) -> Tensor:
     means = problem.misfit.expected(pilot)
-    return refine(problem, both(means), denoise_without_held_out(problem, held_out), held_out)
+    return refine(problem, both(means), denoise_without_held_out(problem, held_out), held_out)[0]
 
 
 def both(means: Tensor) -> Estimate:

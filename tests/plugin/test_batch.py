@@ -13,9 +13,9 @@ from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.cli.main import main
 from napari_deep_prior.files import images
 from napari_deep_prior.files.folders import TABLE
-from napari_deep_prior.plugin.batch import ACTIVE
 from napari_deep_prior.plugin.batch_choices import LAYERS, REPLACE, SHARED
 from napari_deep_prior.plugin.batch_table_view import COLUMNS
+from napari_deep_prior.plugin.viewer_job import ACTIVE
 
 from .conftest import LONG, QUICK
 

@@ -16,7 +16,7 @@ from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.cli.main import main
 from napari_deep_prior.files.images import RECORD
 from napari_deep_prior.files.model_files import read_model
-from napari_deep_prior.plugin import training_job
+from napari_deep_prior.plugin import training_job, viewer_job
 from napari_deep_prior.plugin.train_choices import LAYERS
 from napari_deep_prior.plugin.train_dock import LAST
 from napari_deep_prior.plugin.training_picture import SIDE
@@ -33,7 +33,7 @@ def _frequent(monkeypatch):
 def _ended():
     """Wait for trainings of a test that failed in the middle."""
     yield
-    for job in list(training_job.ACTIVE):
+    for job in list(viewer_job.ACTIVE):
         job.stop()
     QThreadPool.globalInstance().waitForDone()
 
@@ -255,7 +255,7 @@ def test_a_training_ends_with_its_window(qapp, folder, qtbot):
             pass
         with qtbot.waitSignal(job.finished, timeout=30_000):
             viewer.close()
-        assert not training_job.ACTIVE
+        assert not viewer_job.ACTIVE
     finally:
         with contextlib.suppress(RuntimeError):
             viewer.close()

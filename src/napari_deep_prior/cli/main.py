@@ -84,14 +84,14 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
         if name in given:
             restore.add_files(command)
             restore.add_options(command, kind)
-    details = f"{compare.SUMMARY} {compare.DETAILS}"
-    table = commands.add_parser(
-        compare.COMMAND, help=compare.SUMMARY, description=details, usage=compare.USAGE, formatter_class=layout
-    )
-    table.set_defaults(run=compare.run)
-    if compare.COMMAND in given:
-        compare.add_options(table)
-    _add_encode(commands, given)
+    for module in (compare, encode):
+        details = f"{module.SUMMARY} {module.DETAILS}"
+        command = commands.add_parser(
+            module.COMMAND, help=module.SUMMARY, description=details, usage=module.USAGE, formatter_class=layout
+        )
+        command.set_defaults(run=module.run)
+        if module.COMMAND in given:
+            module.add_options(command)
     training = commands.add_parser(train.COMMAND, help=train.SUMMARY, description=train.SUMMARY, epilog=train.CODES)
     if train.COMMAND in given:
         train.add_tasks(training, given)
@@ -99,13 +99,3 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     if batch.COMMAND in given:
         batch.add_tasks(several, given)
     return parser
-
-
-def _add_encode(commands: argparse._SubParsersAction[_Parser], given: Sequence[str]) -> None:
-    details = f"{encode.SUMMARY} {encode.DETAILS}"
-    code = commands.add_parser(
-        encode.COMMAND, help=encode.SUMMARY, description=details, usage=encode.USAGE, formatter_class=layout
-    )
-    code.set_defaults(run=encode.run)
-    if encode.COMMAND in given:
-        encode.add_options(code)

@@ -40,7 +40,7 @@ ADDED = 0.6
 LOOKS, FEWEST_LOOKS, PIXELS_OF_ALL_LOOKS = 8, 2, 512**2
 """Draws of that noise, fewer in a large image, which has more spots; pixels up to which all are made."""
 
-ALIKE, MOST_CLASSES = 16, 40
+SPOTS_PER_CLASS, MOST_CLASSES = 16, 40
 """Spots that make a class of similar brightness, and the largest number of classes."""
 
 DARKEST = 0.5
@@ -220,7 +220,7 @@ def _losses(found: list[_Found]) -> list[Tensor]:
     strength = torch.cat([each.strength for each in found])
     if not len(strength):
         return [each.lost for each in found]
-    classes = min(MOST_CLASSES, max(1, round(len(strength) / len(found) / ALIKE)))
+    classes = min(MOST_CLASSES, max(1, round(len(strength) / len(found) / SPOTS_PER_CLASS)))
     lower, upper, share = _neighbouring_classes(strength.log(), classes)
     weights = ((lower, 1 - share[:, None]), (upper, share[:, None]))
 

@@ -119,12 +119,12 @@ def _names(channels: Sequence[Mapping[str, str]], count: int) -> list[str]:
 
 def _number_of(part: str, names: Sequence[str]) -> int:
     count = len(names)
-    alike = [at for at, name in enumerate(names) if name and name.lower() == part.lower()]
-    if len(alike) == 1:
-        return alike[0]
+    named = [at for at, name in enumerate(names) if name and name.lower() == part.lower()]
+    if len(named) == 1:
+        return named[0]
     listed = _listed(range(count), names)
-    if alike:
-        raise ValueError(f"{len(alike)} channels are called {part!r}: give their numbers, of {listed}")
+    if named:
+        raise ValueError(f"{len(named)} channels are called {part!r}: give their numbers, of {listed}")
     if not part.isdecimal() or int(part) >= count:
         raise ValueError(f"there is no channel {part!r}: give numbers, counted from 0, or names, of {listed}")
     return int(part)

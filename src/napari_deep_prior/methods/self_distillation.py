@@ -183,7 +183,7 @@ class _Training:
     def finished(self, last: Step) -> Step:
         """Return the last step with the answer: all networks and similar patches together."""
         estimates = [denoiser.estimate() for denoiser in self.denoisers]
-        image = refine(self.problem, _mean(estimates), self.patches, self.held_out)
+        image, _ = refine(self.problem, _mean(estimates), self.patches, self.held_out)
         deviation = None
         if len(estimates) > 1:
             means = [self.problem.misfit.unstabilise(each.full) for each in estimates]

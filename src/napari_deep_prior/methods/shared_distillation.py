@@ -10,7 +10,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from ..patches.mixing import Estimate, mixing_share_of_means, network_share
+from ..patches.mixing import Estimate, mixing_share_of_means
 from ..patches.patch_denoising import denoise_without_held_out, fill_missing, refine, stabilised
 from ..patches.quick import first_look, last_pass
 from ..problem import Problem
@@ -245,8 +245,8 @@ class _Slice:
         # The share is that of the network in the pilot, which is a mean over orientations.
         without = self._predicted(trainer, self.restricted, orientations=ORIENTATIONS)
         patches = denoise_without_held_out(self.problem, self.held_out)
-        share = network_share(self.problem, without, patches.means, self.held_out)
-        return refine(self.problem, Estimate(without, pilot), patches, self.held_out), share.mean()
+        image, share = refine(self.problem, Estimate(without, pilot), patches, self.held_out)
+        return image, share.mean()
 
     def gains(self, trainer: Trainer, patches: Tensor) -> Tensor:
         """Return by how much the error of each held-out pixel falls if the best similar patches are mixed in.

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..arrays.windows import most_varied
 from ..networks.unet import UNet
 from ..patches import patch_denoising
-from ..patches.mixing import Estimate, network_share
+from ..patches.mixing import Estimate
 from ..patches.patch_denoising import denoise_without_held_out, fill_missing, refine, stabilised
 from ..patches.quick import last_pass
 from ..physics.averaged_misfit import misfit_of_part
@@ -179,11 +180,10 @@ class TrainedNetwork(Method):
             if worse:
                 with stage("Denoising by similar patches, too"):
                     patches = denoise_without_held_out(problem, held_out)
-                    share = float(network_share(problem, restricted, patches.means, held_out).mean())
-                    image = refine(problem, Estimate(restricted, full), patches, held_out)
+                    image, share = refine(problem, Estimate(restricted, full), patches, held_out)
                 remark = (
                     "the trained network does not fit this image: held-out pixels are explained better by similar "
-                    f"patches, so it counts {share:.0%}; self-distillation may be better still"
+                    f"patches, so it counts {float(share.mean()):.0%}; self-distillation may be better still"
                 )
         return _step(problem, image, remark)
 
@@ -228,7 +228,7 @@ def is_worse(problem: Problem, restricted: Tensor, held_out: Tensor, *, passes: 
 
     Compared on the part of the image with the most to show; with ``passes`` after a last pass.
     """
-    window = _window(restricted)
+    window = most_varied(restricted.cpu().numpy(), WINDOW)
     part: tuple[Any, ...] = (..., *window)
     misfit = misfit_of_part(problem.misfit, part)
     weight = problem.weight.expand_as(problem.measured)[part]
@@ -242,19 +242,6 @@ def is_worse(problem: Problem, restricted: Tensor, held_out: Tensor, *, passes: 
     if worse.numel() < 2:
         return False
     return float(worse.mean()) > CONFIDENCE * float(worse.std()) / math.sqrt(worse.numel())
-
-
-def _window(means: Tensor) -> tuple[slice, slice]:
-    """Return the rows and columns of the part of the planes of an image that varies the most."""
-    rows, columns = means.shape[-2:]
-    starts = [
-        (row, column)
-        for row in range(0, max(1, rows - WINDOW + 1), WINDOW // 2)
-        for column in range(0, max(1, columns - WINDOW + 1), WINDOW // 2)
-    ]
-    places = [(slice(row, row + WINDOW), slice(column, column + WINDOW)) for row, column in starts]
-    contrasts = [float(means[(..., *place)].std()) for place in places]
-    return places[contrasts.index(max(contrasts))]
 
 
 @torch.no_grad()

@@ -109,8 +109,8 @@ def stabilised(problem: Problem, held_out: Tensor | None = None) -> Tensor:
 
 
 @torch.no_grad()
-def refine(problem: Problem, estimate: Estimate, patches: Patches, held_out: Tensor) -> Tensor:
-    """Return the image (1, C, *S) of an estimate mixed with similar patches, and denoised with that as the pilot.
+def refine(problem: Problem, estimate: Estimate, patches: Patches, held_out: Tensor) -> tuple[Tensor, Tensor]:
+    """Mix an estimate with similar patches, and denoise with that as the pilot.
 
     Parameters
     ----------
@@ -122,6 +122,12 @@ def refine(problem: Problem, estimate: Estimate, patches: Patches, held_out: Ten
         What :func:`denoise_without_held_out` returned.
     held_out : Tensor, (1, 1, *S)
         1 on pixels that neither ``estimate.restricted`` nor ``patches.means`` has used: there they are compared.
+
+    Returns
+    -------
+    image : Tensor, (1, C, *S)
+    share : Tensor, (1, C, 1, ...)
+        That of the estimate in the pilot (:func:`.network_share`).
     """
     misfit = problem.misfit
     compared = ((held_out * problem.weight) > 0).to(estimate.restricted.dtype)
@@ -139,7 +145,7 @@ def refine(problem: Problem, estimate: Estimate, patches: Patches, held_out: Ten
     pilot = torch.lerp(torch.lerp(by_ridge, by_bayes, patches.bayes_share), estimate.full, share)
     variance = noise_share * misfit.variance_at(pilot)
     denoised = map_planes(_denoise_in_both_ways, noisy, pilot, variance, patches.bayes_share.expand_as(pilot))
-    return misfit.unstabilise((pilot + denoised) / 2)
+    return misfit.unstabilise((pilot + denoised) / 2), share
 
 
 def fill_missing(image: Tensor, missing: Tensor) -> Tensor:

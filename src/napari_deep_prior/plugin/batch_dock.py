@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from ..files.folders import TABLE
 from ..runs.batch import JobOutcome, Progress
 from ..runs.batch_words import WITHOUT_RESULT, end_in_words, files_in_words, outcome_in_words
 from ..runs.devices import describe_device, resolve_device
 from ..runs.report import duration, sentence
-from .batch import Batch, batch_under_way
+from .batch import Batch
 from .batch_choices import BatchChoices, in_dock
 from .batch_table_view import BatchTableView
-from .dock_frame import DockFrame, window_of
-from .labels import ERROR_STYLE, text_label
-from .tall_area import TallArea
+from .dock_frame import framed, side_by_side, thin_bar, window_of
+from .labels import ERROR_STYLE, StatusLine, text_label
+from .viewer_job import job_under_way
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -40,10 +40,8 @@ class BatchDock(QWidget):
         self.run_button, self.stop_button = QPushButton("Run"), QPushButton("Stop")
         self.stop_button.setToolTip("End now: finished results stay, and the same batch goes on where it was")
         self.stop_button.setEnabled(False)
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setMaximumHeight(8)
-        self.status = text_label("", "status")
+        self.bar = thin_bar()
+        self.status = StatusLine()
         self.table = BatchTableView()
         self.errors = text_label("", "errors")
         self.errors.setStyleSheet(ERROR_STYLE)
@@ -51,28 +49,19 @@ class BatchDock(QWidget):
         self.run_button.clicked.connect(self.start)
         self.stop_button.clicked.connect(self.stop)
         self.table.itemDoubleClicked.connect(self._open_result)
-        under_way = batch_under_way(viewer)
+        under_way = job_under_way(viewer, Batch)
         if under_way is not None:
             self._follow(under_way)
 
     def _arrange(self) -> None:
-        content = QWidget()
-        column = QVBoxLayout(content)
-        column.setContentsMargins(6, 6, 6, 6)
+        column = framed(self, self.start)
         self.choices.lay_out(column)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.run_button)
-        buttons.addWidget(self.stop_button)
-        column.addLayout(buttons)
+        column.addLayout(side_by_side(self.run_button, self.stop_button))
         for part in (self.bar, self.status, self.table, self.errors):
             column.addWidget(part)
         column.addStretch()
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(TallArea(content))
         for part in (self.table, self.errors):
             part.hide()
-        DockFrame(self, self.start)
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Align the form: only now the labels have the font of the window."""
@@ -89,11 +78,11 @@ class BatchDock(QWidget):
             request, jobs = self.choices.jobs()
             device = resolve_device(request.device)
         except (ValueError, OSError) as error:
-            self._tell(in_dock(str(error)), error=True)
+            self.status.tell(in_dock(str(error)), error=True)
             return
         batch = Batch(self._viewer, window_of(self), jobs, request.results)
         self._follow(batch)
-        self._tell(f"{files_in_words(len(jobs))} on {describe_device(device)} …")
+        self.status.tell(f"{files_in_words(len(jobs))} on {describe_device(device)} …")
         batch.start()
 
     def stop(self) -> None:
@@ -101,7 +90,7 @@ class BatchDock(QWidget):
         if self.batch is not None:
             self.batch.stop()
             self.stop_button.setEnabled(False)
-            self._tell("Stopping …")
+            self.status.tell("Stopping …")
 
     # -- inside -------------------------------------------------------------------------------------------------
 
@@ -123,7 +112,7 @@ class BatchDock(QWidget):
         self.errors.hide()
         self.run_button.setEnabled(False)
         self.stop_button.setEnabled(not batch.is_stopping)
-        self._tell("Stopping …" if batch.is_stopping else "Starting …")
+        self.status.tell("Stopping …" if batch.is_stopping else "Starting …")
 
     def _progressed(self, progress: Progress) -> None:
         self.table.show_state(progress.number, "restoring")
@@ -141,7 +130,7 @@ class BatchDock(QWidget):
     def _show_place(self, number: int, words: str) -> None:
         if self.batch is not None and self.stop_button.isEnabled():
             left = "" if self._left is None else f", about {duration(self._left)} left"
-            self._tell(f"Image {number} of {len(self.batch.jobs)}: {words}{left}")
+            self.status.tell(f"Image {number} of {len(self.batch.jobs)}: {words}{left}")
 
     def _ended(self, outcome: JobOutcome) -> None:
         if self._last is not None:
@@ -164,7 +153,7 @@ class BatchDock(QWidget):
             self.table.show_state(number, "not restored")
         ended = "Stopped. " if len(outcomes) < count else ""
         said = [*end_in_words(outcomes), f"the table is {TABLE} in the folder of the results"]
-        self._tell(f"{ended}{'. '.join(map(sentence, said))}.")
+        self.status.tell(f"{ended}{'. '.join(map(sentence, said))}.")
         wrong = [outcome_in_words(each) for each in outcomes if each.status in WITHOUT_RESULT]
         wrong += [sentence(self._failure)] if self._failure else []
         # Names of files are not written with a capital letter.
@@ -176,7 +165,3 @@ class BatchDock(QWidget):
         jobs = [] if self._last is None else self._last.jobs
         if item.row() < len(jobs) and Path(jobs[item.row()].result).is_file():
             self._viewer.open(jobs[item.row()].result, plugin="napari-deep-prior")
-
-    def _tell(self, text: str, *, error: bool = False) -> None:
-        self.status.setText(sentence(text))
-        self.status.setStyleSheet(ERROR_STYLE if error else "")

@@ -8,22 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-from qtpy.QtWidgets import QApplication, QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QFormLayout, QPushButton, QVBoxLayout, QWidget
 
 from ..arrays.axes import Array
 from ..files.replacing import write_text
 from ..runs.compare import difference
 from ..runs.comparison_table import Row, notes_in_words
-from ..runs.report import sentence
 from ..runs.source import ArrayLike
 from .compare_choices import CompareChoices, Compared
 from .compare_table import CompareTable
-from .dock_frame import DockFrame
+from .dock_frame import framed, side_by_side
 from .job import BackgroundJob
-from .labels import ERROR_STYLE, text_label
+from .labels import StatusLine, text_label
 from .layers import PLACE, Part, appearance, pixels_of
 from .saving import ask_where_table
-from .tall_area import TallArea
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -44,7 +42,7 @@ class CompareDock(QWidget):
         self.choices = CompareChoices(viewer)
         self.compare_button, self.stop_button = QPushButton("Compare"), QPushButton("Stop")
         self.stop_button.setEnabled(False)
-        self.status = text_label("", "status")
+        self.status = StatusLine()
         self.about = text_label("", "about")
         self.table = CompareTable()
         self.copy_button, self.save_button = QPushButton("Copy"), QPushButton("Save CSV …")
@@ -60,28 +58,22 @@ class CompareDock(QWidget):
     # -- assembling ---------------------------------------------------------------------------------------------
 
     def _arrange(self) -> None:
-        content = QWidget()
-        column = QVBoxLayout(content)
-        column.setContentsMargins(6, 6, 6, 6)
+        column = framed(self, self.start)
         rows = QFormLayout()
         self.choices.lay_out(rows)
         column.addLayout(rows)
-        column.addLayout(_side_by_side(self.compare_button, self.stop_button))
+        column.addLayout(side_by_side(self.compare_button, self.stop_button))
         column.addWidget(self.status)
         self.outcome = QWidget()
         below = QVBoxLayout(self.outcome)
         below.setContentsMargins(0, 0, 0, 0)
         below.addWidget(self.about)
         below.addWidget(self.table)
-        below.addLayout(_side_by_side(self.copy_button, self.save_button, self.difference_button))
+        below.addLayout(side_by_side(self.copy_button, self.save_button, self.difference_button))
         below.addWidget(self.notes)
         column.addWidget(self.outcome)
         column.addStretch(1)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(TallArea(content))
         self.outcome.hide()
-        DockFrame(self, self.start)
 
     def _connect(self) -> None:
         self.compare_button.clicked.connect(self.start)
@@ -191,9 +183,8 @@ class CompareDock(QWidget):
         self.stop_button.setEnabled(False)
 
     def _tell(self, text: str, *, error: bool = False) -> None:
-        self.status.setText(sentence(text))
+        self.status.tell(text, error=error)
         self.status.setVisible(bool(text))
-        self.status.setStyleSheet(ERROR_STYLE if error else "")
 
 
 def _difference(row: Row, pixels: ArrayLike, made: Compared) -> tuple[Array, float]:
@@ -223,10 +214,3 @@ def _elsewhere(made: Compared) -> list[str]:
         if pixels_of(layer).shape == pixels_of(own).shape
         and (np.abs(layer.extent.world - own.extent.world) > own.scale / 2).any()
     ]
-
-
-def _side_by_side(*buttons: QPushButton) -> QHBoxLayout:
-    row = QHBoxLayout()
-    for button in buttons:
-        row.addWidget(button)
-    return row

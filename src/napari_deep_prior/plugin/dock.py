@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from napari.utils.theme import get_theme
-from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QWidget
 
 from ..runs.devices import describe_device, resolve_device, why_no_gpu
 from ..runs.errors import RestorationError
 from ..tasks import SuperResolve, Task
 from ..tasks.inputs import INPUTS, is_given
 from .crop import Crop
-from .dock_frame import DockFrame, window_of
+from .dock_frame import framed, window_of
 from .folded_settings import FoldedSettings
 from .form import Form
 from .image_input import ImageInput
@@ -34,7 +34,6 @@ from .reuse import SettingsReuse
 from .run import Run
 from .run_control import RunControl
 from .run_options import RunOptionsForm
-from .tall_area import TallArea
 from .trial import Trials, trial_of
 from .voxels import VoxelTools
 
@@ -71,17 +70,11 @@ class Dock(QWidget):
     # -- assembling ---------------------------------------------------------------------------------------------
 
     def _arrange(self) -> None:
-        content = QWidget()
-        column = QVBoxLayout(content)
-        column.setContentsMargins(6, 6, 6, 6)
+        column = framed(self, self.start)
         column.addLayout(self._everyday())
         for part in (self.notes, self.device_note, self._advanced(), self.reuse.native, self.outcome):
             column.addWidget(part)
         column.addStretch()
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(TallArea(content))
-        DockFrame(self, self.start)
 
     def _everyday(self) -> QFormLayout:
         """Return the rows that are always shown."""

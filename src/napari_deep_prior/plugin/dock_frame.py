@@ -7,7 +7,9 @@ from typing import final
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtGui import QKeyEvent
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+from qtpy.QtWidgets import QDockWidget, QHBoxLayout, QMainWindow, QProgressBar, QVBoxLayout, QWidget
+
+from .tall_area import TallArea
 
 ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
@@ -59,6 +61,34 @@ class DockFrame(QObject):
             if window.dockWidgetArea(other) == window.dockWidgetArea(frame):
                 window.tabifyDockWidget(other, frame)
                 frame.raise_()
+
+
+def framed(dock: QWidget, enter: Callable[[], None]) -> QVBoxLayout:
+    """Return the column in which the parts of a dock stand, which scrolls; Enter anywhere in it calls ``enter``."""
+    content = QWidget()
+    column = QVBoxLayout(content)
+    column.setContentsMargins(6, 6, 6, 6)
+    outer = QVBoxLayout(dock)
+    outer.setContentsMargins(0, 0, 0, 0)
+    outer.addWidget(TallArea(content))
+    DockFrame(dock, enter)
+    return column
+
+
+def side_by_side(*parts: QWidget) -> QHBoxLayout:
+    """Return a row of widgets."""
+    row = QHBoxLayout()
+    for part in parts:
+        row.addWidget(part)
+    return row
+
+
+def thin_bar() -> QProgressBar:
+    """Return a progress bar without a text."""
+    bar = QProgressBar()
+    bar.setTextVisible(False)
+    bar.setMaximumHeight(8)
+    return bar
 
 
 def window_of(dock: QWidget) -> QWidget:

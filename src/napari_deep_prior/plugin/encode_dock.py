@@ -7,22 +7,19 @@ from typing import TYPE_CHECKING, Any, final
 
 from magicgui.widgets import ComboBox, FileEdit
 from napari.layers import Image
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QPushButton, QWidget
 
 from ..files.model_files import ENDING, read_model
 from ..networks import RESIDUAL_NETWORKS
 from ..runs.devices import available_devices
 from ..runs.encode import OWN_NETWORK, Code, encode
-from ..runs.errors import RestorationError
-from ..runs.report import sentence
 from ..runs.source import ArrayLike
 from .code_layers import layers_of
-from .dock_frame import DockFrame
+from .dock_frame import framed, side_by_side
 from .form import add_row, layer_choice, show_row
 from .job import BackgroundJob
-from .labels import ERROR_STYLE, text_label
+from .labels import StatusLine, text_label
 from .layers import axes_of, images_of, pixels_of
-from .tall_area import TallArea
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -59,7 +56,7 @@ class EncodeDock(QWidget):
         self.device: Any = ComboBox(label="Device", choices=available_devices(), tooltip="Where the work is done")
         self.run_button, self.stop_button = QPushButton("Run"), QPushButton("Stop")
         self.stop_button.setEnabled(False)
-        self.status, self.about = text_label("", "status"), text_label(ABOUT, "about")
+        self.status, self.about = StatusLine(), text_label(ABOUT, "about")
         self._arrange()
         self.run_button.clicked.connect(self.start)
         self.stop_button.clicked.connect(self.stop)
@@ -72,24 +69,15 @@ class EncodeDock(QWidget):
             self.image.value = active
 
     def _arrange(self) -> None:
-        content = QWidget()
-        column = QVBoxLayout(content)
-        column.setContentsMargins(6, 6, 6, 6)
+        column = framed(self, self.start)
         self._rows = QFormLayout()
         for widget in (self.image, self.model, self.network, self.device):
             add_row(self._rows, widget)
         column.addLayout(self._rows)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.run_button)
-        buttons.addWidget(self.stop_button)
-        column.addLayout(buttons)
+        column.addLayout(side_by_side(self.run_button, self.stop_button))
         column.addWidget(self.status)
         column.addWidget(self.about)
         column.addStretch()
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(TallArea(content))
-        DockFrame(self, self.start)
 
     # -- what a person does -------------------------------------------------------------------------------------
 
@@ -99,20 +87,20 @@ class EncodeDock(QWidget):
             return
         layer: Image | None = self.image.value
         if layer is None:
-            self._tell("there is no image layer: open an image first", error=True)
+            self.status.tell("there is no image layer: open an image first", error=True)
             return
         axes = axes_of(layer)
         path = str(self.model.value) if self._has_model() else ""
         work = partial(_encode, pixels_of(layer), axes, path, self.network.value, self.device.value)
         self.job = job = BackgroundJob(work)
         self.destroyed.connect(job.stop)
-        job.told.connect(self._tell)
+        job.told.connect(self.status.tell)
         job.succeeded.connect(partial(self._show, layer, axes))
         job.failed.connect(self._failed)
         job.finished.connect(self._finished)
         self.run_button.setEnabled(False)
         self.stop_button.setEnabled(True)
-        self._tell("Starting …")
+        self.status.tell("Starting …")
         job.start()
 
     def stop(self) -> None:
@@ -120,7 +108,7 @@ class EncodeDock(QWidget):
         if self.job is not None:
             self.job.stop()
             self.stop_button.setEnabled(False)
-            self._tell("Stopping …")
+            self.status.tell("Stopping …")
 
     # -- inside -------------------------------------------------------------------------------------------------
 
@@ -136,24 +124,17 @@ class EncodeDock(QWidget):
     def _show(self, layer: Image, axes: str, code: Code) -> None:
         for pixels, about in layers_of(code, layer, axes):
             self._viewer.add_image(pixels, **about)
-        self._tell(f"{code.in_words()}.")
+        self.status.tell(f"{code.in_words()}.")
 
     def _failed(self, problem: str) -> None:
-        self._tell(problem or "Stopped: nothing was added.", error=bool(problem))
+        self.status.tell(problem or "Stopped: nothing was added.", error=bool(problem))
 
     def _finished(self) -> None:
         self.job = None
         self.run_button.setEnabled(True)
         self.stop_button.setEnabled(False)
 
-    def _tell(self, text: str, *, error: bool = False) -> None:
-        self.status.setText(sentence(text))
-        self.status.setStyleSheet(ERROR_STYLE if error else "")
-
 
 def _encode(pixels: ArrayLike, axes: str, path: str, network: str, device: str) -> Code:
     model = read_model(path) if path else None
-    try:
-        return encode(pixels, model, axes=axes, network=network, device=device)
-    except RestorationError as error:
-        raise ValueError(str(error)) from error
+    return encode(pixels, model, axes=axes, network=network, device=device)

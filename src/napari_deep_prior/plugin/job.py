@@ -12,7 +12,7 @@ from napari.qt.threading import FunctionWorker
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]  # qtpy renames it at run time
 
 from ..progress.stages import Stopped, watched
-from ..runs.errors import is_out_of_memory
+from ..runs.errors import RestorationError, is_out_of_memory
 
 INTERVAL = 1.0
 """Seconds between two sentences on what is being done: each of them has the whole window drawn anew."""
@@ -71,7 +71,7 @@ class BackgroundJob(QObject):
                 return self._function()
         except Stopped:
             return _Failure("")
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, RestorationError) as error:
             return _Failure(str(error))
         except (MemoryError, RuntimeError) as error:
             # superqt's worker takes a RuntimeError for its own end and says nothing.

@@ -6,7 +6,7 @@ from typing import Any, final
 
 import numpy as np
 from qtpy.QtGui import QImage, QPixmap
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from ..runs.record import Record
 from ..runs.report import (
@@ -14,11 +14,11 @@ from ..runs.report import (
     outcome_in_words,
     place_in_words,
     progress_in_words,
-    sentence,
     stage_in_words,
 )
 from .curve import Curve
-from .labels import ERROR_STYLE, text_label
+from .dock_frame import side_by_side, thin_bar
+from .labels import StatusLine, text_label
 from .worker import Outcome, Update
 
 BLUR_HEIGHT = 64
@@ -37,10 +37,8 @@ class OutcomePanel(QWidget):
         self.stop_button = QPushButton("Stop")
         self.stop_button.setToolTip("End now and keep the best image so far")
         self.stop_button.setEnabled(False)
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setMaximumHeight(8)
-        self.status = text_label("", "status")
+        self.bar = thin_bar()
+        self.status = StatusLine()
         self.fill_button = QPushButton("Fill the missing pixels and run")
         self.apply_button = QPushButton("")
         self.apply_button.setToolTip("All slices of the layer, with the settings and the noise of this quick look")
@@ -54,12 +52,9 @@ class OutcomePanel(QWidget):
         self.save_button.setToolTip("As OME-TIFF, with pixel size, units and the record of what was done")
         self.blur = text_label("", "blur")
         self.curve = Curve(text, self)
-        buttons = QHBoxLayout()
-        for button in (self.run_button, self.try_button, self.stop_button):
-            buttons.addWidget(button)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(buttons)
+        column.addLayout(side_by_side(self.run_button, self.try_button, self.stop_button))
         self._offers = (
             *(self.apply_button, self.go_on_button, self.fill_button, self.resume_button, self.anew_button),
             *(self.folder_button, self.save_button, self.model_button),
@@ -71,8 +66,7 @@ class OutcomePanel(QWidget):
 
     def tell(self, text: str, *, error: bool = False) -> None:
         """Show a sentence under the buttons."""
-        self.status.setText(sentence(text))
-        self.status.setStyleSheet(ERROR_STYLE if error else "")
+        self.status.tell(text, error=error)
 
     def show_start(self) -> None:
         """Show that a run is under way."""

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any, final
 
 from magicgui.widgets import ComboBox
 from napari.utils.theme import get_theme
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from ..files.model_files import name_of_last
 from ..files.trainings import write_training
 from ..runs.devices import describe_device, resolve_device
 from ..runs.report import TASK_NAMES, duration, sentence
 from ..training.held_out_images import Measures
-from .dock_frame import DockFrame, window_of
-from .labels import ERROR_STYLE, text_label
+from .dock_frame import framed, side_by_side, thin_bar, window_of
+from .labels import StatusLine, text_label
 from .saving import ask_where_model
-from .tall_area import TallArea
 from .train_choices import TrainChoices, in_train_dock
 from .training_curve import TrainingCurve
-from .training_job import TrainingJob, training_under_way
+from .training_job import TrainingJob
 from .training_picture import TrainingPicture
+from .viewer_job import job_under_way
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -46,10 +46,8 @@ class TrainDock(QWidget):
         self.stop_button.setEnabled(False)
         self.go_on_button = QPushButton("Go on")
         self.go_on_button.setToolTip("Go on from the last network, on the same images, for the time that is chosen")
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setMaximumHeight(8)
-        self.status, self.about = text_label("", "status"), text_label("", "about")
+        self.bar = thin_bar()
+        self.status, self.about = StatusLine(), text_label("", "about")
         self.measures = text_label("", "measures")
         self.curve = TrainingCurve(self._text_colour(), self)
         self.picture = TrainingPicture()
@@ -59,33 +57,27 @@ class TrainDock(QWidget):
         self.use_button.setToolTip("Choose this network in the dock of its task; it is saved before")
         self._arrange()
         self._connect()
-        under_way = training_under_way(viewer)
+        under_way = job_under_way(viewer, TrainingJob)
         if under_way is not None:
             self._follow(under_way)
 
     # -- assembling ---------------------------------------------------------------------------------------------
 
     def _arrange(self) -> None:
-        content = QWidget()
-        column = QVBoxLayout(content)
-        column.setContentsMargins(6, 6, 6, 6)
+        column = framed(self, self.start)
         self.choices.lay_out(column)
-        column.addLayout(_side_by_side(self.run_button, self.go_on_button, self.stop_button))
+        column.addLayout(side_by_side(self.run_button, self.go_on_button, self.stop_button))
         column.addWidget(self.bar)
         column.addWidget(self.status)
         self.outcome = QWidget()
-        row = _side_by_side(self.which.native, self.save_button, self.use_button)
+        row = side_by_side(self.which.native, self.save_button, self.use_button)
         row.setContentsMargins(0, 0, 0, 0)
         self.outcome.setLayout(row)
         below: tuple[QWidget, ...] = (self.outcome, self.measures, self.curve, self.picture, self.about)
         for part in below:
             column.addWidget(part)
         column.addStretch()
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(TallArea(content))
         self._hide_outcome()
-        DockFrame(self, self.start)
 
     def _connect(self) -> None:
         self.run_button.clicked.connect(self.start)
@@ -113,7 +105,7 @@ class TrainDock(QWidget):
         if self.job is not None:
             self.job.stop()
             self.stop_button.setEnabled(False)
-            self._tell("Stopping …")
+            self.status.tell("Stopping …")
 
     def save(self) -> bool:
         """Write the best network and the last one where the person says; return whether they are written."""
@@ -126,10 +118,12 @@ class TrainDock(QWidget):
         try:
             write_training(path, training)
         except (ValueError, OSError) as error:
-            self._tell(f"{path!r} could not be written: {error}", error=True)
+            self.status.tell(f"{path!r} could not be written: {error}", error=True)
             return False
         self.saved = path
-        self._tell(f"Saved: the best network as {Path(path).name!r}, the last one as {Path(name_of_last(path)).name!r}")
+        self.status.tell(
+            f"Saved: the best network as {Path(path).name!r}, the last one as {Path(name_of_last(path)).name!r}"
+        )
         return True
 
     def use(self) -> None:
@@ -141,7 +135,7 @@ class TrainDock(QWidget):
         name = TASK_NAMES[training.model.task]
         _, dock = self._viewer.window.add_plugin_dock_widget("napari-deep-prior", name)
         dock.use_model(path, training.task)
-        self._tell(f"{Path(path).name!r} is chosen in the dock {name!r}: press Run there")
+        self.status.tell(f"{Path(path).name!r} is chosen in the dock {name!r}: press Run there")
 
     # -- inside -------------------------------------------------------------------------------------------------
 
@@ -156,11 +150,11 @@ class TrainDock(QWidget):
                 request = self.choices.request()
             device = resolve_device(request.device)
         except (ValueError, OSError) as error:
-            self._tell(in_train_dock(str(error)), error=True)
+            self.status.tell(in_train_dock(str(error)), error=True)
             return
         job = TrainingJob(self._viewer, window_of(self), request)
         self._follow(job)
-        self._tell(f"Starting on {describe_device(device)} …")
+        self.status.tell(f"Starting on {describe_device(device)} …")
         job.start()
 
     def _follow(self, job: TrainingJob) -> None:
@@ -169,13 +163,13 @@ class TrainDock(QWidget):
         self.saved, self._failure = "", None
         job.began.connect(self._began)
         job.updated.connect(self._updated)
-        job.told.connect(self._tell)
+        job.told.connect(self.status.tell)
         job.failed.connect(self._failed)
         job.finished.connect(self._finished)
         self.run_button.setEnabled(False)
         self.stop_button.setEnabled(not job.is_stopping)
         self._hide_outcome()
-        self._tell("Stopping …" if job.is_stopping else "Starting …")
+        self.status.tell("Stopping …" if job.is_stopping else "Starting …")
         if job.training is not None:
             self._began()
             self._updated()
@@ -196,7 +190,7 @@ class TrainDock(QWidget):
         self.about.setText("\n".join(f"{sentence(each)}." for each in [*said, *map(in_train_dock, training.remarks)]))
         self.about.show()
         self._show_course()
-        self._tell("Training …")
+        self.status.tell("Training …")
 
     def _updated(self) -> None:
         if self.job is None:
@@ -207,7 +201,7 @@ class TrainDock(QWidget):
         self._show_course()
         if not self.job.is_stopping:
             left = course.seconds * (1 - course.done) / course.done if course.done > 0 else 0.0
-            self._tell(f"Step {course.number}, about {duration(left)} left")
+            self.status.tell(f"Step {course.number}, about {duration(left)} left")
 
     def _show_course(self) -> None:
         if self.last is None or self.last.training is None:
@@ -235,11 +229,11 @@ class TrainDock(QWidget):
         if self._failure is not None:
             kept = "" if training is None else "; the best network so far is kept"
             words = f"{in_train_dock(self._failure)}{kept}" if self._failure else "Stopped before the first step."
-            self._tell(words, error=bool(self._failure))
+            self.status.tell(words, error=bool(self._failure))
         elif training is not None and job is not None:
             ended = "Stopped after" if job.is_stopping else "Trained for"
             what = "the best" if training.best is not None else "kept"
-            self._tell(
+            self.status.tell(
                 f"{ended} {training.steps} steps. The network of step {training.chosen} is {what}: save or use it."
             )
 
@@ -248,10 +242,6 @@ class TrainDock(QWidget):
 
     def _theme_changed(self) -> None:
         self.curve.show_in(self._text_colour())
-
-    def _tell(self, text: str, *, error: bool = False) -> None:
-        self.status.setText(sentence(text))
-        self.status.setStyleSheet(ERROR_STYLE if error else "")
 
 
 def _measures_in_words(job: TrainingJob) -> str:
@@ -270,10 +260,3 @@ def _row(name: str, measures: Measures) -> str:
     numbers = (f"{measures.psnr:.2f}", f"{measures.ssim:.4f}", f"{measures.hfen:.4g}")
     cells = "".join(f"<td align='right'>{number}</td>" for number in numbers)
     return f"<tr><td>{name}</td>{cells}</tr>"
-
-
-def _side_by_side(*parts: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    for part in parts:
-        row.addWidget(part)
-    return row

@@ -7,33 +7,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final
 
 import torch
-from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]  # qtpy renames it at run time
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]  # qtpy renames it at run time
 from qtpy.QtWidgets import QWidget
 from torch import Tensor
 
 from ..progress.stages import Stopped, checkpoint, watched
-from ..runs.errors import RestorationError
 from ..runs.train import Training
 from ..training.held_out_images import Validation
 from ..training.image_training import TrainingStep
-from .job import BackgroundJob
-from .run import itself
+from .job import INTERVAL
 from .train_request import TrainingRequest
-from .window_end import WindowEnd
+from .viewer_job import ViewerJob
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
-
-INTERVAL = 1.0
-"""Seconds between two updates: each of them has the whole window drawn anew."""
-
-ACTIVE: set[TrainingJob] = set()
-"""Trainings under way."""
-
-
-def training_under_way(viewer: Viewer) -> TrainingJob | None:
-    """Return the training that is under way in a viewer."""
-    return next((job for job in ACTIVE if job.is_in(viewer)), None)
 
 
 @final
@@ -64,7 +51,7 @@ class TrainingCourse:
 
 
 @final
-class TrainingJob(QObject):
+class TrainingJob(ViewerJob):
     """Trains in a thread; when it is stopped or fails, the best network so far stays.
 
     Parameters
@@ -79,39 +66,13 @@ class TrainingJob(QObject):
     """The images are read and prepared: the first step comes."""
     updated = Signal()
     """There is more in :attr:`course`."""
-    told = Signal(str)
-    """What is done where there are no steps."""
-    failed = Signal(str)
-    """Why the training did not come to its end; empty if it was stopped before the first step."""
-    finished = Signal()
-    """The training is over, however it ended."""
 
     def __init__(self, viewer: Viewer, window: QWidget, request: TrainingRequest) -> None:
-        super().__init__()
-        self._window_end = WindowEnd(window, self.stop)
-        self._viewer, self.request = viewer, request
+        super().__init__(viewer, window)
+        self.request = request
         self.training: Training | None = None
         self.course = TrainingCourse()
-        self.is_stopping = False
         self._pending: list[Tensor] = []
-        self._job = BackgroundJob(self._work)
-        self._job.told.connect(self.told)
-        self._job.failed.connect(self.failed)
-        self._job.finished.connect(self._finish)
-
-    def start(self) -> None:
-        """Start the thread."""
-        ACTIVE.add(self)
-        self._job.start()
-
-    def stop(self) -> None:
-        """End the training; the best network so far stays."""
-        self.is_stopping = True
-        self._job.stop()
-
-    def is_in(self, viewer: Viewer) -> bool:
-        """Return whether the training belongs to a viewer; docks are given proxies of it."""
-        return itself(self._viewer) is itself(viewer)
 
     def _work(self) -> None:
         training = self.request.begin()
@@ -122,8 +83,6 @@ class TrainingJob(QObject):
         self.began.emit()
         try:
             self._train(training)
-        except RestorationError as error:
-            raise ValueError(str(error)) from error
         finally:
             training.close()
 
@@ -157,10 +116,6 @@ class TrainingJob(QObject):
             course.validations.append((training.steps, validation))
         course.chosen, course.seconds = training.chosen, seconds
         self.updated.emit()
-
-    def _finish(self) -> None:
-        ACTIVE.discard(self)
-        self.finished.emit()
 
 
 def _leave_alone(_stage: str) -> None:

@@ -10,6 +10,7 @@ from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
 from ..arrays.axes import Array
+from ..arrays.windows import most_varied
 from ..training.held_out_images import Example
 
 SIDE = 124
@@ -38,7 +39,7 @@ class TrainingPicture(QWidget):
     def show_example(self, example: Example, truth_name: str) -> None:
         """Show a held-out image, and say what its truth is."""
         self._names[-1].setText(truth_name)
-        rows, columns = place_to_show(example.truth)
+        rows, columns = most_varied(example.truth, SIDE)
         truth = example.truth[:, rows, columns]
         low, high = np.quantile(truth, [DARKEST, BRIGHTEST])
         for part, planes in zip(self._parts, (example.given, example.output, example.truth), strict=True):
@@ -46,19 +47,6 @@ class TrainingPicture(QWidget):
             part.setPixmap(_pixmap(np.nan_to_num(values)))
         self.setToolTip(f"A part of {example.name!r}, which is held out")
         self.show()
-
-
-def place_to_show(truth: Array) -> tuple[slice, slice]:
-    """Return the rows and columns of the part of planes (C, rows, columns) that shows the most."""
-    height, width = truth.shape[-2:]
-    starts = [
-        (row, column)
-        for row in range(0, max(1, height - SIDE + 1), SIDE // 2)
-        for column in range(0, max(1, width - SIDE + 1), SIDE // 2)
-    ]
-    places = [(slice(row, row + SIDE), slice(column, column + SIDE)) for row, column in starts]
-    contrasts = [float(truth[:, rows, columns].std()) for rows, columns in places]
-    return places[contrasts.index(max(contrasts))]
 
 
 def _pixmap(values: Array) -> QPixmap:

@@ -1,6 +1,6 @@
 """A batch: arrays are restored one after another; what cannot be restored is reported, and stops no other.
 
-The command line and a dock drive it alike. A :class:`Job` says what is to be restored, and opens it only when its time
+Both the command line and a dock drive it. A :class:`Job` says what is to be restored, and opens it only when its time
 has come. Whoever iterates :func:`restore_all` may stop at any time: finished results stay, the one under way is not
 written.
 """

@@ -1,4 +1,4 @@
-"""The smallest and the largest value of a slice that is cut into tiles: by them all of its tiles are scaled alike."""
+"""The smallest and the largest value of a slice that is cut into tiles: all of its tiles are scaled by them."""
 
 from __future__ import annotations
 

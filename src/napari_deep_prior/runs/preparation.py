@@ -240,7 +240,7 @@ def _first_of_channels(setup: Setup, pieces: Sequence[Piece]) -> Iterator[Measur
 
 
 def _inputs_of_pieces(setup: Setup) -> Inputs:
-    """Return the inputs, with guides that lie alike in all tiles of a slice."""
+    """Return the inputs, with guides that are moved by the same shift in all tiles of a slice."""
     guide = setup.inputs.guide
     if guide is None or setup.tile is None:
         return setup.inputs

@@ -113,7 +113,7 @@ class Guides:
         return torch.from_numpy(np.stack(parts))[None].to(measured.device), "; ".join(dict.fromkeys(remarks))
 
     def by_slices(self, window_of: Callable[[Piece], tuple[Piece, Tensor, Tensor] | None]) -> Guides:
-        """Return the guides of tiles: all tiles of a slice are registered and normalised alike."""
+        """Return the guides of tiles: all tiles of a slice are registered and normalised in the same way."""
         guides = copy.copy(self)
         guides.window_of = window_of
         return guides
