@@ -372,7 +372,7 @@ from napari_deep_prior.runs.peak_memory import peak_memory
 from tests.runs.test_zarr_output import opened, run_into
 from tests.runs.toys import Look
 
-for count in (6, 24):
+for count in (24, 96):
     image = read(Path(f"{count}.zarr"), axes="ZYX", lazily=True)
     output = opened(Path(f"out-{count}.zarr"), shape=image.pixels.shape)
     for _ in (run := run_into(output, image.pixels, task=Look())):
@@ -386,9 +386,10 @@ for count in (6, 24):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="its peak counts otherwise")
 def test_memory_does_not_grow_with_the_planes(tmp_path: Path, rng: np.random.Generator) -> None:
-    plane = rng.poisson(50, (768, 768)).astype(np.uint16)
-    for count in (6, 24):
-        array = zarr.create_array(str(tmp_path / f"{count}.zarr"), shape=(count, *plane.shape), chunks=(1, 768, 768),
+    # A plane is kept a moment longer now and then, on a busy computer: that is to be little beside what is forbidden.
+    plane = rng.poisson(50, (384, 384)).astype(np.uint16)
+    for count in (24, 96):
+        array = zarr.create_array(str(tmp_path / f"{count}.zarr"), shape=(count, *plane.shape), chunks=(1, 384, 384),
             dtype=np.uint16)  # fmt: skip
         for number in range(count):
             array[number] = np.roll(plane, number, 0)
@@ -401,5 +402,5 @@ def test_memory_does_not_grow_with_the_planes(tmp_path: Path, rng: np.random.Gen
         check=True,
     )
     few, many = map(int, done.stdout.split())
-    # 18 planes more would take 20 MiB as whole numbers, in and out alike, and four times that as tensors.
+    # 72 planes more would take 20 MiB as whole numbers, in and out alike, and four times that as tensors.
     assert many - few < 10 * 2**20
