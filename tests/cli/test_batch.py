@@ -166,11 +166,62 @@ def test_ctrl_c_keeps_what_is_finished_and_writes_nothing_else(
         # Four steps and the end of the first file, and two steps of the second one.
         interrupt_at(patched, 7)
         assert batch(*FEW, "--stop", "none") == INTERRUPTED
-    assert "deep-prior: stopped; 1 restored, 'b.tif' was not written" in capsys.readouterr().err
+    assert "deep-prior: stopped; 1 restored, 'b.tif' is not finished" in capsys.readouterr().err
     assert results() == ["a.tif"]
     assert column("status") == {"a.tif": "done"}
     assert batch(*FEW, "--stop", "none") == DONE
     assert column("status") == {"a.tif": "skipped", "b.tif": "done", "c.ome.tif": "done"}
+
+
+def zarr_in(folder: Path, planes: np.ndarray) -> None:
+    """Write a stack as ``s.zarr`` into a folder."""
+    zarr = pytest.importorskip("zarr")
+    zarr.create_array(str(folder / "s.zarr"), data=planes, chunks=(1, *planes.shape[1:]))
+
+
+def test_a_zarr_is_restored_into_a_zarr_as_by_its_command_and_goes_on_where_it_was_stopped(
+    raw: Path, noisy: np.ndarray, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planes = np.stack([np.roll(noisy[:16, :15], number, 0) for number in range(3)])
+    zarr_in(raw, planes)
+    how = [*FEW, "--stop", "none", "--axes", "ZYX", "--neighbours", "0"]
+    with monkeypatch.context() as patched:
+        # Four steps and the end of the first slice, and two steps of the second one.
+        interrupt_at(patched, 6)
+        assert batch(*how, "--pattern", "*.zarr") == INTERRUPTED
+    assert "deep-prior: stopped; nothing was written, 's.zarr' is not finished" in capsys.readouterr().err
+    assert [path.name for path in Path("out/s.zarr").glob("*/[0-9].json")] == ["0.json"]
+    begun = Path("out/s.zarr/deep-prior-pieces/0.json").stat().st_mtime_ns
+    with monkeypatch.context() as patched:
+        interrupt_at(patched, 6)
+        assert batch(*how, "--pattern", "*.zarr") == INTERRUPTED
+    assert Path("out/s.zarr/deep-prior-pieces/0.json").stat().st_mtime_ns == begun
+    assert batch(*how, "--pattern", "*.zarr") == DONE
+    assert main(["denoise", "raw/s.zarr", "alone.zarr", *how]) == DONE
+    together, alone = images.read("out/s.zarr"), images.read("alone.zarr")
+    np.testing.assert_array_equal(together.pixels, alone.pixels)
+    assert together.record == alone.record
+    assert batch(*how, "--pattern", "*.zarr") == DONE
+    assert column("status") == {"s.zarr": "skipped"}
+    assert rows()["s.zarr"]["hash"] == alone.record["identity"]
+
+
+def test_another_zarr_is_refused_and_the_rest_restored_all_into_zarr_if_that_is_asked_for(
+    raw: Path, noisy: np.ndarray, capsys: Capture
+) -> None:
+    zarr_in(raw, noisy[None, :16, :15])
+    axes = ["--axes", "ZYX"]
+    assert batch(*FEW, *axes, "--pattern", "*.zarr") == DONE
+    assert batch(*FEW, "--seed", "5", "--zarr", "--pattern", "[bc]*.tif") == DONE
+    assert results() == ["b.ome.zarr", "c.ome.zarr", "s.zarr"]
+    assert images.read("out/c.ome.zarr").spacing == {"Y": 0.2, "X": 0.2}
+    assert batch(*FEW, *axes, "--seed", "6", "--pattern", "*.zarr") == INCOMPLETE
+    assert column("status") == {"b.tif": "done", "c.ome.tif": "done", "s.zarr": "refused"}
+    assert "'out/s.zarr' holds the result, or pieces of one, of another run" in capsys.readouterr().err
+    assert batch(*FEW, *axes, "--seed", "6", "--pattern", "*.zarr", "--overwrite") == DONE
+    assert column("status")["s.zarr"] == "done"
+    assert batch(*FEW, *axes, "--seed", "6", "--pattern", "*.zarr", "--residual", "residuals") == INCOMPLETE
+    assert rows()["s.zarr"]["message"].startswith("a result that is written piece by piece has no --residual")
 
 
 @pytest.mark.skipif(WINDOWS, reason="there are no signals to kill with")

@@ -175,3 +175,26 @@ def test_pixels_that_are_not_stored_are_said(tmp_path: Path) -> None:
         offsets = tiff.pages.first.tags["StripOffsets"]
         offsets.overwrite((*offsets.value[:-1], 0))
     assert "1 of its 3 parts are not stored: they were read as 0" in images.read(path).remarks
+
+
+@pytest.mark.parametrize("back_to", [0, 1, 2])
+@pytest.mark.parametrize("lazily", [False, True])
+def test_pages_that_go_round_in_a_circle_are_read_once_which_is_said(
+    tmp_path: Path, back_to: int, lazily: bool
+) -> None:
+    file, planes = tmp_path / "circle.tif", np.arange(3 * 8 * 9, dtype=np.uint8).reshape(3, 8, 9)
+    tifffile.imwrite(file, planes, photometric="minisblack", metadata=None)
+    with tifffile.TiffFile(file) as tiff:
+        offsets = [page.offset for page in tiff.pages]
+    # After the number of its tags and twelve bytes for each of them, a page says where the next one is.
+    content = bytearray(file.read_bytes())
+    last = offsets[-1]
+    place = last + 2 + 12 * int.from_bytes(content[last : last + 2], "little")
+    assert content[place : place + 4] == bytes(4)
+    content[place : place + 4] = offsets[back_to].to_bytes(4, "little")
+    file.write_bytes(content)
+    image = images.read(file, lazily=lazily)
+    # Of pages that lead back to an earlier one some are left out.
+    pixels = np.asarray(image.pixels).reshape(-1, 8, 9)
+    np.testing.assert_array_equal(pixels, planes[: len(pixels)])
+    assert any(word in remark for remark in image.remarks for word in MISSING)

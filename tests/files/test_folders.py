@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_deep_prior.files.folders import TABLE, images_in, names_of_results
+from napari_deep_prior.files.folders import TABLE, images_in, names_of_results, size_of
 from napari_deep_prior.files.replacing import alone_in
 
 FILES = ["b.tif", "a.TIF", "c.png", "d.jpeg", "notes.txt", "._b.tif", ".hidden.tif", TABLE, "sub/e.tif", ".git/f.tif"]
@@ -21,6 +21,8 @@ def folder(tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
     (tmp_path / "in" / "folder.tif").mkdir()
+    (tmp_path / "in" / "z.zarr" / "0").mkdir(parents=True)
+    (tmp_path / "in" / "z.zarr" / "0" / "0.tif").write_text("a chunk")
     return tmp_path / "in"
 
 
@@ -29,7 +31,13 @@ def found(folder: Path, pattern: str | None = None, results: Path | None = None)
 
 
 def test_all_images_are_found_by_their_endings_and_nothing_else(folder: Path) -> None:
-    assert found(folder) == ["a.TIF", "b.tif", "c.png", "d.jpeg"]
+    assert found(folder) == ["a.TIF", "b.tif", "c.png", "d.jpeg", "z.zarr"]
+
+
+def test_the_size_of_an_image_is_that_of_its_file_or_of_all_files_of_its_folder(folder: Path) -> None:
+    (folder / "b.tif").write_text("12345")
+    (folder / "z.zarr" / "zarr.json").write_text("{}")
+    assert [size_of(folder / name) for name in ("b.tif", "z.zarr", "none.tif")] == [5, 9, 0]
 
 
 def test_a_pattern_finds_what_it_names_but_no_folders_hidden_files_results_or_tables(folder: Path) -> None:
@@ -51,7 +59,7 @@ def test_results_are_known_by_any_name_of_their_folder(folder: Path) -> None:
 
 
 def test_the_images_may_lie_inside_of_the_folder_of_the_results(folder: Path) -> None:
-    assert found(folder, results=folder.parent) == ["a.TIF", "b.tif", "c.png", "d.jpeg"]
+    assert found(folder, results=folder.parent) == ["a.TIF", "b.tif", "c.png", "d.jpeg", "z.zarr"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
@@ -79,10 +87,12 @@ def test_a_folder_that_is_not_there_or_empty_is_refused(folder: Path) -> None:
         found(folder / "folder.tif")
 
 
-def test_results_are_called_like_the_images_and_are_tiffs() -> None:
-    files = [Path(name) for name in ("a.tif", "b.ome.tif", "c.TIFF", "d.png", "sub/a.jpg", "e.tar.png")]
-    names = ["a.tif", "b.ome.tif", "c.TIFF", "d.tif", "sub/a.tif", "e.tar.tif"]
+def test_results_are_called_like_the_images_and_are_tiff_or_zarr() -> None:
+    files = [Path(name) for name in ("a.tif", "b.ome.tif", "c.TIFF", "d.png", "sub/a.jpg", "e.tar.png", "f.ome.zarr")]
+    names = ["a.tif", "b.ome.tif", "c.TIFF", "d.tif", "sub/a.tif", "e.tar.tif", "f.ome.zarr"]
     assert [name.as_posix() for name in names_of_results(files)] == names
+    names = ["a.ome.zarr", "b.ome.zarr", "c.ome.zarr", "d.ome.zarr", "sub/a.ome.zarr", "e.tar.ome.zarr", "f.ome.zarr"]
+    assert [name.as_posix() for name in names_of_results(files, zarr=True)] == names
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -227,6 +228,30 @@ def test_what_is_wrong_with_the_form_is_one_sentence(viewer, open_batch, refused
     assert "Learning rate is 'quick'" in refused(dock)
     dock.choices.tasks.choice.value = "guide"
     assert "'Guides'" in refused(dock)
+
+
+def test_zarr_comes_back_as_zarr_and_layers_too_where_that_is_asked_for(viewer, open_batch, run_batch, raw):
+    zarr = pytest.importorskip("zarr")
+    for name in ("0.tif", "1.tif", "broken.tif"):
+        (raw / name).unlink()
+    planes = np.random.default_rng(0).poisson(30, (2, 20, 19)).astype(np.uint16)
+    zarr.create_array(str(raw / "s.zarr"), data=planes, chunks=(1, 20, 19))
+    dock = open_batch(raw)
+    dock.choices.axes.value = "ZYX"
+    run_batch(dock)
+    assert column(dock, "State") == ["restored"], dock.errors.text()
+    dock.table.itemDoubleClicked.emit(dock.table.item(0, 0))
+    assert viewer.layers["s"].data.shape == planes.shape
+    viewer.layers.selection = {viewer.add_image(planes[0], name="one plane")}
+    dock.choices.source.value = LAYERS
+    dock.choices.axes.value = ""
+    dock.choices.zarr.value = True
+    run_batch(dock)
+    assert images.read(raw.parent / "out" / "one plane.ome.zarr").pixels.shape == (20, 19)
+    dock.choices.tasks.form.method_form.show_settings(dataclasses.replace(QUICK, seed=8))
+    run_batch(dock)
+    assert column(dock, "State") == ["refused"]
+    assert f"choose another name, or tick {REPLACE!r}" in dock.errors.text()
 
 
 def test_an_original_is_never_replaced(open_batch, refused, raw):

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from ..files.folders import TABLE
+from ..files.folders import TABLE, size_of
 from ..files.model_files import refuse_model, write_model
 from ..files.recipes import read_recipe, refuse_recipe, write_recipe
 from ..files.replacing import alone_in, refuse_place
@@ -107,7 +107,8 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("folder", metavar="FOLDER", help="of the images; for other inputs, too, a folder with files of their names")
     add("output", metavar="OUT", help="folder of the results (.tif, of their names) and of the table; --residual, too")
-    add("--pattern", metavar="NAMES", help="which files, such as '*.tif'; default: all TIFF, PNG and JPEG")
+    add("--pattern", metavar="NAMES", help="which files, such as '*.tif'; default: all TIFF, PNG, JPEG and Zarr")
+    add("--zarr", action="store_true", help="all results as OME-Zarr, slice by slice; of Zarr images they always are")
     truth = "of images of the truth, of the same names: PSNR and SSIM in the table"
     add("--reference-folder", metavar="FOLDER", help=truth)
     one = "train one network for all images, and let held-out pixels of each decide how much it counts there"
@@ -171,8 +172,7 @@ def _job(options: argparse.Namespace, of_file: argparse.Namespace) -> Job:
     return Job(
         name=path.relative_to(options.folder).as_posix(),
         result=of_file.output,
-        # A link may lead nowhere.
-        size=path.stat().st_size if path.exists() else 0,
+        size=size_of(path),
         open=partial(open_file, of_file),
     )
 
@@ -196,7 +196,7 @@ def _drive(jobs: Sequence[Job], table: Table) -> int:
     except KeyboardInterrupt:
         table.write()
         under_way = jobs[len(outcomes)].name if len(outcomes) < len(jobs) else ""
-        lost = f", {under_way!r} was not written" if under_way else ""
+        lost = f", {under_way!r} is not finished" if under_way else ""
         say(f"deep-prior: stopped; {counts_in_words(outcomes)}{lost}")
         return INTERRUPTED
     table.write()

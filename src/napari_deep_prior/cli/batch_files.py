@@ -11,7 +11,9 @@ from ..files import images
 from ..files.folders import images_in, names_of_results, own_file
 from ..files.images import TIFF_ENDINGS
 from ..files.results import read_result
+from ..files.zarr_reader import is_zarr_name
 from ..runs.batch import Earlier, Scores, Work
+from ..runs.batch_folders import WorkInFolder
 from ..runs.comparison import Comparison
 from ..runs.forecast import Forecast
 from ..runs.restoration import Restoration
@@ -68,12 +70,15 @@ class FileWork(Work):
         )
 
 
-def open_file(options: argparse.Namespace) -> FileWork:
-    """Read a file and what is given with it; for the table the residual is looked at in any case."""
+def open_file(options: argparse.Namespace) -> Work:
+    """Read a file and what is given with it; for the table the residual is looked at where the result is a file."""
     # What is to be known of the files is in the record, and in the table.
     files = FileReader(_keep_quiet)
     file, setup = open_run(options, files, diagnostics=True)
-    return FileWork(options, file, elsewhere(setup, options), files)
+    setup = elsewhere(setup, options)
+    if is_zarr_name(options.output):
+        return WorkInFolder(setup, file, Path(options.output), overwrite=options.overwrite)
+    return FileWork(options, file, setup, files)
 
 
 def options_of_files(options: argparse.Namespace) -> list[argparse.Namespace]:
@@ -94,7 +99,8 @@ def options_of_files(options: argparse.Namespace) -> list[argparse.Namespace]:
         if path is not None and not Path(path).exists():
             raise ValueError(f"there is no file or folder {path!r}")
     files = images_in(folder, options.pattern, results=out)
-    return [_of_file(options, file, name) for file, name in zip(files, names_of_results(files), strict=True)]
+    names = names_of_results(files, zarr=options.zarr)
+    return [_of_file(options, file, name) for file, name in zip(files, names, strict=True)]
 
 
 def make_folders(every: Sequence[argparse.Namespace]) -> None:

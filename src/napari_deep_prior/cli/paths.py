@@ -14,7 +14,7 @@ from ..files.model_files import refuse_model
 from ..files.recipes import refuse_recipe
 from ..files.replacing import refuse_place
 from ..files.same_files import Files, refuse_same_files
-from ..files.zarr_reader import ZARR_ENDING
+from ..files.zarr_reader import is_zarr_name
 from ..tasks import TASKS
 from .inputs import given_text
 
@@ -61,11 +61,6 @@ def refuse_files(inputs: Files, outputs: Files, *, overwrite: bool) -> None:
     for name, path in files:
         if name not in (SAVED, SAVED_MODEL):
             _refuse_other_kind(name, path)
-
-
-def is_zarr_name(path: str) -> bool:
-    """Return whether a result of that name is written as Zarr, piece by piece."""
-    return Path(path).suffix.lower() == ZARR_ENDING
 
 
 def refuse_all_paths(every: Sequence[argparse.Namespace], more: Files) -> None:

@@ -13,6 +13,7 @@ from typing import final, get_args
 import numpy as np
 
 from ..files import images
+from ..files.zarr_reader import is_zarr_name
 from ..runs.comparison import Comparison
 from ..runs.devices import DEVICES, describe_device, why_no_gpu
 from ..runs.efforts import AUTO, DEFAULT_EFFORT, EFFORTS, methods_of
@@ -31,7 +32,7 @@ from .exit_codes import DONE, INTERRUPTED
 from .inputs import FileReader, Group, add_inputs, read_inputs
 from .large import AdvancedHelp, add_large, elsewhere, is_elsewhere
 from .options import add_groups, add_settings, refuse_empty, sections
-from .paths import CHECKS, is_zarr_name, refuse_paths
+from .paths import CHECKS, refuse_paths
 from .pieces import deliver_pieces, into_zarr, is_finished, refuse_whole_images
 
 PRESETS_ARE_GONE = (
@@ -101,6 +102,8 @@ def run(options: argparse.Namespace) -> int:
     refuse_paths(options)
     files = FileReader()
     file, setup = open_run(options, files)
+    if is_zarr_name(options.output):
+        setup = into_zarr(setup, file, options)
     if is_finished(setup.output):
         return DONE
     outlook = look_ahead(setup)
@@ -130,7 +133,7 @@ def open_run(
     Parameters
     ----------
     diagnostics : bool
-        Look at the residual also where it is not to be written.
+        Look at the residual also where it is not to be written; of a result in a folder there is none.
 
     Raises
     ------
@@ -140,8 +143,6 @@ def open_run(
     file = _read(options, files)
     setup = _set_up(file, options, files, diagnostics=diagnostics)
     _refuse_results(setup, options)
-    if is_zarr_name(options.output):
-        setup = into_zarr(setup, file, options)
     return file, setup
 
 
@@ -183,16 +184,17 @@ def _set_up(file: images.ImageFile, options: argparse.Namespace, files: FileRead
     task = changed_task(extras.task(file, options) if extras else task_of(options), options)
     wish = wish_of(task, options)
     given = read_inputs(task, options, files) | saved_inputs(task, options)
+    in_memory = not is_zarr_name(options.output)
     run_options = RunOptions(
         axes=file.axes,
         volume=wish.volume,
         separate_channels=bool(options.separate_channels),
         device=options.device,
         dtype=options.dtype,
-        diagnostics=diagnostics or any(getattr(options, name) is not None for name in CHECKS),
+        diagnostics=in_memory and (diagnostics or any(getattr(options, name) is not None for name in CHECKS)),
         file_remarks=tuple(files.remarks),
         source=identity(file),
-        in_memory=not is_zarr_name(options.output),
+        in_memory=in_memory,
         tile=options.tile,
         memory=options.memory,
     )

@@ -1,4 +1,4 @@
-"""The images of a folder, and the names of their results in another one."""
+"""The images of a folder, which may be files or Zarr folders, and the names of their results in another one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .images import PLAIN_ENDINGS, TIFF_ENDINGS
+from .zarr_reader import OME_ZARR_ENDING, ZARR_ENDING, is_zarr_name
 
 TABLE = "deep-prior-batch.csv"
 """Name of the table of a batch, in the folder of its results."""
 
 
 def images_in(folder: Path, pattern: str | None, *, results: Path) -> list[Path]:
-    """Return the files of a folder, relative to it and sorted; no folders, no hidden files, and none of the results.
+    """Return the images of a folder, relative to it and sorted; no hidden files, and none of the results.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ def images_in(folder: Path, pattern: str | None, *, results: Path) -> list[Path]
     if own == inside:
         raise ValueError(f"the results would replace the images of {str(folder)!r}: choose another folder for them")
     try:
-        found = sorted(file.relative_to(folder) for file in folder.glob(pattern or "*") if not file.is_dir())
+        found = sorted(file.relative_to(folder) for file in folder.glob(pattern or "*") if _may_be_image(file))
     except (ValueError, NotImplementedError) as error:
         raise ValueError(f"the pattern is {pattern!r}; it must be one of names, such as '*.tif': {error}") from error
     files = [
@@ -42,8 +43,9 @@ def images_in(folder: Path, pattern: str | None, *, results: Path) -> list[Path]
         for file in found
         if file.name != TABLE
         and not any(part.startswith(".") for part in file.parts)
+        and not any(map(is_zarr_name, file.parents))
         and not (own.is_relative_to(inside) and Path(os.path.realpath(folder / file.parent)).is_relative_to(own))
-        and (pattern is not None or file.suffix.lower() in (*TIFF_ENDINGS, *PLAIN_ENDINGS))
+        and (pattern is not None or file.suffix.lower() in (*TIFF_ENDINGS, *PLAIN_ENDINGS, ZARR_ENDING))
     ]
     if not files:
         what = "no images" if pattern is None else f"no files that match {pattern!r}"
@@ -51,15 +53,30 @@ def images_in(folder: Path, pattern: str | None, *, results: Path) -> list[Path]
     return files
 
 
-def names_of_results(files: Sequence[Path]) -> list[Path]:
-    """Return the names of the results of files: their own, that of a TIFF where they are none.
+def _may_be_image(path: Path) -> bool:
+    return not path.is_dir() or is_zarr_name(path)
+
+
+def size_of(image: Path) -> int:
+    """Return the bytes of an image on the disk; 0 if there are none, since a link may lead nowhere."""
+    files = image.rglob("*") if image.is_dir() else [image]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def names_of_results(files: Sequence[Path], *, zarr: bool = False) -> list[Path]:
+    """Return the names of the results of images: their own where those are of TIFF or Zarr, else of a TIFF.
+
+    Parameters
+    ----------
+    zarr : bool
+        Whether all results are OME-Zarr.
 
     Raises
     ------
     ValueError
         If two of them are one, also where a file system does not tell capital letters from small ones.
     """
-    names = [file if file.suffix.lower() in TIFF_ENDINGS else file.with_suffix(TIFF_ENDINGS[0]) for file in files]
+    names = [_name_of_result(file, zarr=zarr) for file in files]
     taken: dict[str, Path] = {}
     for file, name in zip(files, names, strict=True):
         key = unicodedata.normalize("NFC", name.as_posix()).casefold()
@@ -70,6 +87,14 @@ def names_of_results(files: Sequence[Path]) -> list[Path]:
             )
         taken[key] = file
     return names
+
+
+def _name_of_result(file: Path, *, zarr: bool) -> Path:
+    if is_zarr_name(file) or (file.suffix.lower() in TIFF_ENDINGS and not zarr):
+        return file
+    if not zarr:
+        return file.with_suffix(TIFF_ENDINGS[0])
+    return file.with_name(f"{file.stem.removesuffix('.ome')}{OME_ZARR_ENDING}")
 
 
 def own_file(path: str | None, file: Path, result: Path) -> str | None:

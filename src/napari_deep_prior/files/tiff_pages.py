@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
+from contextlib import ExitStack
 from pathlib import Path
 from typing import final
 
@@ -12,6 +13,16 @@ import tifffile
 
 from ..arrays.axes import Array
 from .lazy_pixels import Index, LazyPixels
+
+
+def opened_tiff(file: Path) -> tifffile.TiffFile:
+    """Return an open TIFF file of which it is known how many pages it has."""
+    with ExitStack() as closing:
+        tiff = closing.enter_context(tifffile.TiffFile(file))
+        # Where the pages of a damaged file go round in a circle, tifffile notices it when it counts them and only then.
+        len(tiff.pages)
+        closing.pop_all()
+    return tiff
 
 
 def lazy_planes(file: Path) -> LazyPixels | None:
@@ -27,7 +38,7 @@ class _TiffPages:
     """The planes of the first image of a TIFF; the file stays open as long as they are needed."""
 
     def __init__(self, file: Path) -> None:
-        tiff = tifffile.TiffFile(file)
+        tiff = opened_tiff(file)
         weakref.finalize(self, tiff.close)
         self._file, self._series = tiff.filehandle, tiff.series[0]
         self.page, self.shape = self._series.keyframe, self._series.shape

@@ -16,7 +16,7 @@ from .image_file import RECORD, ImageFile
 from .lazy_pixels import LazyPixels
 from .sizes import checked_record, refuse_without_room
 from .tiff_metadata import Description, imagej_description, ome_description, tiff_description
-from .tiff_pages import lazy_planes
+from .tiff_pages import lazy_planes, opened_tiff
 
 AXES_KEY = "deep-prior-axes"
 """Key of the axes of a file: OME itself does not distinguish an axis of length 1 from none."""
@@ -62,7 +62,7 @@ def read_tiff(file: Path, *, lazily: bool = False) -> ImageFile:
     lazily : bool
         Leave the pixels in the file, if its planes can be read one by one as they are.
     """
-    with tifffile.TiffFile(file) as tiff:
+    with opened_tiff(file) as tiff:
         series = tiff.series[0]
         _refuse_size(series)
         planes = lazy_planes(file) if lazily and _are_planes_as_they_are(tiff, series) else None

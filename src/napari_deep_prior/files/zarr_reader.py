@@ -13,7 +13,7 @@ from .image_file import RECORD, ImageFile
 from .lazy_pixels import LazyPixels
 from .ngff import Multiscale, multiscale_of
 
-ZARR_ENDING = ".zarr"
+ZARR_ENDING, OME_ZARR_ENDING = ".zarr", ".ome.zarr"
 
 METADATA = ("zarr.json", ".zarray", ".zgroup")
 """Files by which a folder is known as Zarr."""
@@ -36,6 +36,11 @@ def zarr_library() -> Any:
     except ImportError as error:
         raise ValueError(NOT_INSTALLED) from error
     return zarr
+
+
+def is_zarr_name(path: str | Path) -> bool:
+    """Return whether an image of that name is, or will be, one in a Zarr folder."""
+    return Path(path).suffix.lower() == ZARR_ENDING
 
 
 def is_zarr(folder: Path) -> bool:

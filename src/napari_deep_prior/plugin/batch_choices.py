@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FOLDER, LAYERS = "all images of a folder", "the selected layers"
 REPLACE = "Replace other results"
+ZARR = "as OME-Zarr, slice by slice"
 SHARED = "one network for all images"
 ABOUT_SHARED = (
     "One network is trained for all images, which takes little more time than one for a single image; pixels that are "
@@ -37,6 +38,10 @@ NONE = {"mask": "none: NaN pixels are filled", "guide": "none"}
 OTHERS = tuple(NONE)
 """Inputs of which every image can have its own."""
 
+OF_NAMES = "A folder with files of the names of the images"
+
+AXES = "One letter per axis of every image, such as TCYX, where its file says something else"
+
 
 @final
 class BatchChoices:
@@ -47,23 +52,19 @@ class BatchChoices:
         self._rows: QFormLayout | None = None
         self.tasks = TaskForms()
         self.source: Any = ComboBox(label="Restore", choices=[FOLDER, LAYERS], tooltip="Which images are restored")
-        self.folder = FolderInput("Folder", "With the images: TIFF, PNG and JPEG")
+        self.folder = FolderInput("Folder", "With the images: TIFF, PNG, JPEG and Zarr")
         self.pattern = LineEdit(
             label="Files", tooltip="Which files of the folder, such as *.tif, or **/*.tif with those in its folders"
         )
         self.pattern.native.setPlaceholderText("all, or such as *.tif")
-        of_names = "A folder with files of the names of the images"
         self.others = {
-            name: FolderInput(INPUTS[name].label, f"{of_names}: {INPUTS[name].help}", nothing)
+            name: FolderInput(INPUTS[name].label, f"{OF_NAMES}: {INPUTS[name].help}", nothing)
             for name, nothing in NONE.items()
         }
-        self.results = FolderInput("Results in", "A folder for the results (OME-TIFF) and their table (CSV)")
-        self.reference = FolderInput(
-            "References", f"{of_names}, which show the truth: PSNR in the table", "none: no PSNR"
-        )
-        self.axes = LineEdit(
-            label="Axes", tooltip="One letter per axis of every image, such as TCYX, where its file says something else"
-        )
+        self.results = FolderInput("Results in", "A folder for the results and their table (CSV)")
+        truth = f"{OF_NAMES}, which show the truth: PSNR in the table"
+        self.reference = FolderInput("References", truth, "none: no PSNR")
+        self.axes = LineEdit(label="Axes", tooltip=AXES)
         self.axes.native.setPlaceholderText("as in the files, or TCYX")
         self.channels = ChannelInput()
         self.volume = CheckBox(label="3D", tooltip="Restore Z, Y and X together, not plane by plane")
@@ -72,6 +73,11 @@ class BatchChoices:
             label="",
             tooltip="Results that are there already, of the same image, settings and version, are skipped; those of "
             "another image, other settings or another version are replaced only if this is ticked",
+        )
+        self.zarr = CheckBox(
+            label="",
+            tooltip="For results that do not fit into the memory: what is finished of one stays when the batch is "
+            "stopped. Of Zarr images the results always are",
         )
         self.options = RunOptionsForm(diagnostics=False)
         self.tasks.changed.connect(self._show_rows)
@@ -98,6 +104,8 @@ class BatchChoices:
         self.volume.native.setText("as one volume")
         add_row(rows, self.shared)
         self.shared.native.setText(SHARED)
+        add_row(rows, self.zarr)
+        self.zarr.native.setText(ZARR)
         add_row(rows, self.replace)
         self.replace.native.setText(REPLACE)
         self.options.lay_out(rows)
@@ -133,6 +141,7 @@ class BatchChoices:
             device=self.options.device.value,
             dtype=self.options.dtype.value,
             replace=bool(self.replace.value),
+            zarr=bool(self.zarr.value),
             axes=str(self.axes.value).strip(),
             channels=self.channels.text,
             separate_channels=bool(self.channels.separate.value),
@@ -173,6 +182,7 @@ def in_dock(text: str) -> str:
 
 WORDS = {
     "allow it with --overwrite": f"tick {REPLACE!r}",
+    "replace it with --overwrite": f"tick {REPLACE!r}",
     "choose --method self-distillation, or leave out --shared-model": "choose the method 'Self-distillation' or the "
     f"effort 'balanced', or untick {SHARED!r}",
     "leave out --shared-model": f"untick {SHARED!r}",

@@ -163,5 +163,5 @@ class BatchDock(QWidget):
     def _open_result(self, item: QTableWidgetItem) -> None:
         """Open the result of a row as a layer, if there is one."""
         jobs = [] if self._last is None else self._last.jobs
-        if item.row() < len(jobs) and Path(jobs[item.row()].result).is_file():
+        if item.row() < len(jobs) and Path(jobs[item.row()].result).exists():
             self._viewer.open(jobs[item.row()].result, plugin="napari-deep-prior")

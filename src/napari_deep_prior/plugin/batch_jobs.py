@@ -14,13 +14,15 @@ from napari.layers import Image
 from ..arrays.axes import parse_axes
 from ..files import images
 from ..files.channels import with_channels, with_channels_of
-from ..files.folders import TABLE, images_in, names_of_results, own_file
+from ..files.folders import TABLE, images_in, names_of_results, own_file, size_of
 from ..files.image_file import ImageFile
 from ..files.jpeg import read_tables
 from ..files.other_inputs import guide_in, mask_in
 from ..files.results import part_of, read_result, with_spacing_of_result
 from ..files.same_files import refuse_same_files
+from ..files.zarr_reader import is_zarr_name
 from ..runs.batch import Earlier, Job, Scores, Work
+from ..runs.batch_folders import WorkInFolder
 from ..runs.comparison import Comparison
 from ..runs.forecast import Forecast
 from ..runs.identity import identity
@@ -55,6 +57,8 @@ class BatchRequest:
         A folder with images of the truth, of the same names.
     replace : bool
         Whether other results are replaced that are there.
+    zarr : bool
+        Whether all results are OME-Zarr, which are written slice by slice.
     axes, channels, separate_channels : str, str, bool
         One letter per axis of every image, if not what its file says; its channels (see :func:`.chosen_channels`), if
         not all; whether one by one.
@@ -68,6 +72,7 @@ class BatchRequest:
     device: str = "auto"
     dtype: ResultType = "same"
     replace: bool = False
+    zarr: bool = False
     axes: str = ""
     channels: str = ""
     separate_channels: bool = False
@@ -136,10 +141,11 @@ def jobs_of_folder(request: BatchRequest, folder: Path, pattern: str | None) -> 
         If there are no images, two of them would have one result, or a result would replace something.
     """
     files = images_in(folder, pattern, results=request.results)
-    places = [_place(request, file, name) for file, name in zip(files, names_of_results(files), strict=True)]
+    names = names_of_results(files, zarr=request.zarr)
+    places = [_place(request, file, name) for file, name in zip(files, names, strict=True)]
     _refuse_lost(request, [("image", str(folder / file)) for file in files], places)
     return [
-        _job(place, partial(_opened_file, request, folder, place), _size_of(folder / place.name)) for place in places
+        _job(place, partial(_opened_file, request, folder, place), size_of(folder / place.name)) for place in places
     ]
 
 
@@ -149,7 +155,8 @@ def jobs_of_layers(request: BatchRequest, layers: Sequence[Image]) -> list[Job]:
         raise ValueError("no image layer is selected: select some in the list of layers, with Ctrl or Shift")
     names = [Path("".join("_" if letter in '<>:"/\\|?*' else letter for letter in layer.name)) for layer in layers]
     files = [name.with_name(name.name + ENDING) for name in names]
-    places = [_place(request, file, name) for file, name in zip(files, names_of_results(files), strict=True)]
+    results = names_of_results(files, zarr=request.zarr)
+    places = [_place(request, file, name) for file, name in zip(files, results, strict=True)]
     _refuse_lost(request, [("layer", str(layer.source.path)) for layer in layers if layer.source.path], places)
     jobs = []
     for layer, place in zip(layers, places, strict=True):
@@ -185,15 +192,11 @@ def _job(place: _Place, opened: Callable[[], Work], size: int) -> Job:
     return Job(name=place.name.as_posix(), result=str(place.result), size=size, open=opened)
 
 
-def _size_of(file: Path) -> int:
-    # A link may lead nowhere.
-    return file.stat().st_size if file.exists() else 0
-
-
 def _opened_file(request: BatchRequest, folder: Path, place: _Place) -> Work:
     # The blocks of a JPEG lie as it is stored.
     path = folder / place.name
-    image = images.read(path, axes=request.axes or None, turned="jpeg" not in request.task.takes)
+    turned, lazily = "jpeg" not in request.task.takes, is_zarr_name(place.result)
+    image = images.read(path, axes=request.axes or None, turned=turned, lazily=lazily)
     given = {"jpeg": read_tables(path)} if "jpeg" in request.task.takes else {}
     return _opened(request, image, place, given, [f"{path}: {remark}" for remark in image.remarks])
 
@@ -205,9 +208,7 @@ def _opened_layer(request: BatchRequest, data: Any, meta: dict[str, Any], place:
     return _opened(request, dataclasses.replace(image, axes=axes), place, {}, list(remarks))
 
 
-def _opened(
-    request: BatchRequest, whole: ImageFile, place: _Place, given: dict[str, Any], remarks: list[str]
-) -> ImageWork:
+def _opened(request: BatchRequest, whole: ImageFile, place: _Place, given: dict[str, Any], remarks: list[str]) -> Work:
     image, read = whole, images.read_as_stored
     if request.channels:
         image = with_channels(whole, request.channels)
@@ -223,18 +224,24 @@ def _opened(
         given["mask"] = mask_in(read(place.others["mask"]))
     if "guide" in place.others:
         given["guide"] = [guide_in(read(place.others["guide"]))]
+    in_folder = is_zarr_name(place.result)
+    if in_folder and place.reference is not None:
+        raise ValueError("a result that is written slice by slice is not compared with a reference: compare it later")
     options = RunOptions(
         axes=image.axes,
         volume=request.wish.volume,
         device=request.device,
         dtype=request.dtype,
-        # For the table the residual is looked at in any case.
-        diagnostics=True,
+        # For the table the residual is looked at; of a result in a folder there is none.
+        diagnostics=not in_folder,
+        in_memory=not in_folder,
         file_remarks=tuple(remarks),
         source=identity(image),
         separate_channels=request.separate_channels,
     )
     setup = set_up(image.pixels, request.task, request.wish, given, options)
+    if in_folder:
+        return WorkInFolder(setup, image, place.result, overwrite=request.replace)
     return ImageWork(setup, image, place, read, replaces=request.replace)
 
 

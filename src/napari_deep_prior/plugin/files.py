@@ -14,7 +14,7 @@ from napari.utils.notifications import show_info
 
 from ..arrays.axes import Array
 from ..files import images as io
-from ..files.zarr_reader import levels_of
+from ..files.zarr_reader import OME_ZARR_ENDING, ZARR_ENDING, levels_of
 from ..runs.zarr_place import is_result
 from .layers import FILE, Part, axes_of_metadata
 
@@ -26,7 +26,7 @@ CORRECT_AXES = "correct them in the dock if not"
 ENDINGS = (".ome.tif", ".ome.tiff", ".tif", ".tiff")
 """Endings of the names of files that are read and written; the longer ones first."""
 
-FOLDER_ENDINGS = (".ome.zarr", ".zarr")
+FOLDER_ENDINGS = (OME_ZARR_ENDING, ZARR_ENDING)
 """Endings of the names of folders that are read."""
 
 

@@ -13,7 +13,7 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]  # qtpy renames it 
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 
 from ..files.locking import FolderLock
-from ..files.zarr_reader import ZARR_ENDING
+from ..files.zarr_reader import OME_ZARR_ENDING, ZARR_ENDING
 from ..runs.identity import identity
 from ..runs.into_folder import written_into
 from ..runs.setup import Setup
@@ -22,7 +22,7 @@ from ..runs.zarr_place import ZarrPlace
 from .files import described
 from .form import add_row
 from .layers import Part
-from .saving import FOLDER_ENDING, ask_where_folder
+from .saving import ask_where_folder
 
 LABEL = "Result in"
 
@@ -86,7 +86,7 @@ class ResultPlace(QWidget):
         """The folder; None if the result stays in memory."""
         text = self.line.text().strip()
         path = Path(text).expanduser() if text else None
-        return path if path is None or path.suffix.lower() == ZARR_ENDING else Path(f"{path}{FOLDER_ENDING}")
+        return path if path is None or path.suffix.lower() == ZARR_ENDING else Path(f"{path}{OME_ZARR_ENDING}")
 
     def ask(self, name: str) -> bool:
         """Ask for a folder, and return whether one was chosen."""

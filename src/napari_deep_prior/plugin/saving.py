@@ -8,10 +8,8 @@ from napari.layers import Image
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from ..files.model_files import ENDING as MODEL_ENDING
+from ..files.zarr_reader import OME_ZARR_ENDING, ZARR_ENDING
 from .files import ENDINGS, write_image
-
-FOLDER_ENDING = ".ome.zarr"
-"""Of the name of a folder that a result is written into."""
 
 
 def ask_where(parent: QWidget, name: str) -> str:
@@ -31,7 +29,7 @@ def ask_where_model(parent: QWidget, name: str) -> str:
 
 def ask_where_folder(parent: QWidget, name: str) -> str:
     """Return the folder in which the person wants a result to grow; empty if nowhere."""
-    return _asked(parent, ("Folder for the result", name, "OME-Zarr (*.zarr)"), (FOLDER_ENDING, ".zarr"))
+    return _asked(parent, ("Folder for the result", name, "OME-Zarr (*.zarr)"), (OME_ZARR_ENDING, ZARR_ENDING))
 
 
 def _asked(parent: QWidget, texts: tuple[str, str, str], endings: tuple[str, ...]) -> str:

@@ -17,7 +17,7 @@ from ..progress import Step
 from ..progress.stages import Stopped, run_stage, watched
 from ..runs.record import Record
 from ..runs.restoration import Restoration
-from ..runs.result import in_folder, result_of
+from ..runs.result import result_of
 from ..runs.setup import Setup
 from ..runs.zarr_output import ZarrOutput
 from ..training.model import Model
@@ -217,7 +217,7 @@ class Driver:
 
     def _outcome(self, run: Restoration, step: Step, seconds: float) -> Outcome:
         output = run.setup.output
-        result = in_folder(run, output) if isinstance(output, ZarrOutput) else result_of(run)
+        result = result_of(run)
         return Outcome(
             image=result.image,
             record=result.record,

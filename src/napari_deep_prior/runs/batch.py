@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, final
 
 from ..progress import Step
-from .errors import FAILURES, RestorationError, failure_in_words
+from .errors import FAILURES, NotWrittenError, OtherResultError, failure_in_words
 from .forecast import Forecast
 from .peak_memory import forget_peak, peak_memory
 from .preparation import look_ahead
@@ -29,10 +29,6 @@ Status = Literal["done", "skipped", "refused", "failed"]
 
 ALLOW = "allow it with --overwrite"
 """The remedy where another result is in the way, on the command line."""
-
-
-class NotWrittenError(RestorationError):
-    """There is no place for a result. The next one would have none either, so that the batch ends."""
 
 
 @final
@@ -72,7 +68,13 @@ class Work(ABC):
 
     @abstractmethod
     def earlier(self) -> Earlier | None:
-        """Return what lies where the result is to go; None if there is nothing, or it may be replaced."""
+        """Return what lies where the result is to go; None if there is nothing, or it may be replaced.
+
+        Raises
+        ------
+        OtherResultError
+            If something lies there that may not be replaced.
+        """
 
     @abstractmethod
     def refuse(self, run: Restoration, plan: Forecast) -> None:
@@ -179,7 +181,10 @@ def _attempt(place: Progress, clock: _Clock) -> Generator[Progress, None, JobOut
             return _known(outcome, earlier)
         return (yield from _restored(outcome, work, place, clock))
     except NotWrittenError:
+        # The results of the other jobs would have no place either.
         raise
+    except OtherResultError as error:
+        return replace(outcome, status="refused", message=str(error))
     except FAILURES as error:
         return replace(outcome, message=failure_in_words(error))
 

@@ -27,6 +27,14 @@ class OutOfMemoryError(RestorationError):
     """The device has not enough memory for this image with these settings."""
 
 
+class NotWrittenError(RestorationError):
+    """There is no place for a result, such as on a full disk. The next one would have none either."""
+
+
+class OtherResultError(ValueError):
+    """Where a result is to go lies something else, which may not be replaced."""
+
+
 @contextmanager
 def errors_as_sentences(device: torch.device) -> Iterator[None]:
     """Turn what a device raises within the context into a :class:`RestorationError`."""

@@ -38,14 +38,8 @@ class Result:
     missing: int
 
 
-def in_folder(run: Restoration, output: ZarrOutput) -> Result:
-    """Return the result of a run that was closed, which lies in a folder; if all pieces are there, it is finished.
-
-    Raises
-    ------
-    RestorationError
-        If the disk is full or gone; the pieces stay.
-    """
+def _in_folder(run: Restoration, output: ZarrOutput) -> Result:
+    """Return the result of a run whose pieces lie in a folder; if all of them are there, it is finished."""
     record, missing = run.record, run.piece_count - output.pieces_done
     if not missing:
         output.finish(record.to_json())
@@ -53,7 +47,15 @@ def in_folder(run: Restoration, output: ZarrOutput) -> Result:
 
 
 def result_of(run: Restoration) -> Result:
-    """Return the result of a run that was closed after a step at least."""
+    """Return the result of a run that was closed after a step at least.
+
+    Raises
+    ------
+    NotWrittenError
+        If it lies in a folder, and the disk is full or gone; the pieces stay.
+    """
+    if isinstance(run.setup.output, ZarrOutput):
+        return _in_folder(run, run.setup.output)
     missing, pieces = run.unreached, run.setup.pieces
     if not missing:
         return Result(image=run.image, diagnostics=run.diagnostics, record=run.record, missing=0)

@@ -26,7 +26,7 @@ from ..files.ngff import Level, attributes_of, order_of
 from ..files.pyramid import add_levels
 from ..files.reordered import Reordered
 from ..files.zarr_reader import zarr_library
-from .errors import RestorationError
+from .errors import NotWrittenError
 from .output import Output, RemoteOutput
 from .zarr_bands import BandsInFolder, WrittenThere, chunk_length
 from .zarr_place import ZarrPlace
@@ -140,7 +140,7 @@ class ZarrOutput(Output):
 
         Raises
         ------
-        RestorationError
+        NotWrittenError
             If the disk is full or gone; what is finished stays.
         """
         with self._disk_errors_as_sentences():
@@ -195,7 +195,7 @@ class ZarrOutput(Output):
 
         Raises
         ------
-        RestorationError
+        NotWrittenError
             If the disk is full or gone; the pieces stay.
         """
         with self._disk_errors_as_sentences():
@@ -279,7 +279,7 @@ class ZarrOutput(Output):
         try:
             yield
         except OSError as error:
-            raise RestorationError(
+            raise NotWrittenError(
                 f"the result could not be written to {str(self._place.path)!r}: {error.strerror or error}. The "
                 f"{len(self._done)} pieces that are finished stay: remove the cause, and start the same run again"
             ) from error

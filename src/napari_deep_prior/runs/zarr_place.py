@@ -12,6 +12,7 @@ from typing import Any, final
 
 from ..files.image_file import RECORD
 from ..files.replacing import refuse_place
+from .errors import OtherResultError
 
 MARKERS = "deep-prior-pieces"
 """Folder of the markers, inside of that of the result; removed once that is finished."""
@@ -77,11 +78,13 @@ class ZarrPlace:
             return False
         older = _identity_of(self.path)
         if older is None:
-            raise ValueError(f"the folder {name} is not empty, and not a result of this program: choose another name")
+            raise OtherResultError(
+                f"the folder {name} is not empty, and not a result of this program: choose another name"
+            )
         if older in ("", self.identity):
             return False
         if not self.overwrite:
-            raise ValueError(
+            raise OtherResultError(
                 f"{name} holds the result, or pieces of one, of another run: its input, settings or version were "
                 f"others ({older}; this one is {self.identity}): choose another name, or replace it with --overwrite"
             )
@@ -150,12 +153,19 @@ def is_result(folder: Path) -> bool:
     return (folder / ATTRIBUTES).is_file() and _identity_of(folder) is not None
 
 
+def record_in(folder: Path) -> Mapping[str, Any]:
+    """Return the record of a result that is finished; empty if there is none."""
+    attributes = _read(folder / ATTRIBUTES).get("attributes")
+    record = attributes.get(RECORD) if isinstance(attributes, Mapping) else None
+    return record if isinstance(record, Mapping) else {}
+
+
 def _identity_of(folder: Path) -> str | None:
     """Return the identity of the run that wrote into a folder; empty if it had written nothing, None if none has."""
     if (folder / MARKERS / RUN).is_file():
         return str(_read(folder / MARKERS / RUN).get("identity", ""))
-    record = _read(folder / ATTRIBUTES).get("attributes", {}).get(RECORD)
-    if isinstance(record, Mapping):
+    record = record_in(folder)
+    if record:
         return str(record.get("identity", "another"))
     return "" if (folder / MARKERS).is_dir() else None
 
