@@ -17,6 +17,7 @@ from ..files.images import RECORD
 from ..runs.report import name_of_part
 from ..runs.setup import Setup
 from .layers import PLACE, PREVIEW
+from .window_end import WindowEnd
 from .worker import Driver, Outcome, Update
 
 if TYPE_CHECKING:
@@ -68,8 +69,7 @@ class Run(QObject):
         self.task = task
         self.is_stopping = False
         self._window: QWidget | None = window
-        self._shown = window.isVisible()
-        window.destroyed.connect(self._forget_window)
+        self._window_end = WindowEnd(window, self._forget_window)
         self._viewer, self._name, self._look = viewer, name, dict(look)
         self.layer: Image | None = None
         self.replaces: Image | None = None
@@ -118,13 +118,9 @@ class Run(QObject):
         self._window = None
         self.stop()
 
-    def _closed(self) -> bool:
-        """Return whether the viewer was closed meanwhile: then there is nowhere to show anything."""
-        return self._window is None or (self._shown and not self._window.isVisible())
-
     def _update(self, update: Update) -> None:
-        if self._closed():
-            self.stop()
+        # Once the window is closed there is nowhere to show anything.
+        if self._window is None:
             return
         began = time.monotonic()
         if update.number and (self.layer is None or self.layer.data is not update.image):
@@ -167,7 +163,7 @@ class Run(QObject):
         return self._viewer.add_image(image, name=name, **{**self._look, "metadata": metadata})
 
     def _succeed(self, outcome: Outcome | None) -> None:
-        if self._closed():
+        if self._window is None:
             return
         if outcome is not None:
             self._show_result(outcome)
@@ -207,7 +203,7 @@ class Run(QObject):
 
     def _fail(self, error: BaseException) -> None:
         """Keep the preview, under a name that says what it is."""
-        if self._closed():
+        if self._window is None:
             return
         if self._exists() and self.layer is not None:
             self.layer.metadata = dict(self._look.get("metadata", {}))
