@@ -12,6 +12,7 @@ import tifffile
 
 from napari_deep_prior.files.images import ImageFile, read, write
 from napari_deep_prior.files.lazy_pixels import LazyPixels
+from napari_deep_prior.files.reordered import Reordered
 
 zarr = pytest.importorskip("zarr")
 
@@ -219,3 +220,20 @@ def test_what_must_be_converted_or_completed_is_read_as_a_whole(tmp_path: Path) 
         image = read(tmp_path / name, lazily=True)
         assert isinstance(image.pixels, np.ndarray)
         np.testing.assert_array_equal(image.pixels, read(tmp_path / name).pixels)
+
+
+@pytest.mark.parametrize("index", [
+    (slice(None), slice(None), slice(None)), (1, slice(None), slice(2, 5)), (slice(0, 2), 3, slice(None)), (0, 1, 2),
+    (1, 2, 3), (2, slice(0, 2), slice(None)), (slice(None, None, 2), slice(None), 1),
+])  # fmt: skip
+@pytest.mark.parametrize("place", [(1, slice(0, 4), slice(0, 5)), (1, slice(2, 4), slice(1, 3)), (slice(1, 3), 2, 3)])
+def test_what_is_put_on_top_is_shown_wherever_it_lies_and_not_stored(tmp_path: Path, index: Any, place: Any) -> None:
+    stored = np.arange(60).reshape(3, 4, 5)
+    array = Reordered(zarr.create_array(str(tmp_path / "a.zarr"), data=stored.transpose(2, 0, 1)), (2, 0, 1))
+    values = -np.arange(1, 1 + stored[place].size).reshape(stored[place].shape)
+    shown = stored.copy()
+    shown[place] = values
+    array.put_on_top(place, values)
+    np.testing.assert_array_equal(array[index], shown[index])
+    array.take_away()
+    np.testing.assert_array_equal(array[index], stored[index])

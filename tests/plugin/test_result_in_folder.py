@@ -17,6 +17,8 @@ from napari_deep_prior.files.model_files import read_model
 from napari_deep_prior.files.reordered import Reordered
 from napari_deep_prior.plugin import request as requests
 
+from .conftest import LONG
+
 pytest.importorskip("zarr")
 
 SHOWN = True
@@ -174,3 +176,18 @@ def test_the_network_of_all_slices_is_saved(viewer, open_dock, press_run, click,
     dock.method_form.show_settings(PATCHES)
     press_run(dock)
     assert dock.outcome.model_button.isHidden()
+
+
+def test_the_slice_under_way_is_shown_and_not_written(viewer, open_dock, click, qtbot, tmp_path):
+    dock = open_dock(LONG)
+    click(dock.outcome.run_button)
+    run = dock.run
+
+    def stop_when_shown(_update):
+        if run.layer is not None and np.array(run.layer.data[0, :, :]).any():
+            run.stop()
+
+    with qtbot.waitSignal(run.succeeded, timeout=60_000):
+        run.updated.connect(stop_when_shown)
+    assert not np.asarray(images.read(tmp_path / "out.ome.zarr", lazily=True).pixels[0, :, :]).any()
+    assert not np.asarray(viewer.layers[-1].data).any()

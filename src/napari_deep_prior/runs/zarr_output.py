@@ -146,6 +146,7 @@ class ZarrOutput(Output):
         with self._disk_errors_as_sentences():
             array = self._opened()
             array[piece.write] = values[piece.inner]
+            array.take_away()
             if self._seams.needed:
                 self._bands.put(piece.number, self._seams.bands(piece, values))
             self._place.mark(piece.number, note)
@@ -171,7 +172,9 @@ class ZarrOutput(Output):
         return self._complete or piece.number in self._done
 
     def preview(self, piece: Piece, values: Array) -> None:
-        """Do nothing: what is not finished does not go to the disk."""
+        """Show it to whoever reads the growing result; what is not finished does not go to the disk."""
+        if self._array is not None:
+            self._array.put_on_top(piece.write, values[piece.inner])
 
     @property
     def is_complete(self) -> bool:
@@ -214,6 +217,8 @@ class ZarrOutput(Output):
         """Let others write into the folder; what is finished stays, and a later run goes on from there."""
         if self._lock is not None:
             self._lock.release()
+        if self._array is not None:
+            self._array.take_away()
         self._lock = self._array = self._group = None
 
     def _join(self, array: Reordered, tiles: Sequence[Piece]) -> None:
