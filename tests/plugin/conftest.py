@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import napari
@@ -14,7 +15,7 @@ from qtpy.QtCore import QEvent, Qt, QThreadPool
 
 from napari_deep_prior import DeepImagePrior, Hourglass
 from napari_deep_prior.arrays.phantom import Camera, cells
-from napari_deep_prior.plugin import docks, plan, worker
+from napari_deep_prior.plugin import docks, kept_networks, plan, worker
 from napari_deep_prior.plugin.run import ACTIVE
 
 NETWORK = Hourglass(channels=(8, 8), skip=(2, 2))
@@ -41,6 +42,13 @@ def _session() -> None:
 @pytest.fixture(autouse=True)
 def _no_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "DELAY", NEVER)
+
+
+@pytest.fixture(autouse=True)
+def networks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Return the folder in which the networks of trainings are kept, which is not that of the person."""
+    monkeypatch.setattr(kept_networks, "folder", lambda: tmp_path / "networks")
+    return tmp_path / "networks"
 
 
 @pytest.fixture(autouse=True)

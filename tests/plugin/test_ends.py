@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import napari
@@ -75,6 +78,39 @@ def test_closing_the_viewer_during_a_run_ends_the_run(viewer, open_dock, begin_r
     with qtbot.waitSignal(run.worker.finished, timeout=30_000):
         viewer.close()
     assert not run_module.ACTIVE
+
+
+IN_THE_MIDDLE = """
+import threading, time
+from qtpy.QtWidgets import QApplication
+from napari_deep_prior.plugin.job import BackgroundJob
+from napari_deep_prior.progress.stages import checkpoint
+
+def work():
+    began.set()
+    while True:
+        time.sleep(0.01)
+        checkpoint()
+
+app, began = QApplication([]), threading.Event()
+job = BackgroundJob(work)
+job.start()
+began.wait()
+"""
+
+
+@pytest.mark.slow
+def test_a_program_without_an_event_loop_ends_in_the_middle_of_a_job_and_says_nothing():
+    places = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    ended = subprocess.run(
+        [sys.executable, "-c", IN_THE_MIDDLE],
+        env=os.environ | places,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 
 import napari
 import numpy as np
@@ -16,7 +17,7 @@ from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.cli.main import main
 from napari_deep_prior.files.images import RECORD
 from napari_deep_prior.files.model_files import read_model
-from napari_deep_prior.plugin import training_job, viewer_job
+from napari_deep_prior.plugin import kept_networks, train_dock, training_job, viewer_job
 from napari_deep_prior.plugin.train_choices import LAYERS
 from napari_deep_prior.plugin.train_dock import LAST
 from napari_deep_prior.plugin.training_picture import SIDE
@@ -161,7 +162,9 @@ def test_stop_keeps_the_best_network_and_the_training_goes_on_from_the_last(
     with qtbot.waitSignal(job.finished, timeout=30_000):
         click(dock.stop_button)
     assert dock.status.text().startswith("Stopped after")
+    assert dock.status.text().endswith(f"Until then it is kept as {job.kept!r}.")
     first = job.training
+    assert read_model(job.kept).training["steps"] == first.steps
     # What was reached between two validations is measured, too.
     assert job.course.validations[-1][0] == first.steps
     assert first.chosen > 0
@@ -170,6 +173,37 @@ def test_stop_keeps_the_best_network_and_the_training_goes_on_from_the_last(
     train(dock, dock.go_on_button)
     assert dock.last.training.steps > first.steps
     assert dock.status.text().startswith("Trained for")
+
+
+def test_few_networks_are_kept_and_the_oldest_go_first(networks):
+    networks.mkdir()
+    for hour in range(7):
+        for name in (f"denoise {hour}.safetensors", f"denoise {hour}.last.safetensors"):
+            (networks / name).touch()
+            os.utime(networks / name, (hour, hour))
+    kept_networks.files_to_keep("denoise")
+    assert sorted(path.name.split(".")[0] for path in networks.iterdir()) == [
+        f"denoise {hour}" for hour in (3, 4, 5, 6) for _ in range(2)
+    ]
+
+
+def test_what_run_will_do_is_said_before(viewer, open_train, folder, qtbot, monkeypatch):
+    monkeypatch.setattr(train_dock, "DELAY", 1)
+    layers = [viewer.add_image(cells((40, 44), seed=seed), name=name) for seed, name in enumerate(NAMES)]
+    dock = open_train(folder, epochs="")
+    text = dock.forecast.text
+
+    def says(words):
+        qtbot.waitUntil(lambda: words in text(), timeout=10_000)
+
+    says("Trains for 10 min on 2 of 3 images and holds 1 out; before that, similar patches denoise the images")
+    dock.choices.form.widgets["minutes"].value = "3"
+    dock.choices.clean_folder.line.setText(str(folder.parent / "clean"))
+    qtbot.waitUntil(lambda: text() == "Trains for 3 min on 2 of 3 images and holds 1 out", timeout=10_000)
+    dock.choices.source.value = LAYERS
+    qtbot.waitUntil(dock.forecast.isHidden, timeout=10_000)
+    dock.choices.layers.tick(layers[:1])
+    says("on the image, of which a part is held out; before that, similar patches denoise the images: about ")
 
 
 def test_noisy_images_alone_are_compared_with_similar_patches(open_train, train, folder):
@@ -251,11 +285,13 @@ def test_a_training_ends_with_its_window(qapp, folder, qtbot):
         dock.choices.form.widgets["crop"].value = 32
         dock.run_button.click()
         job = dock.job
-        with qtbot.waitSignal(job.began, timeout=60_000):
+        with qtbot.waitSignal(job.updated, timeout=60_000):
             pass
         with qtbot.waitSignal(job.finished, timeout=30_000):
             viewer.close()
         assert not viewer_job.ACTIVE
+        # The network is not lost with it.
+        assert read_model(job.kept).task == "super-resolve"
     finally:
         with contextlib.suppress(RuntimeError):
             viewer.close()

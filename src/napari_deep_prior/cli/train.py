@@ -12,7 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ..files.kernels import parse_kernel
-from ..files.trainings import read_checkpoint
+from ..files.trainings import TrainingFiles, read_checkpoint
 from ..physics.kernels import Kernel
 from ..runs import report
 from ..runs.devices import DEVICES, describe_device, resolve_device
@@ -28,7 +28,7 @@ from .deliver import say
 from .exit_codes import DONE, FAILED, INTERRUPTED
 from .inputs import FileReader
 from .options import GROUP, Section, add_settings, choices_of, layout, option_of, refuse_empty
-from .training_files import Outputs, read_images
+from .training_files import outputs_of, read_images
 
 COMMAND = "train"
 SUMMARY = "Train a network on your own images, to denoise or enlarge others of the same kind."
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
         If the training failed; the best network so far is written.
     """
     refuse_empty(options, {"folders": "FOLDER"})
-    outputs = Outputs(options.out, overwrite=options.overwrite)
+    outputs = outputs_of(options)
     checkpoint = None if options.resume is None else read_checkpoint(options.resume)
     task, settings = _task(options, checkpoint), _settings(options, checkpoint)
     files = FileReader()
@@ -188,7 +188,7 @@ def _say_beginning(training: Training) -> None:
         say(remark)
 
 
-def _drive(training: Training, outputs: Outputs) -> int:
+def _drive(training: Training, outputs: TrainingFiles) -> int:
     """Train under a progress bar to the end, to Ctrl-C or to a failure; write the networks and return the exit code."""
     tqdm.monitor_interval = 0  # no thread that only watches the bar
     code = DONE

@@ -68,7 +68,11 @@ def memory(problem: Problem) -> int:
 
 def seconds(problem: Problem) -> float:
     """Return about how long :func:`denoise` takes on two cores with AVX2."""
-    pixels = problem.measured.numel()
+    return seconds_of(problem.measured.numel())
+
+
+def seconds_of(pixels: int) -> float:
+    """Return the same for a number of pixels."""
     passes = 3 * nl_ridge.seconds(pixels, stride=WIDE_STRIDE) + 2 * nl_ridge.seconds(round(COARSER * pixels))
     return SECONDS_PER_IMAGE + passes
 

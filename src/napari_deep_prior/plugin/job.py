@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final
 
-from napari.qt.threading import FunctionWorker
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]  # qtpy renames it at run time
 
 from ..progress.stages import Stopped, watched
 from ..runs.errors import RestorationError, is_out_of_memory
+from .background import in_background
 
 INTERVAL = 1.0
 """Seconds between two sentences on what is being done: each of them has the whole window drawn anew."""
@@ -54,7 +54,7 @@ class BackgroundJob(QObject):
 
     def start(self) -> None:
         """Start the thread."""
-        self._worker = FunctionWorker(self._work)
+        self._worker = in_background(self._work)
         self._worker.returned.connect(self._returned)
         self._worker.errored.connect(self._errored)
         self._worker.finished.connect(self.finished)

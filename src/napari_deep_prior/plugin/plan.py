@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-from napari.qt.threading import FunctionWorker
 from qtpy.QtCore import QTimer, Signal  # type: ignore[attr-defined]  # qtpy renames it at run time
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
@@ -19,6 +18,7 @@ from ..physics.noise_model import NoiseModel
 from ..runs.errors import RestorationError
 from ..runs.report import disagreement_in_words, noise_sentence, objection_in_words, sentence
 from ..runs.source import real_type
+from .background import in_background
 from .labels import ERROR_STYLE, text_label
 from .layers import Part, pixels_of
 from .request import Request
@@ -96,7 +96,7 @@ class PlanNotes(QWidget):
         """Make the plan and show it (see :func:`make_plan`)."""
         if self.plan_note.styleSheet() or not self.plan_note.text():
             self._show(Plan(self._noise, words=ESTIMATING))
-        worker = FunctionWorker(make_plan, request, given, self._noise)
+        worker = in_background(make_plan, request, given, self._noise)
         worker.returned.connect(self._show)
         worker.finished.connect(self._finished)
         self._busy = True

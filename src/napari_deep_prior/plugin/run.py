@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-from napari.qt.threading import FunctionWorker
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]  # qtpy renames it at run time
 from qtpy.QtWidgets import QWidget
 
@@ -16,6 +15,7 @@ from ..arrays.axes import Array
 from ..files.images import RECORD
 from ..runs.report import name_of_part
 from ..runs.setup import Setup
+from .background import in_background
 from .layers import PLACE, PREVIEW
 from .window_end import WindowEnd
 from .worker import Driver, Outcome, Update
@@ -91,7 +91,7 @@ class Run(QObject):
         if layer is not None and layer in self._viewer.layers:
             self.layer = layer
         self._driver = Driver(set_up, self.told.emit)
-        self.worker = FunctionWorker(self._driver.work)
+        self.worker = in_background(self._driver.work)
         # napari waits for its workers when it quits.
         self._driver.stop_also(partial(getattr, self.worker, "abort_requested"))
         self.worker.returned.connect(self._succeed)

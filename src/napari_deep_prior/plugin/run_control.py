@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -133,7 +134,10 @@ class RunControl:
 
     def _leave(self) -> None:
         """Leave the run alone, which goes on: there is nothing left to show it in."""
-        if self.run is not None:
+        if self.run is None:
+            return
+        # When Python ends, PyQt may delete the run before the dock.
+        with suppress(RuntimeError):
             self.run.updated.disconnect(self._outcome.show_update)
             self.run.succeeded.disconnect(self._succeeded)
             self.run.failed.disconnect(self.show_failure)

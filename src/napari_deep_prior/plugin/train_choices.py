@@ -12,10 +12,11 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from ..files.model_files import LAST_ENDING
 from ..files.trainings import read_checkpoint
-from ..runs.devices import available_devices
+from ..runs.devices import available_devices, resolve_device
 from ..runs.report import TASK_NAMES
 from ..runs.train import Checkpoint
 from ..runs.training_choices import OF_TASK, settings_of, task_of
+from ..runs.training_forecast import TrainingForecast
 from ..tasks import TASKS, Task
 from ..tasks.inputs import INPUTS
 from ..training.training_settings import TrainingSettings
@@ -24,7 +25,7 @@ from .folder_input import FolderInput
 from .form import Form, add_row, layer_choice, show_row
 from .layer_ticks import LayerTicks
 from .layers import images_of, pixels_of
-from .train_request import Reader, TrainingRequest, reader_of_folder, reader_of_layers
+from .train_request import Images, TrainingRequest, images_of_folder, images_of_layers
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -139,13 +140,29 @@ class TrainChoices:
         path = self._resumed_file()
         kernel = self.kernel.value if task.command == "super-resolve" else None
         return TrainingRequest(
-            read=self._reader(),
+            images=self._images(),
             task=task,
             settings=settings,
             device=self.device.value,
             kernel=None if kernel is None else np.asarray(pixels_of(kernel), np.float64),
             resume=None if path is None else read_checkpoint(path),
         )
+
+    def forecast(self) -> str:
+        """Return a sentence on what *Run* will do; empty as long as the form does not say it."""
+        try:
+            images, settings = self._images(), self.form.read()
+        except (ValueError, OSError):
+            # What is wrong is said when it is run.
+            return ""
+        has_clean = self.clean_layers.ticked if self.source.value == LAYERS else self.clean_folder.folder
+        return TrainingForecast(
+            settings=settings,
+            images=images.count,
+            pixels=images.pixels,
+            restored=self.task.value == "denoise" and not settings.clean and not has_clean,
+            device=resolve_device(self.device.value),
+        ).in_words()
 
     def again(self, request: TrainingRequest, checkpoint: Checkpoint) -> TrainingRequest:
         """Return what goes on from a training: the same, for the time that the form says."""
@@ -160,19 +177,24 @@ class TrainChoices:
         self.resume.changed.connect(self._show_resumed)
         for form in (self.form, *self.task_forms.values()):
             form.changed.connect(self._emit)
+        self.pattern.changed.connect(self._emit)
+        for folder in (self.folder, self.clean_folder):
+            folder.changed.connect(self._emit)
+        for ticks in self._labels:
+            ticks.itemChanged.connect(self._emit)
 
     def _task(self) -> Task:
         task: Task = self.task_forms[self.task.value].read()
         return task
 
-    def _reader(self) -> Reader:
+    def _images(self) -> Images:
         denoises = self.task.value == "denoise"
         if self.source.value == LAYERS:
-            return reader_of_layers(self.layers.ticked, self.clean_layers.ticked if denoises else ())
+            return images_of_layers(self.layers.ticked, self.clean_layers.ticked if denoises else ())
         folder = self.folder.needed()
         self.folder.existing()
         clean = self.clean_folder.existing() if denoises else None
-        return reader_of_folder(folder, self.pattern.value.strip() or None, clean)
+        return images_of_folder(folder, self.pattern.value.strip() or None, clean)
 
     def _resumed_file(self) -> str | None:
         path = self.resume.value

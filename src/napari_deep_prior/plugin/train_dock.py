@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any, final
 
 from magicgui.widgets import ComboBox
 from napari.utils.theme import get_theme
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QPushButton, QWidget
 
-from ..files.model_files import name_of_last
-from ..files.trainings import write_training
+from ..files.trainings import TrainingFiles
 from ..runs.devices import describe_device, resolve_device
 from ..runs.report import TASK_NAMES, duration, sentence
 from ..training.held_out_images import Measures
 from .dock_frame import framed, side_by_side, thin_bar, window_of
 from .labels import StatusLine, text_label
+from .plan import DELAY
 from .saving import ask_where_model
 from .train_choices import TrainChoices, in_train_dock
 from .training_curve import TrainingCurve
@@ -38,7 +39,7 @@ class TrainDock(QWidget):
         self._viewer = viewer
         self.job: TrainingJob | None = None
         self.last: TrainingJob | None = None
-        self.saved = ""
+        self.saved: TrainingFiles | None = None
         self._failure: str | None = None
         self.choices = TrainChoices(viewer)
         self.run_button, self.stop_button = QPushButton("Run"), QPushButton("Stop")
@@ -48,6 +49,10 @@ class TrainDock(QWidget):
         self.go_on_button.setToolTip("Go on from the last network, on the same images, for the time that is chosen")
         self.bar = thin_bar()
         self.status, self.about = StatusLine(), text_label("", "about")
+        self.forecast = text_label("", "forecast")
+        self._moment = QTimer(self)
+        self._moment.setSingleShot(True)
+        self._moment.setInterval(DELAY)
         self.measures = text_label("", "measures")
         self.curve = TrainingCurve(self._text_colour(), self)
         self.picture = TrainingPicture()
@@ -66,6 +71,7 @@ class TrainDock(QWidget):
     def _arrange(self) -> None:
         column = framed(self, self.start)
         self.choices.lay_out(column)
+        column.addWidget(self.forecast)
         column.addLayout(side_by_side(self.run_button, self.go_on_button, self.stop_button))
         column.addWidget(self.bar)
         column.addWidget(self.status)
@@ -83,6 +89,8 @@ class TrainDock(QWidget):
         self.run_button.clicked.connect(self.start)
         self.stop_button.clicked.connect(self.stop)
         self.go_on_button.clicked.connect(self.go_on)
+        self.choices.changed.connect(self._choices_changed)
+        self._moment.timeout.connect(self._foretell)
         self.save_button.clicked.connect(self.save)
         self.use_button.clicked.connect(self.use)
         events = self._viewer.layers.events
@@ -107,31 +115,32 @@ class TrainDock(QWidget):
             self.stop_button.setEnabled(False)
             self.status.tell("Stopping …")
 
-    def save(self) -> bool:
-        """Write the best network and the last one where the person says; return whether they are written."""
+    def save(self) -> TrainingFiles | None:
+        """Write the best network and the last one where the person says; return the files, None if there are none."""
         training = None if self.last is None else self.last.training
         if training is None:
-            return False
+            return None
         path = ask_where_model(self, f"{training.model.task} {training.split.training[0].name}")
         if not path:
-            return False
+            return None
+        files = TrainingFiles(path)
         try:
-            write_training(path, training)
+            files.write(training)
         except (ValueError, OSError) as error:
             self.status.tell(f"{path!r} could not be written: {error}", error=True)
-            return False
-        self.saved = path
-        self.status.tell(
-            f"Saved: the best network as {Path(path).name!r}, the last one as {Path(name_of_last(path)).name!r}"
-        )
-        return True
+            return None
+        self.saved = files
+        names = (Path(each).name for each in (files.best, files.last))
+        self.status.tell("Saved: the best network as {!r}, the last one as {!r}".format(*names))
+        return files
 
     def use(self) -> None:
         """Choose the network in the dock of its task, saved before if it is not yet."""
         training = None if self.last is None else self.last.training
-        if training is None or not (self.saved or self.save()):
+        files = self.saved or self.save()
+        if training is None or files is None:
             return
-        path = self.saved if self.which.value == BEST else name_of_last(self.saved)
+        path = files.best if self.which.value == BEST else files.last
         name = TASK_NAMES[training.model.task]
         _, dock = self._viewer.window.add_plugin_dock_widget("napari-deep-prior", name)
         dock.use_model(path, training.task)
@@ -160,7 +169,7 @@ class TrainDock(QWidget):
     def _follow(self, job: TrainingJob) -> None:
         """Show a training, which may be under way since before this dock was opened."""
         self.job = self.last = job
-        self.saved, self._failure = "", None
+        self.saved, self._failure = None, None
         job.began.connect(self._began)
         job.updated.connect(self._updated)
         job.told.connect(self.status.tell)
@@ -173,6 +182,14 @@ class TrainDock(QWidget):
         if job.training is not None:
             self._began()
             self._updated()
+
+    def _choices_changed(self) -> None:
+        self._moment.start()
+
+    def _foretell(self) -> None:
+        """Say what Run will do."""
+        self.forecast.setText(sentence(self.choices.forecast()))
+        self.forecast.setVisible(bool(self.forecast.text()))
 
     def _hide_outcome(self) -> None:
         self.go_on_button.setEnabled(False)
@@ -233,9 +250,8 @@ class TrainDock(QWidget):
         elif training is not None and job is not None:
             ended = "Stopped after" if job.is_stopping else "Trained for"
             what = "the best" if training.best is not None else "kept"
-            self.status.tell(
-                f"{ended} {training.steps} steps. The network of step {training.chosen} is {what}: save or use it."
-            )
+            said = f"{ended} {training.steps} steps. The network of step {training.chosen} is {what}: save or use it."
+            self.status.tell(f"{said} Until then it is kept as {job.kept!r}." if job.kept else said)
 
     def _text_colour(self) -> str:
         return str(get_theme(self._viewer.theme).text.as_hex())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,8 +22,25 @@ from ..tasks import Task
 from ..training.training_settings import TrainingSettings
 from .layers import axes_of, pixels_of
 
-Reader = Callable[[], list[TrainingImage]]
-"""Returns the images that are trained on; called in the thread of the training."""
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Images:
+    """Images that are trained on, not read yet.
+
+    Parameters
+    ----------
+    read : callable
+        Returns them; called in the thread of the training.
+    count : int
+        How many there are.
+    pixels : int or None
+        Of all their planes; None if they must be read to know.
+    """
+
+    read: Callable[[], list[TrainingImage]]
+    count: int
+    pixels: int | None = None
 
 
 @final
@@ -32,8 +50,8 @@ class TrainingRequest:
 
     Parameters
     ----------
-    read : callable
-        Returns the images.
+    images : Images
+        What is trained on.
     task, settings, device : Task, TrainingSettings, str
         See :func:`.train`.
     kernel : ndarray, optional
@@ -42,7 +60,7 @@ class TrainingRequest:
         What the training goes on from.
     """
 
-    read: Reader
+    images: Images
     task: Task
     settings: TrainingSettings
     device: str
@@ -52,13 +70,13 @@ class TrainingRequest:
     def begin(self) -> Training:
         """Return the training; raises what :func:`.train` raises."""
         with stage("Reading the images"):
-            found = self.read()
+            found = self.images.read()
         with stage("Preparing the training"):
             return train(found, self.task, self.settings, kernel=self.kernel, device=self.device, resume=self.resume)
 
 
-def reader_of_folder(folder: Path, pattern: str | None, clean: Path | None) -> Reader:
-    """Return what reads the images of a folder, and clean ones of their names in another one.
+def images_of_folder(folder: Path, pattern: str | None, clean: Path | None) -> Images:
+    """Return the images of a folder, and clean ones of their names in another one.
 
     Raises
     ------
@@ -67,11 +85,11 @@ def reader_of_folder(folder: Path, pattern: str | None, clean: Path | None) -> R
     """
     files = [path for path, _ in training_files([str(folder)], pattern, results=folder / "none")]
     pairs = [(path, None if clean is None else clean_file(clean, path)) for path in files]
-    return partial(_read_files, pairs)
+    return Images(read=partial(_read_files, pairs), count=len(pairs))
 
 
-def reader_of_layers(layers: Sequence[Image], clean: Sequence[Image]) -> Reader:
-    """Return what reads layers, and clean ones in the same order.
+def images_of_layers(layers: Sequence[Image], clean: Sequence[Image]) -> Images:
+    """Return those of layers, and clean ones in the same order.
 
     Raises
     ------
@@ -85,7 +103,15 @@ def reader_of_layers(layers: Sequence[Image], clean: Sequence[Image]) -> Reader:
             f"{len(layers)} layers are ticked to train on, and {len(clean)} clean ones: tick as many of them, in the "
             "same order, or none"
         )
-    return partial(_read_layers, list(layers), list(clean))
+    pixels = sum(_pixel_count(layer) for layer in layers)
+    return Images(read=partial(_read_layers, list(layers), list(clean)), count=len(layers), pixels=pixels)
+
+
+def _pixel_count(layer: Image) -> int:
+    """Return the pixels of all planes of a layer; its channels are of the same ones."""
+    return math.prod(
+        length for length, axis in zip(pixels_of(layer).shape, axes_of(layer), strict=True) if axis not in "CS"
+    )
 
 
 def _read_files(pairs: Sequence[tuple[Path, Path | None]]) -> list[TrainingImage]:

@@ -11,11 +11,13 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]  # qtpy renames it 
 from qtpy.QtWidgets import QWidget
 from torch import Tensor
 
+from ..files.trainings import TrainingFiles
 from ..progress.stages import Stopped, checkpoint, watched
 from ..runs.train import Training
 from ..training.held_out_images import Validation
 from ..training.image_training import TrainingStep
 from .job import INTERVAL
+from .kept_networks import files_to_keep
 from .train_request import TrainingRequest
 from .viewer_job import ViewerJob
 
@@ -52,7 +54,7 @@ class TrainingCourse:
 
 @final
 class TrainingJob(ViewerJob):
-    """Trains in a thread; when it is stopped or fails, the best network so far stays.
+    """Trains in a thread; when it is stopped or fails, the best network so far stays, also in a file.
 
     Parameters
     ----------
@@ -60,6 +62,11 @@ class TrainingJob(ViewerJob):
         Where it belongs: it ends when the window is closed.
     request : TrainingRequest
         What is trained.
+
+    Attributes
+    ----------
+    kept : str
+        The file in which the best network is, once it is over; empty if it could not be written.
     """
 
     began = Signal()
@@ -72,6 +79,8 @@ class TrainingJob(ViewerJob):
         self.request = request
         self.training: Training | None = None
         self.course = TrainingCourse()
+        self.kept = ""
+        self._files: TrainingFiles | None = None
         self._pending: list[Tensor] = []
 
     def _work(self) -> None:
@@ -85,6 +94,22 @@ class TrainingJob(ViewerJob):
             self._train(training)
         finally:
             training.close()
+            # What was stopped before the first step has no network.
+            if self.course.losses:
+                self._keep(training)
+
+    def _keep(self, training: Training, *, now_and_then: bool = False) -> None:
+        """Write the networks to files of their own, which nobody has asked for: that they fail ends nothing."""
+        try:
+            if self._files is None:
+                self._files = files_to_keep(training.task.command)
+            if now_and_then:
+                self._files.write_now_and_then(training)
+            else:
+                self._files.write(training)
+                self.kept = self._files.best
+        except (ValueError, OSError):
+            self.kept = ""
 
     def _train(self, training: Training) -> None:
         began, shown = time.monotonic(), 0.0
@@ -95,6 +120,7 @@ class TrainingJob(ViewerJob):
                 if step.validation is not None or now - shown > INTERVAL:
                     shown = now
                     self._note(step, now - began)
+                    self._keep(training, now_and_then=True)
                 checkpoint()
         except Stopped:
             # Only now: what is stopped before the first step has no network.

@@ -101,12 +101,16 @@ def split(images: Sequence[TrainingImage], settings: TrainingSettings) -> Split:
     if len(images) == 1:
         return _halved(images[0], settings)
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(settings.seed)).tolist()
-    count = min(len(images) - 1, max(1, round(settings.validate * len(images))))
-    held_out = set(order[:count])
+    held_out = set(order[: held_out_count(len(images), settings)])
     return Split(
         tuple(image for at, image in enumerate(images) if at not in held_out),
         tuple(image for at, image in enumerate(images) if at in held_out),
     )
+
+
+def held_out_count(images: int, settings: TrainingSettings) -> int:
+    """Return how many of two or more images are held out, if any are."""
+    return min(images - 1, max(1, round(settings.validate * images)))
 
 
 def _halved(image: TrainingImage, settings: TrainingSettings) -> Split:
