@@ -7,7 +7,8 @@
 
 ``growth``: a generated stack of 16-bit planes is denoised (``--effort fast``) from one Zarr into another, each size in
 a process of its own. The peak is that of its resident memory (VmHWM) above what it had when everything was imported,
-and the seconds are those of the whole command. For Linux, whose kernel keeps the peak.
+and the seconds are those of the processor (user and system) for the whole command. For Linux, whose kernel keeps the
+peak.
 
 ``kills``: the command is killed (SIGKILL) at random moments, and begun again, until it has come to its end; result and
 record are compared with those of a run that was left alone.
@@ -92,10 +93,10 @@ def growth(folder: Path, options: argparse.Namespace, more: list[str]) -> None:
 
 
 def measure(source: str, output: str, more: list[str]) -> dict[str, float]:
-    """Return the seconds that a command takes in this process, and its peak of memory above the start."""
-    before, started = memory("VmRSS"), time.monotonic()
+    """Return the seconds of processor time of a command in this process, and its peak of memory above the start."""
+    before, started = memory("VmRSS"), time.process_time()
     assert deep_prior(["denoise", source, output, *fast(more)]) == 0
-    return {"seconds": time.monotonic() - started, "peak": memory("VmHWM") - before}
+    return {"seconds": time.process_time() - started, "peak": memory("VmHWM") - before}
 
 
 def kills(folder: Path, options: argparse.Namespace, more: list[str]) -> int:

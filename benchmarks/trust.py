@@ -1,6 +1,7 @@
 """What a result can be trusted for: clean images, light, spots, stacks with dark planes.
 
-    python benchmarks/trust.py [--efforts fast,balanced] [--method auto] [--parts clean,light,spots,stack] [--size 192]
+    python benchmarks/trust.py [--efforts fast,balanced] [--method auto] [--parts clean,light,spots,stack]
+        [--size 192] [--width 1.2]
 
 All images are made here. A clean image should come back as it is; no light should be lost; faint spots should still be
 found, and be as bright; a dark first plane of a stack should change nothing for the others. The table for
@@ -39,11 +40,12 @@ def main() -> None:
     parser.add_argument("--method", default="auto")
     parser.add_argument("--parts", default="clean,light,spots,stack")
     parser.add_argument("--size", type=int, default=SIZE, help="pixels along a side of the images of spots")
+    parser.add_argument("--width", type=float, default=SPOT, help="standard deviation of the spots, in pixels")
     options = parser.parse_args()
     parts = {
         "clean": clean_rows,
         "light": light_rows,
-        "spots": partial(spot_rows, size=options.size),
+        "spots": partial(spot_rows, size=options.size, width=options.width),
         "stack": stack_rows,
     }
     method = "" if options.method == "auto" else f"{options.method}, "
@@ -95,14 +97,15 @@ def light_rows(method: str, effort: str) -> Iterator[tuple[str, str, float]]:
             yield what, f"sum {_percent(restored - offset, image.astype(float) - offset)}", seconds
 
 
-def spot_rows(method: str, effort: str, *, size: int = SIZE) -> Iterator[tuple[str, str, float]]:
+def spot_rows(method: str, effort: str, *, size: int = SIZE, width: float = SPOT) -> Iterator[tuple[str, str, float]]:
     """Yield how many faint spots are found, before and after, and how much of their light is left."""
     for background in (0.5, 2.0):
         for peak in (5, 10, 20):
-            truth, places = spots(peak, background, size=size, number=round(SPOTS * (size / SIZE) ** 2))
+            truth, places = spots(peak, background, size=size, number=round(SPOTS * (size / SIZE) ** 2), width=width)
             noisy = np.random.default_rng(2).poisson(truth).astype(np.uint16)
             restored, seconds = _restored(noisy, method, effort)
-            found = f"found {recall(noisy, places):.0%} before, {recall(restored, places):.0%} after"
+            before, after = (recall(image, places, width=width) for image in (noisy, restored))
+            found = f"found {before:.0%} before, {after:.0%} after"
             light = light_of(restored, places).mean() / light_of(truth, places).mean()
             yield f"spots: {peak} photons on {background:g}", f"{found}; light {light:.0%}", seconds
 
@@ -124,7 +127,9 @@ def stack_rows(method: str, effort: str) -> Iterator[tuple[str, str, float]]:
         )
 
 
-def spots(peak: float, background: float, *, size: int = SIZE, number: int = SPOTS) -> tuple[Array, Array]:
+def spots(
+    peak: float, background: float, *, size: int = SIZE, number: int = SPOTS, width: float = SPOT
+) -> tuple[Array, Array]:
     """Return an image of spots at least 8 pixels apart, and their places (number, 2)."""
     random = np.random.default_rng(0)
     places: list[Array] = []
@@ -135,13 +140,13 @@ def spots(peak: float, background: float, *, size: int = SIZE, number: int = SPO
     row, column = np.indices((size, size))
     image = np.full((size, size), float(background))
     for r, c in places:
-        image += peak * np.exp(-((row - r) ** 2 + (column - c) ** 2) / (2 * SPOT**2))
+        image += peak * np.exp(-((row - r) ** 2 + (column - c) ** 2) / (2 * width**2))
     return image, np.array(places)
 
 
-def recall(image: Array, places: Array) -> float:
+def recall(image: Array, places: Array, *, width: float = SPOT) -> float:
     """Return the share of spots that are found with at most ``FALSE_POSITIVES`` among what is found."""
-    strength = -gaussian_laplace(image.astype(float), SPOT)
+    strength = -gaussian_laplace(image.astype(float), width)
     peaks = np.argwhere(maximum_filter(strength, 5) == strength)
     peaks = peaks[np.argsort(-strength[tuple(peaks.T)])]
     found: set[int] = set()

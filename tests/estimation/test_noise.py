@@ -243,3 +243,12 @@ def test_the_model_round_trips_json() -> None:
 def test_the_variance_is_a_line_and_never_negative() -> None:
     model = NoiseModel(gain=2.0, offset=10.0, read_noise=3.0)
     np.testing.assert_allclose(model.variance([-50, 10, 15]), [0, 9, 19])
+
+
+@pytest.mark.parametrize("width", [0.7, 1.0])
+def test_the_shape_of_light_in_the_dark_is_no_correlation_of_noise(width: float) -> None:
+    random = np.random.default_rng(0)
+    light = np.zeros((192, 192))
+    light[tuple(random.integers(8, 184, (2, 90)))] = 5 * 2 * np.pi * width**2
+    model = estimate_noise(random.poisson(gaussian_filter(light, width, truncate=6)).astype(np.uint16))
+    assert model.correlation == (0.0, 0.0)

@@ -2,8 +2,9 @@
 
 What one faint spot has lost looks like noise. Averaged over many spots it is known well, ring by ring around
 their middles. The average must not be taken over places that were chosen because they are bright in the same
-measurement: the noise that made them bright would be taken for light. So noise is added to the measurement where spots
-are searched for, and subtracted where their light is measured, by which the two become independent (Pang et al. 2021,
+measurement: the noise that made them bright would be taken for light. So the measurement is split into two whose noise
+is independent: spots are searched for in one, and their light is measured in the other. Photons go at random into one
+of the two (Poisson thinning). Of other noise some is added to the one and subtracted from the other (Pang et al. 2021,
 "Recorrupted-to-Recorrupted", CVPR, made pairs for training in this way).
 """
 
@@ -22,10 +23,10 @@ from ..problem import Problem
 SURROUNDINGS = 9
 """Pixels along a side of a square within which a spot stands out from its surroundings."""
 
-WIDTH = 1.2
-"""Standard deviation, in pixels, of the spot that is searched for; others of 0.8 to 1.5 are found nearly as well."""
+WIDTHS = (0.7, 1.2, 2.0)
+"""Standard deviations, in pixels, of the spots that are searched for; those between them are found nearly as well."""
 
-VISIBLE = 3.7
+VISIBLE = 3.5
 """Signal-to-noise ratio from which on a place counts as a spot; where there is none, nothing is lost on average."""
 
 APART = 2
@@ -34,8 +35,8 @@ APART = 2
 REACH = 6
 """Radius of the largest ring around a spot, in pixels."""
 
-ADDED = 0.6
-"""Standard deviation of the noise that is added for the search, in units of the measurement's own."""
+ADDED = 0.5
+"""Standard deviation of the noise that the part for the search has besides, in units of the measurement's own."""
 
 LOOKS, FEWEST_LOOKS, PIXELS_OF_ALL_LOOKS = 8, 2, 512**2
 """Draws of that noise, fewer in a large image, which has more spots; pixels up to which all are made."""
@@ -46,10 +47,17 @@ SPOTS_PER_CLASS, MOST_CLASSES = 16, 40
 DARKEST = 0.5
 """Photons per pixel below which the background counts as that bright: where it is darker noise is far from normal."""
 
-PASSES = 2
-"""Times that light is given back: spots that have it are surer, and their surroundings are darker."""
+DOUBT = 1.25
+"""Times by which the light that rings have lost must be stronger than its noise, on average, to be believed."""
 
-SEED = 0
+LEAST_GROWTH = 0.01
+"""Share by which the variance grows over the range of the image, at least, where photons are the noise."""
+
+ENOUGH = 1000
+"""Pixels away from spots from which on the noise of the two parts is compared; else it counts as known."""
+
+PASSES, SEED = 2, 0
+"""Times that light is given back: spots that have it are surer, and their surroundings are darker; and their seed."""
 
 
 @final
@@ -58,6 +66,7 @@ class _NoisyPlanes:
     """What is known of a channel, each (N, rows, columns).
 
     ``variance`` is that of the noise of the image, ``dark_deviation`` the standard deviation of that of its background.
+    A photon is ``gain`` canonical units, 0 where photons are not the noise, and there are none at ``zero``, (N, 1, 1).
     """
 
     measured: Tensor
@@ -66,6 +75,8 @@ class _NoisyPlanes:
     dark_deviation: Tensor
     variance: Tensor
     weight: Tensor
+    gain: Tensor
+    zero: Tensor
 
 
 @final
@@ -94,10 +105,8 @@ def give_back_light(problem: Problem, image: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns
     -------
-    image : Tensor, (1, C, *S)
-        The image with that light.
-    share : Tensor, (1, C, *S)
-        From 0 to 1: in how many of the draws of noise a pixel was near a spot.
+    image, share : Tensor, (1, C, *S)
+        The image with that light; and from 0 to 1, in how many of the draws of noise a pixel was near a spot.
     """
     share = torch.zeros_like(image)
     if problem.correlation_length > 1:
@@ -105,12 +114,12 @@ def give_back_light(problem: Problem, image: Tensor) -> tuple[Tensor, Tensor]:
     image = image.clone()
     background = without_spots(image.flatten(0, -3)[:, None]).reshape(image.shape)
     variance, dark = pixel_variance(problem, image), pixel_variance(problem, background)
-    dark = torch.maximum(dark, DARKEST * _gain(image, variance).square())
+    gain, zero = _photons(problem)
+    dark = torch.maximum(dark, DARKEST * gain.square())
     dark = dark.clamp(min=torch.finfo(image.dtype).tiny).sqrt()
-    whole = (problem.measured, image, background, dark, variance, problem.weight.expand_as(image))
+    whole = (problem.measured, image, background, dark, variance, problem.weight.expand_as(image), gain, zero)
     for channel in range(image.shape[1]):
-        # The same noise for each: a channel comes out as it would alone.
-        generator = torch.Generator().manual_seed(SEED)
+        generator = torch.Generator().manual_seed(SEED)  # the same for each: it comes out as it would alone
         planes = _NoisyPlanes(*(each[:, channel].flatten(0, -3) for each in whole))
         near = torch.zeros_like(planes.image)
         for _ in range(PASSES):
@@ -147,12 +156,18 @@ def strongest_within(planes: Tensor, reach: int) -> Tensor:
     return functional.max_pool2d(tall, (1, width), stride=1, padding=(0, reach))
 
 
-def _gain(image: Tensor, variance: Tensor) -> Tensor:
-    """Return the canonical units of a photon, (1, C, 1, ...): by how much the variance grows with the light."""
-    spatial = tuple(range(2, image.ndim))
-    light = image.amax(dim=spatial, keepdim=True) - image.amin(dim=spatial, keepdim=True)
-    growth = variance.amax(dim=spatial, keepdim=True) - variance.amin(dim=spatial, keepdim=True)
-    return growth / light.clamp(min=1e-6)
+def _photons(problem: Problem) -> tuple[Tensor, Tensor]:
+    """Return the canonical units of a photon, and the value without any, (1, C, 1, ...): variance grows in a line.
+
+    Read noise counts as photons that are everywhere (Snyder et al. 1993, doi 10.1364/JOSAA.10.001014).
+    """
+    spatial = tuple(range(2, problem.measured.ndim))
+    light = problem.measured.amax(dim=spatial, keepdim=True)
+    step = light - problem.measured.amin(dim=spatial, keepdim=True)
+    # Above the brightest pixel: in the dark the variance of the model is not exact.
+    less, more = pixel_variance(problem, light), pixel_variance(problem, light + step)
+    gain = torch.where(more > (1 + LEAST_GROWTH) * less, (more - less) / step.clamp(min=1e-6), 0.0)
+    return gain, light - less / gain.clamp(min=1e-12)
 
 
 def _light_of_spots(planes: _NoisyPlanes, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -160,7 +175,7 @@ def _light_of_spots(planes: _NoisyPlanes, generator: torch.Generator) -> tuple[T
     shape, device = planes.image.shape, planes.image.device
     pixels = planes.image.numel()
     looks = min(LOOKS, max(FEWEST_LOOKS, LOOKS * PIXELS_OF_ALL_LOOKS // pixels))
-    found = [_search(planes, torch.randn(shape, generator=generator).to(device)) for _ in range(looks)]
+    found = [_search(planes, generator) for _ in range(looks)]
     added, near = torch.zeros(pixels, device=device), torch.zeros(pixels, device=device)
     for spots, lost in zip(found, _losses(found), strict=True):
         added[spots.pixels] += lost.flatten()[spots.cells].to(device) / looks
@@ -168,16 +183,16 @@ def _light_of_spots(planes: _NoisyPlanes, generator: torch.Generator) -> tuple[T
     return added.reshape(shape), near.reshape(shape)
 
 
-def _search(planes: _NoisyPlanes, noise: Tensor) -> _Found:
-    """Return the spots of a measurement with noise added, and what they have lost of one with noise subtracted."""
-    noise = noise * planes.variance.sqrt()
-    brighter = planes.measured + ADDED * noise - planes.background
+def _search(planes: _NoisyPlanes, generator: torch.Generator) -> _Found:
+    """Return the spots of one part of the measurement, and what they have lost of the other."""
+    first = _first_part(planes, generator)
+    brighter = first - planes.background
     brighter = brighter / (planes.dark_deviation * math.sqrt(1 + ADDED**2)) * planes.weight
-    strength = _matched(brighter[:, None])
+    strength = torch.stack([_matched(brighter[:, None], width) for width in WIDTHS]).amax(dim=0)
     middle = (strongest_within(strength, APART) == strength) & (strength > VISIBLE)
     pixels, cells = _rings(middle[:, 0])
     strength = strength[middle]
-    lost = planes.measured - noise / ADDED - planes.image
+    lost = _second_part(planes, first, away_from=pixels) - planes.image
 
     def table(values: Tensor) -> Tensor:
         # Sums on the CPU have the same order in every run.
@@ -188,11 +203,40 @@ def _search(planes: _NoisyPlanes, noise: Tensor) -> _Found:
     return _Found(pixels, cells, strength.cpu(), table(lost * weight), table(planes.variance * weight), table(weight))
 
 
-def _matched(planes: Tensor) -> Tensor:
+def _first_part(planes: _NoisyPlanes, generator: torch.Generator) -> Tensor:
+    """Return a measurement of ``1 + ADDED**2`` times the variance, which a second one is independent of.
+
+    Photons go at random into one of the two, by which they become independent. Other noise is normal.
+    """
+    share = 1 / (1 + ADDED**2)
+    gain = planes.gain.clamp(min=1e-12)
+    photons = ((planes.measured - planes.zero) / gain).cpu()
+    whole = (photons + torch.rand(photons.shape, generator=generator)).floor().clamp(min=0)
+    taken = torch.binomial(whole, torch.full_like(whole, share), generator=generator).to(gain)
+    noise = torch.randn(photons.shape, generator=generator).to(gain) * planes.variance.sqrt()
+    return torch.where(planes.gain > 0, planes.zero + gain * taken / share, planes.measured + ADDED * noise)
+
+
+def _second_part(planes: _NoisyPlanes, first: Tensor, *, away_from: Tensor) -> Tensor:
+    """Return the measurement that is left, uncorrelated with the first away from some pixels: noise is never known."""
+    away = planes.weight.clone().flatten()
+    away[away_from] = 0
+    first_noise, noise, taken = (
+        each.flatten() - (each.flatten() * away).sum() / away.sum().clamp(min=1)
+        for each in (first - planes.image, planes.measured - planes.image, first - planes.measured)
+    )
+    share = torch.as_tensor(ADDED**-2)
+    if away.sum() > ENOUGH:
+        found = (first_noise * noise * away).sum() / (first_noise * taken * away).sum().clamp(min=1e-12)
+        share = found.clamp(share / 2, share * 2)
+    return planes.measured + share * (planes.measured - first)
+
+
+def _matched(planes: Tensor, width: float) -> Tensor:
     """Return by how many standard deviations of white noise of variance 1 a spot stands out, at each pixel."""
-    reach = math.ceil(4 * WIDTH)
+    reach = math.ceil(4 * width)
     distance = torch.arange(-reach, reach + 1, dtype=planes.dtype, device=planes.device)
-    taps = torch.exp(-((distance / WIDTH) ** 2) / 2)
+    taps = torch.exp(-((distance / width) ** 2) / 2)
     taps = taps / taps.square().sum().sqrt()
     planes = functional.conv2d(planes, taps.reshape(1, 1, -1, 1), padding=(reach, 0))
     return functional.conv2d(planes, taps.reshape(1, 1, 1, -1), padding=(0, reach))
@@ -253,4 +297,4 @@ def _neighbouring_classes(brightness: Tensor, classes: int) -> tuple[Tensor, Ten
 def _certainty(lost: Tensor, variance: Tensor) -> Tensor:
     """Return, for each class, a factor below 1 where what was lost (classes, rings) can be noise."""
     excess = (lost.square() / variance.clamp(min=torch.finfo(lost.dtype).tiny)).sum(dim=1)
-    return (1 - (lost.shape[1] / excess.clamp(min=1e-6)).square()).clamp(min=0)
+    return (1 - (DOUBT * lost.shape[1] / excess.clamp(min=1e-6)).square()).clamp(min=0)

@@ -84,7 +84,7 @@ def estimate_noise(
     black = -_pile_up(-values)
     white = _pile_up(values) if saturation is None else saturation
     planes = _Planes(level, texture, (black, white), float(np.mean(values >= white)))
-    correlation = autocorrelation(level, texture, white)
+    correlation = autocorrelation(level, texture, (black, white))
     model, is_noise = _model(planes, correlation, offset)
     if not is_noise and max(model.correlation) > INDEPENDENT:
         # What looked like the correlation of noise may be a smooth scene, on which the noise is white.

@@ -31,6 +31,9 @@ BLACK, FEWEST_LIT = 0.1, 40
 """Share of black pixels, clipped or filled in, from which a block is left out (one column of 8 is more), and the
 number of other blocks below which it is used all the same."""
 
+MOSTLY_BLACK = 0.5
+"""Share of black pixels from which on a block shows light in the dark, and not noise."""
+
 UNCORRELATED = np.zeros((2 * LAGS + 1, 2 * LAGS + 1))
 UNCORRELATED[LAGS, LAGS] = 1.0
 """Correlation of white noise, as :func:`autocorrelation` returns it."""
@@ -80,25 +83,28 @@ def measure(level: Floats, texture: Floats, limits: tuple[float, float], correla
     return Blocks(*(values[keep] for values in (means(tiles)[0], variance, unevenness, pixels)))
 
 
-def autocorrelation(level: Floats, texture: Floats, white: float) -> Floats:
+def autocorrelation(level: Floats, texture: Floats, limits: tuple[float, float]) -> Floats:
     """Return the correlation of the noise at lags of -4 to 4 along (row, column), (9, 9).
 
     It is measured in the flattest blocks without saturated pixels, after their slope is removed. Correlation that
-    remains at a lag of 4 pixels comes from the scene, and is subtracted.
+    remains at a lag of 4 pixels comes from the scene, and is subtracted. Where light stands alone in black blocks its
+    shape would be taken for correlation: noise counts as white if there are no others.
 
     Parameters
     ----------
     level, texture : ndarray, (planes, rows, columns)
         As for :func:`measure`.
-    white : float
-        Grey level at which pixels are saturated.
+    limits : tuple of float
+        Grey levels that mean black and saturated.
     """
     size = min(CORRELATION_BLOCK, *level.shape[1:])
     tiles, measured = _without_slope(tiles_of(texture, size))
     number = measured.sum((1, 2))
     power = (tiles**2).sum((1, 2)) / np.maximum(number, 1)
-    brightest = np.nanmax(tiles_of(level, size), (1, 2), initial=-np.inf)
-    usable = (power > 0) & (2 * number > size**2) & (brightest < white)
+    levels = tiles_of(level, size)
+    brightest = np.nanmax(levels, (1, 2), initial=-np.inf)
+    usable = (power > 0) & (2 * number > size**2) & (brightest < limits[1])
+    usable &= (levels <= limits[0]).mean((1, 2)) < MOSTLY_BLACK
     result = np.zeros((2 * LAGS + 1, 2 * LAGS + 1))
     if usable.any():
         tiles, measured = tiles[usable], measured[usable]
