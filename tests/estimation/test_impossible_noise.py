@@ -34,6 +34,7 @@ def said(image: np.ndarray, axes: str = "YX", **given: float) -> tuple[str, ...]
         ),
         ({"gain": 1e5}, r"with gain 100000 the noise has a standard deviation of .* grey levels, and all pixels lie "),
         ({"offset": 1e4}, "the offset is 10000 grey levels, and the brightest pixel has "),
+        ({"offset": -1e9}, r"with offset -1e\+09 the noise has a standard deviation of "),
         ({"gain": 2.0, "offset": -1e9}, r"with gain 2 and offset -1e\+09 the noise has a standard deviation of "),
         ({"gain": 2.0, "sigma": 1e300}, r"with gain 2 and sigma 1e\+300 the noise has a standard deviation of inf "),
     ],
@@ -52,6 +53,24 @@ def test_noise_that_is_hardly_true_is_doubted(image: np.ndarray, given: dict[str
     assert image.std() < 90
     (clause,) = said(image, **given)
     assert "and the whole image only one of" in clause or "of the pixels are darker than this offset" in clause
+
+
+@pytest.mark.parametrize("given", [{"gain": 1e-9}, {"gain": 0.01, "sigma": 0.1}, {"gain": 1e-9, "offset": 100.0}])
+def test_noise_far_weaker_than_the_image_shows_is_doubted_with_both_numbers(given: dict[str, float]) -> None:
+    light = cells((128, 128))
+    image = Camera(gain=2.0, offset=100.0, read_noise=3.0).expose(light, np.random.default_rng(0))
+    (clause,) = said(image, **given)
+    numbers = re.search(
+        r"a standard deviation of (\S+) grey levels where it is bright, and the image shows one of (\S+) ", clause
+    )
+    assert numbers is not None
+    shown = float(numbers[2])
+    assert 3 * float(numbers[1]) < shown
+    assert shown == pytest.approx(np.sqrt(2.0 * (np.quantile(image, 0.99) - 100) + 9), rel=0.3)
+
+
+def test_an_image_without_noise_has_no_more_than_was_given() -> None:
+    assert said(np.round(1000 * cells((128, 128)) / cells((128, 128)).max()), gain=1e-9) == ()
 
 
 @settings(max_examples=25)

@@ -12,6 +12,7 @@ from napari_deep_prior.plugin import worker
 from napari_deep_prior.plugin.run import ACTIVE
 from napari_deep_prior.plugin.worker import Clock, Driver
 from napari_deep_prior.progress.stages import checkpoint, stage
+from napari_deep_prior.runs.under_way import UNCHECKED
 
 from .conftest import LONG, NETWORK, QUICK
 
@@ -103,6 +104,20 @@ def test_a_stage_without_steps_is_told_and_can_be_stopped():
 
     driver = Driver(set_up, told.append)
     assert driver.work() is None
+
+
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+def test_a_stopped_run_waits_for_its_last_check_as_long_as_it_may(monkeypatch, noisy, seconds):
+    monkeypatch.setattr(worker, "LAST_CHECK", seconds)
+
+    def tell(update):
+        if update.number:
+            driver.stop()
+
+    driver = Driver(lambda: restore(noisy, Denoise(), QUICK, device="cpu").setup, tell)
+    outcome = driver.work()
+    assert outcome.stopped
+    assert any(UNCHECKED in remark for remark in outcome.record.remarks) == (seconds == 0)
 
 
 class _Run:

@@ -87,18 +87,19 @@ def estimate_windows(
     """
     models, disagreements = [], []
     for of_channel in windows:
-        together = _of_windows(of_channel, given)
+        together = noise_of(of_channel, given)
         compared = _compared(of_channel, together, given)
         if compared and compared[-1][0] > DISAGREEMENT * compared[0][0]:
             (low, weak), (high, strong) = compared[0], compared[-1]
             disagreements.append(Disagreement(weak=weak.place, strong=strong.place, ratio=high / low))
             odd = _minority(compared)
-            together = _of_windows([window for window in of_channel if id(window) not in odd], given)
+            together = noise_of([window for window in of_channel if id(window) not in odd], given)
         models.append(together)
     return tuple(models), tuple(disagreements)
 
 
-def _of_windows(windows: Sequence[Window], given: GivenNoise) -> NoiseModel:
+def noise_of(windows: Sequence[Window], given: GivenNoise) -> NoiseModel:
+    """Return the noise of a channel by all of its windows together: what is not given is estimated."""
     values = np.stack([window.values for window in windows])
     if min(values.shape[-2:]) < SMALLEST_PLANE or np.isnan(values).all():
         model = NoiseModel(reliable=False, reasons=("the image is too small to estimate its noise",), unknown=True)
@@ -123,7 +124,7 @@ def _compared(windows: Sequence[Window], model: NoiseModel, given: GivenNoise) -
     if len(windows) < 2 or math.prod(windows[0].values.shape[-2:]) < FEWEST_TO_COMPARE:
         return found
     for window in lit_windows(windows):
-        own, expected = (each.variance(window.light) for each in (_of_windows([window], given), model))
+        own, expected = (each.variance(window.light) for each in (noise_of([window], given), model))
         if own > 0 and expected > 0:
             found.append((float(np.sqrt(own / expected)), window))
     return sorted(found, key=lambda pair: pair[0])

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arrays.axes import Array
 from ..physics.noise_model import Floats
-from .channels import GivenNoise
+from .channels import GivenNoise, noise_of
 from .sampling import Window
 
 DARK = 0.01
@@ -17,6 +17,10 @@ DARK = 0.01
 
 TOO_STRONG = 1.25
 """Times by which noise may seem stronger than the image varies in all: saturated pixels vary less."""
+
+TOO_WEAK, BRIGHT = 3.0, 0.99
+"""Times by which noise may be weaker than the image shows where it is bright, at this quantile of its grey levels: fine
+texture is taken for noise of up to half its strength."""
 
 MOSTLY, CLEARLY = 0.75, 0.01
 """Share of the pixels below zero light that is more than half of an empty ground, and the share of the range by which
@@ -37,8 +41,8 @@ def objections(windows: Sequence[Sequence[Window]], given: GivenNoise) -> tuple[
     """
     if not given.is_given:
         return ()
-    shown = [known for each in windows if (known := _known(each)).size and known.min() < known.max()]
-    found = [_objection(known, given) for known in shown]
+    shown = [(known, each) for each in windows if (known := _known(each)).size and known.min() < known.max()]
+    found = [_objection(known, each, given) or _too_weak(known, each, given) for known, each in shown]
     impossible = bool(found) and all(objection is not None and objection.impossible for objection in found)
     return tuple(Objection(impossible, clause) for clause in dict.fromkeys(each.clause for each in found if each))
 
@@ -62,7 +66,7 @@ def _known(windows: Sequence[Window]) -> Floats:
     return np.concatenate([*(window.known for window in windows), np.zeros(0)])
 
 
-def _objection(values: Array, given: GivenNoise) -> Objection | None:
+def _objection(values: Array, windows: Sequence[Window], given: GivenNoise) -> Objection | None:
     """Return what speaks against the noise by the grey levels of a channel."""
     darkest, brightest, spread = float(values.min()), float(values.max()), float(values.std())
     if given.offset is not None:
@@ -73,14 +77,34 @@ def _objection(values: Array, given: GivenNoise) -> Objection | None:
         if below > MOSTLY:
             return Objection(False, f"{clause}, but {below:.0%} of the pixels are darker than this offset")
     zero = float(np.quantile(values, DARK)) if given.offset is None else given.offset
+    # A gain that is estimated belongs to the offset that is given.
+    gain = noise_of(windows, given).gain if given.gain is None and given.offset is not None else given.gain or 0.0
     with np.errstate(over="ignore"):
-        photons = (given.gain or 0.0) * float(np.maximum(values - zero, 0).mean())
+        photons = gain * float(np.maximum(values - zero, 0).mean())
         noise = float(np.sqrt(photons + np.square(given.sigma or 0.0)))
-    parts = {"gain": given.gain, "offset": given.offset, "sigma": given.sigma}
-    said = " and ".join(f"{name} {value:g}" for name, value in parts.items() if value is not None)
-    clause = f"with {said} the noise has a standard deviation of {noise:.3g} grey levels"
+    clause = _with(given, noise)
     if noise > brightest - darkest:
         return Objection(True, f"{clause}, and all pixels lie between {darkest:g} and {brightest:g}")
     if noise > TOO_STRONG * spread:
         return Objection(False, f"{clause}, and the whole image only one of {spread:.3g}")
     return None
+
+
+def _too_weak(values: Array, windows: Sequence[Window], given: GivenNoise) -> Objection | None:
+    """Return that a channel shows far more noise than the given one would make where it is bright."""
+    if given.gain is None:
+        return None
+    estimated = noise_of(windows, GivenNoise(offset=given.offset))
+    if not estimated.reliable:
+        return None
+    bright = np.quantile(values, BRIGHT)
+    noise, found = (float(np.sqrt(each.variance(bright))) for each in (noise_of(windows, given), estimated))
+    if found <= TOO_WEAK * noise:
+        return None
+    return Objection(False, f"{_with(given, noise)} where it is bright, and the image shows one of {found:.3g} there")
+
+
+def _with(given: GivenNoise, noise: float) -> str:
+    parts = {"gain": given.gain, "offset": given.offset, "sigma": given.sigma}
+    said = " and ".join(f"{name} {value:g}" for name, value in parts.items() if value is not None)
+    return f"with {said} the noise has a standard deviation of {noise:.3g} grey levels"

@@ -28,6 +28,9 @@ INTERVAL = 1.0
 NOTHING = np.zeros((1, 1))
 """What is shown before there is an image."""
 
+LAST_CHECK = 2.0
+"""Seconds that a run which was stopped may still take to examine what it has removed: large images take longer."""
+
 SHARE = 0.05
 """Most of the main thread's time that updates may take."""
 
@@ -124,7 +127,7 @@ class Driver:
         self._set_up, self._tell = set_up, tell
         self._interval = INTERVAL
         self._stop = threading.Event()
-        self._quits: Callable[[], bool] = self._stop.is_set
+        self._quits: Callable[[], bool] = bool  # which is False
         self._run: Restoration | None = None
         self._clock = Clock()
         self._left: float | None = None
@@ -153,9 +156,12 @@ class Driver:
         if self._run is None:
             return None
         # What is written when the run is closed is no longer watched: it must not be ended in the middle.
-        with self._run as run, suppress(Stopped), watched(self._check):
-            for step in run:
-                self._take(run, step)
+        with self._run as run:
+            with suppress(Stopped), watched(self._check):
+                for step in run:
+                    self._take(run, step)
+            with suppress(Stopped), watched(self._until(time.monotonic() + LAST_CHECK)):
+                run.check()
         if self._step is None:
             if self._stop.is_set():
                 return None
@@ -172,6 +178,15 @@ class Driver:
             self._stage, self._stage_began = stage, now
         if stage and self._run is not None and now - self._last >= self._interval:
             self._send(self._run, stage, now)
+
+    def _until(self, end: float) -> Callable[[str], None]:
+        """Return what watches the end of a run that was stopped, and ends it when its time is over."""
+
+        def watch(_: str) -> None:
+            if time.monotonic() >= end or self._quits():
+                raise Stopped
+
+        return watch
 
     def _take(self, run: Restoration, step: Step) -> None:
         if run.piece_number != self._piece:

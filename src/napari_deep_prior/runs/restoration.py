@@ -136,6 +136,12 @@ class Restoration(Iterator[Step]):
                 pass
         return self.image
 
+    def check(self) -> None:
+        """Examine what was removed from the piece under way, as a run does before it ends; it can be stopped there."""
+        if self._latest is not None:
+            with errors_as_sentences(self.device):
+                self._latest.checked()
+
     def close(self) -> None:
         """End the run and give the device's memory back; :attr:`image` and :attr:`record` stay."""
         self._steps.close()
