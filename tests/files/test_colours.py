@@ -11,6 +11,7 @@ import tifffile
 from PIL import Image, ImageOps
 
 from napari_deep_prior.files import images
+from napari_deep_prior.files.colours import OPACITY, OPAQUE
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (24, 40, 3)).astype(np.uint8)
@@ -77,6 +78,25 @@ def test_a_palette_with_opacity_keeps_it(tmp_path: Path) -> None:
     image = images.read(tmp_path / "a.png")
     np.testing.assert_array_equal(image.pixels[..., :3], LABEL_COLOURS[LABELS])
     np.testing.assert_array_equal(image.pixels[..., 3], np.where(LABELS, 255, 0))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("colours", [1, 3])
+@pytest.mark.parametrize("opaque", [True, False])
+def test_opacity_that_is_full_everywhere_is_left_out_and_other_opacity_kept_and_both_said(
+    tmp_path: Path, kind: type[np.unsignedinteger], colours: int, opaque: bool
+) -> None:
+    largest = np.iinfo(kind).max
+    pixels = RNG.integers(0, largest, (20, 24, colours + 1)).astype(kind)
+    pixels[..., -1] = largest
+    if not opaque:
+        pixels[3, 4, -1] = largest // 2
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(pixels))
+    image = images.read(tmp_path / "a.png")
+    seen = np.squeeze(pixels[..., :-1]) if opaque else pixels
+    np.testing.assert_array_equal(image.pixels, seen)
+    assert image.axes == ("YX" if opaque and colours == 1 else "YXS")
+    assert image.remarks == (OPAQUE if opaque else OPACITY,)
 
 
 @pytest.mark.parametrize("name", ["a.tif", "a.jpg", "pillow.tif"])

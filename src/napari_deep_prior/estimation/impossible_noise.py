@@ -42,7 +42,7 @@ def objections(windows: Sequence[Sequence[Window]], given: GivenNoise) -> tuple[
     if not given.is_given:
         return ()
     shown = [(known, each) for each in windows if (known := _known(each)).size and known.min() < known.max()]
-    found = [_objection(known, each, given) or _too_weak(known, each, given) for known, each in shown]
+    found = [_objection(known, given) or _too_weak(known, each, given) for known, each in shown]
     impossible = bool(found) and all(objection is not None and objection.impossible for objection in found)
     return tuple(Objection(impossible, clause) for clause in dict.fromkeys(each.clause for each in found if each))
 
@@ -66,7 +66,7 @@ def _known(windows: Sequence[Window]) -> Floats:
     return np.concatenate([*(window.known for window in windows), np.zeros(0)])
 
 
-def _objection(values: Array, windows: Sequence[Window], given: GivenNoise) -> Objection | None:
+def _objection(values: Array, given: GivenNoise) -> Objection | None:
     """Return what speaks against the noise by the grey levels of a channel."""
     darkest, brightest, spread = float(values.min()), float(values.max()), float(values.std())
     if given.offset is not None:
@@ -77,10 +77,8 @@ def _objection(values: Array, windows: Sequence[Window], given: GivenNoise) -> O
         if below > MOSTLY:
             return Objection(False, f"{clause}, but {below:.0%} of the pixels are darker than this offset")
     zero = float(np.quantile(values, DARK)) if given.offset is None else given.offset
-    # A gain that is estimated belongs to the offset that is given.
-    gain = noise_of(windows, given).gain if given.gain is None and given.offset is not None else given.gain or 0.0
     with np.errstate(over="ignore"):
-        photons = gain * float(np.maximum(values - zero, 0).mean())
+        photons = (given.gain or 0.0) * float(np.maximum(values - zero, 0).mean())
         noise = float(np.sqrt(photons + np.square(given.sigma or 0.0)))
     clause = _with(given, noise)
     if noise > brightest - darkest:

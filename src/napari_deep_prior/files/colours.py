@@ -25,6 +25,8 @@ GREYS, TABLE = (
 RGB = "palette colours were converted to RGB"
 INKS = "inks (CMYK) were converted to RGB, without a colour profile"
 INVERTED = "0 is white in it: its values were inverted, so that larger is brighter"
+OPAQUE = "its opacity, which is full everywhere, was left out"
+OPACITY = "its opacity was kept as it is: it is no measurement"
 NOT_INVERTED = "0 is shown as white in it: its values were kept"
 
 
@@ -79,3 +81,18 @@ def upright(pixels: Array, axes: str, orientation: int) -> Array:
     turned = np.swapaxes(pixels, *place) if transpose else pixels
     flipped = tuple(axis for axis, flip in zip(place, reverse, strict=True) if flip)
     return np.ascontiguousarray(np.flip(turned, flipped))
+
+
+def without_full_opacity(pixels: Array) -> tuple[Array, str]:
+    """Return grey values or RGB without an opacity that says nothing, and a sentence on the opacity of an image.
+
+    Parameters
+    ----------
+    pixels : ndarray, (rows, columns, 2 or 4), or more axes before
+        Unsigned integers; of all other shapes nothing is said.
+    """
+    if pixels.ndim < 3 or pixels.shape[-1] not in (2, 4):
+        return pixels, ""
+    if (pixels[..., -1] < np.iinfo(pixels.dtype).max).any():
+        return pixels, OPACITY
+    return (pixels[..., 0] if pixels.shape[-1] == 2 else pixels[..., :3]), OPAQUE

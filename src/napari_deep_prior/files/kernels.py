@@ -14,6 +14,7 @@ from scipy.io import loadmat
 from ..arrays.axes import sample_count
 from ..physics.gaussian_psf import optical_gaussian, rotated_gaussian
 from ..physics.kernels import Area, Bicubic, Floats, GaussianKernel, Kernel, Lanczos2, SampledKernel
+from .colours import OPACITY, OPAQUE
 from .pictures import read_picture
 from .reading import reading, words_as_remarks
 from .tiff_reader import read_tiff
@@ -158,11 +159,11 @@ def _read_numpy(file: Path) -> NDArray[Any]:
 def _read_image(file: Path) -> NDArray[Any]:
     """Return the mean of the colours, without the opacity.
 
-    An image of which anything has to be said was not written as a kernel.
+    An image of which anything else has to be said was not written as a kernel.
     """
     image = read_tiff(file) if file.suffix.lower() != ".png" else read_picture(file)
-    if image.remarks:
-        raise ValueError(f"{'; '.join(image.remarks)}. Save it as plain grey values")
+    if remarks := [remark for remark in image.remarks if remark not in (OPAQUE, OPACITY)]:
+        raise ValueError(f"{'; '.join(remarks)}. Save it as plain grey values")
     if "S" not in image.axes:
         return np.asarray(image.pixels)
     colours = np.moveaxis(image.pixels, image.axes.index("S"), -1)

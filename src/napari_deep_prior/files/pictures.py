@@ -13,7 +13,7 @@ from PIL import Image, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
 from ..arrays.axes import Array
-from .colours import INKS, RGB, inks_to_rgb, resolve_palette, upright
+from .colours import INKS, RGB, inks_to_rgb, resolve_palette, upright, without_full_opacity
 from .image_file import RECORD, ImageFile
 from .sizes import MICRONS, checked_record, size_in_microns
 
@@ -88,11 +88,13 @@ def _pixels(image: Image.Image, content: bytes) -> tuple[Array, str, list[str]]:
         every = [_plane(frame, content, remarks) for frame in ImageSequence.Iterator(image)]
         depth = max(plane.ndim for plane in every)
         every = [plane if plane.ndim == depth else np.array(image.convert("RGBA")) for plane in every]
-        return np.stack(every), "TYXS" if depth == 3 else "TYX", list(dict.fromkeys(remarks))
+        pixels, opacity = without_full_opacity(np.stack(every)) if depth == 3 else (np.stack(every), "")
+        axes = "TYXS" if pixels.ndim == 4 else "TYX"
+        return pixels, axes, list(dict.fromkeys([*remarks, *filter(None, [opacity])]))
     if frames > 1:
         remarks.append(f"it holds {frames} pictures: the first was read")
-    plane = _plane(image, content, remarks)
-    return plane, "YXS" if plane.ndim == 3 else "YX", remarks
+    plane, opacity = without_full_opacity(_plane(image, content, remarks))
+    return plane, "YXS" if plane.ndim == 3 else "YX", [*remarks, *filter(None, [opacity])]
 
 
 def _plane(image: Image.Image, content: bytes, remarks: list[str]) -> Array:

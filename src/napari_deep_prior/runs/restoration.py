@@ -26,9 +26,9 @@ from .under_way import UnderWay
 class Restoration(Iterator[Step]):
     """A run that :func:`restore` made: iterate it, stop when you like, and read the answer so far from :attr:`image`.
 
-    Pieces of an array (the slices of a stack) are restored one after another; ``piece_number`` of ``piece_count`` is
-    under way, and those not reached yet are the input's. A piece of several with nothing to restore is passed through,
-    as is one of a lazy array that has missing pixels. ``preparation`` is what all pieces share, if that is known.
+    Pieces of an array are restored one after another; ``piece_number`` of ``piece_count`` is under way, and those not
+    reached yet are the input's. One of several with nothing to restore is passed through, as is one of a lazy array
+    with missing pixels. ``preparation`` is what all pieces share, if it is known.
     """
 
     def __init__(self, setup: Setup, preparation: Preparation | None = None) -> None:
@@ -79,6 +79,10 @@ class Restoration(Iterator[Step]):
         """The array that the pieces are written into, 0 where none was yet; the first step makes its type certain."""
         return self._output.image()
 
+    def check(self) -> None:
+        """Examine what was removed from the piece under way, as :meth:`close` does; it can be stopped there."""
+        _ = self._latest and self._latest.checked()
+
     def show_latest(self) -> tuple[Any, ...] | None:
         """Write the unchecked answer so far of a piece into :attr:`growing`; return where, None before a step."""
         if self._latest is None:
@@ -96,8 +100,7 @@ class Restoration(Iterator[Step]):
     def diagnostics(self) -> dict[str, npt.NDArray[Any]]:
         """What the finished pieces can be checked by, if it was asked for; float32, in the axes of the input.
 
-        "residual": what was taken away, in standard deviations of the noise. "uncertainty": standard deviation between
-        the members of an ensemble, in intensity units, if there are two or more.
+        "residual": what was taken away, over its noise. "uncertainty": standard deviation between members, if several.
         """
         return dict(self.notes.checks.arrays)
 
@@ -135,12 +138,6 @@ class Restoration(Iterator[Step]):
             for _ in self:
                 pass
         return self.image
-
-    def check(self) -> None:
-        """Examine what was removed from the piece under way, as a run does before it ends; it can be stopped there."""
-        if self._latest is not None:
-            with errors_as_sentences(self.device):
-                self._latest.checked()
 
     def close(self) -> None:
         """End the run and give the device's memory back; :attr:`image` and :attr:`record` stay."""
@@ -223,8 +220,6 @@ class Restoration(Iterator[Step]):
         notes.committed(step, remark)
         notes.rounded(self.setup, measured, posed, image)
         notes.checks.add(measured, posed, self._shared.prepared.of(measured.channel).noise, replace(step, image=image))
-        if finished:
-            self._output.write(measured.piece, values, notes.to_json())
-        else:
-            self._output.preview(measured.piece, values)
+        put = partial(self._output.write, note=notes.to_json()) if finished else self._output.preview
+        put(measured.piece, values)
         self._latest = None
