@@ -20,7 +20,7 @@ from .recommend import STAND_IN, Choice, Wish, asked, recommend
 from .source import SourceArray
 from .speed import slowness
 
-LIBRARIES, NETWORK_LIBRARIES = 61 * 2**20, 77 * 2**20
+LIBRARIES, NETWORK_LIBRARIES = 49 * 2**20, 89 * 2**20
 """Bytes that the first run of a process takes for parts of PyTorch and other libraries that are loaded then, and those
 that only networks need (measured on Linux with PyTorch 2.13); a later run has them already."""
 
