@@ -10,8 +10,15 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from napari_deep_prior.arrays.phantom import Camera, cells
-from napari_deep_prior.patches.mixing import SHARE_SPREAD, USUAL_SHARE, Estimate, mix, network_share
-from napari_deep_prior.patches.patch_denoising import denoise, denoise_without_held_out, refine, why_not
+from napari_deep_prior.patches.mixing import SHARE_SPREAD, USUAL_SHARE, Estimate, likely_share, mix, network_share
+from napari_deep_prior.patches.patch_denoising import (
+    USUAL_BAYES_SHARE,
+    denoise,
+    denoise_without_held_out,
+    refine,
+    why_not,
+)
+from napari_deep_prior.patches.scales import estimates
 from napari_deep_prior.patches.similar_patches import SMALLEST_SIDE
 from napari_deep_prior.physics.kernels import Bicubic
 from napari_deep_prior.physics.noise_model import NoiseModel
@@ -162,3 +169,23 @@ def test_a_few_held_out_pixels_say_little_and_none_at_all_say_nothing(scene: Sce
     assert abs(float(network_share(problem, network, patches, few)) - USUAL_SHARE) < SHARE_SPREAD
     mixed = misfit.expected(mix(problem, both(network), both(patches), torch.zeros_like(few)))
     torch.testing.assert_close(mixed, torch.lerp(patches, network, USUAL_SHARE), atol=1e-4, rtol=1e-4)
+
+
+def test_without_held_out_pixels_nl_bayes_has_its_usual_share_of_the_estimate(scene: Scene) -> None:
+    patches = denoise_without_held_out(scene.problem, torch.zeros_like(scene.held_out))
+    torch.testing.assert_close(patches.bayes_share, torch.full_like(patches.bayes_share, USUAL_BAYES_SHARE))
+    *_, by_ridge, by_bayes = estimates(
+        scene.problem.misfit.stabilise(scene.problem.measured), scene.problem.misfit.variance_at
+    )
+    torch.testing.assert_close(patches.means, torch.lerp(by_ridge, by_bayes, USUAL_BAYES_SHARE))
+
+
+def test_the_likely_share_is_closer_to_the_usual_one_the_less_it_varies(scene: Scene) -> None:
+    problem, misfit = scene.problem, scene.problem.misfit
+    pair = misfit.expected(scene.pilot), misfit.expected(scene.truth)
+    shares = [
+        float(likely_share(problem, *pair, some_held_out(scene), usual=0.9, spread=spread))
+        for spread in (0.01, 0.1, 1.0)
+    ]
+    assert 0.9 > shares[0] > shares[1] > shares[2]
+    assert shares[0] > 0.85

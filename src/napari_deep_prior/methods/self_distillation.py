@@ -70,7 +70,7 @@ class SelfDistillation(SeededMethod):
     steps: Annotated[int, Setting("Steps", "most training steps of each network", 1, 1_000_000, False)] = 1000
     patience: Annotated[
         int, Setting("Patience", "steps without a smaller held-out error after which training ends", 1, 1_000_000)
-    ] = 300
+    ] = 600
     members: Annotated[
         int, Setting("Members", "networks that are trained and averaged; 2 or more also give the uncertainty", 1, 16)
     ] = 1

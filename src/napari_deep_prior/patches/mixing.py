@@ -54,9 +54,7 @@ def mix(problem: Problem, network: Estimate, patches: Estimate, held_out: Tensor
 
 @torch.no_grad()
 def network_share(problem: Problem, network: Tensor, patches: Tensor, held_out: Tensor) -> Tensor:
-    """Return the share (0 to 1, one per channel) of a network beside similar patches.
-
-    Held-out pixels are noisy, and the less they tell the closer is the share to the usual one.
+    """Return the share (0 to 1, one per channel) of a network beside similar patches (:func:`likely_share`).
 
     Parameters
     ----------
@@ -65,21 +63,41 @@ def network_share(problem: Problem, network: Tensor, patches: Tensor, held_out: 
     held_out : Tensor, (1, 1 or C, *S)
         1 on held-out pixels.
     """
+    return likely_share(problem, network, patches, held_out, usual=USUAL_SHARE, spread=SHARE_SPREAD)
+
+
+@torch.no_grad()
+def likely_share(
+    problem: Problem, first: Tensor, second: Tensor, held_out: Tensor, *, usual: float, spread: float
+) -> Tensor:
+    """Return the share (0 to 1, one per channel) of the first of two estimates in their mixture.
+
+    Held-out pixels are noisy, and the less they tell the closer is the share to the usual one.
+
+    Parameters
+    ----------
+    first, second : Tensor, (1, C, *S)
+        Stabilised means that were estimated without the held-out pixels.
+    held_out : Tensor, (1, 1 or C, *S)
+        1 on held-out pixels.
+    usual, spread : float
+        The share before any pixel is looked at, and its standard deviation from image to image.
+    """
     misfit = problem.misfit
-    compared = ((held_out * problem.weight) > 0).to(network.dtype).expand_as(network)
-    difference = (network - patches) * compared
-    products = channel_sums(difference * (misfit.stabilise(problem.measured) - patches))
+    compared = ((held_out * problem.weight) > 0).to(first.dtype).expand_as(first)
+    difference = (first - second) * compared
+    products = channel_sums(difference * (misfit.stabilise(problem.measured) - second))
     # What a share of the usual kind is worth, beside pixels with this noise.
-    noise = channel_sums(misfit.variance_at(patches) * compared) / channel_sums(compared).clamp(min=1)
-    knowledge = (noise / SHARE_SPREAD**2).clamp(min=1e-12)
-    share = (products + USUAL_SHARE * knowledge) / (channel_sums(difference.square()) + knowledge)
+    noise = channel_sums(misfit.variance_at(second) * compared) / channel_sums(compared).clamp(min=1)
+    knowledge = (noise / spread**2).clamp(min=1e-12)
+    share = (products + usual * knowledge) / (channel_sums(difference.square()) + knowledge)
     return share.clamp(0, 1)
 
 
 @torch.no_grad()
 def mixing_share_of_means(problem: Problem, first: Tensor, second: Tensor, held_out: Tensor) -> Tensor:
     """Return what :func:`mixing_share` does, of stabilised means of a measurement of the image itself."""
-    return share_of_means(first, second, problem.misfit.stabilise(problem.measured), held_out * problem.weight)
+    return _share_of_means(first, second, problem.misfit.stabilise(problem.measured), held_out * problem.weight)
 
 
 @torch.no_grad()
@@ -95,7 +113,7 @@ def mixing_share(problem: Problem, first: Tensor, second: Tensor, held_out: Tens
     """
     misfit = problem.misfit
     first, second = (misfit.expected(problem.operator(image)) for image in (first, second))
-    return share_of_means(first, second, misfit.stabilise(problem.measured), held_out * problem.weight)
+    return _share_of_means(first, second, misfit.stabilise(problem.measured), held_out * problem.weight)
 
 
 @torch.no_grad()
@@ -133,7 +151,7 @@ def mixing_share_beside_full(
     return share, 2 * share * products - share.square() * squares
 
 
-def share_of_means(first: Tensor, second: Tensor, noisy: Tensor, held_out: Tensor) -> Tensor:
+def _share_of_means(first: Tensor, second: Tensor, noisy: Tensor, held_out: Tensor) -> Tensor:
     """Return, per channel, the share of ``first`` in the mixture that is closest to the held-out pixels."""
     difference = (first - second) * held_out
     share = channel_sums(difference * (noisy - second)) / channel_sums(difference.square()).clamp(min=1e-12)
