@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from ..training.model import Model
 from ..training.trainer import Trainer, TrainingPlan
+
+Place = tuple[Any, ...]
+"""Rows and columns of an image (..., rows, columns)."""
 
 
 @final
@@ -43,6 +46,14 @@ class AppliedModel:
         if image.ndim == 4:
             return torch.cat(restored)
         return torch.cat(restored).movedim(0, 1)[None]
+
+    def around(self, window: tuple[slice, slice], shape: tuple[int, ...]) -> tuple[Place, Place]:
+        """Return the part of an image on which a window depends, and where the window lies in what it becomes there."""
+        margin, stride = self.model.network.margin, self.model.network.stride
+        starts = [max(0, each.start - margin) // stride * stride for each in window]
+        ends = [min(each.stop + margin, length) for each, length in zip(window, shape[-2:], strict=True)]
+        inside = [slice(each.start - start, each.stop - start) for each, start in zip(window, starts, strict=True)]
+        return (..., *map(slice, starts, ends)), (..., *inside)
 
     @torch.no_grad()
     def improve(self, planes: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from ..networks.unet import UNet
 from ..patches import patch_denoising
 from ..patches.mixing import Estimate
 from ..patches.patch_denoising import denoise_without_held_out, fill_missing, refine, stabilised
-from ..patches.quick import last_pass
+from ..patches.quick import bayes_pass
 from ..physics.averaged_misfit import misfit_of_part
 from ..physics.misfit import weighted_mean
 from ..problem import Problem
@@ -47,9 +47,6 @@ SECONDS_PER_PIXEL = 0.1 / (3 * 6 * 96**2)
 
 NARROW = 0.25
 """Time of the narrowest network, in units of that of the U-Net of the usual width."""
-
-PATCHES = 1.0
-"""Share of similar patches in the last pass: with half of the network's image PSNR was 0.1 dB lower (measured)."""
 
 LAST_PASS = 1 / 6
 """Time of the last pass, in units of that of denoising by similar patches (measured)."""
@@ -171,16 +168,19 @@ class TrainedNetwork(Method):
         image, remark = problem.misfit.unstabilise(full), ""
         if passes:
             with stage("Last pass of similar patches"):
-                image = last_pass(stabilised(problem), full, problem.misfit, share=PATCHES)
+                image = bayes_pass(stabilised(problem), full, problem.misfit)
         if self.compare and comparable:
             held_out, _ = hold_out(problem, self.held_out, torch.Generator().manual_seed(0))
+            noisy = stabilised(problem, held_out)
             with stage("Comparing the network with similar patches"):
-                restricted = means(stabilised(problem, held_out), 1)
-                worse = is_worse(problem, restricted, held_out, passes=passes)
+                window = most_varied(full.cpu().numpy(), WINDOW)
+                around, inside = network.around(window, noisy.shape)
+                restricted = means(noisy[around], 1)[inside]
+                worse = is_worse(_part(problem, window), restricted, held_out[(..., *window)], passes=passes)
             if worse:
                 with stage("Denoising by similar patches, too"):
                     patches = denoise_without_held_out(problem, held_out)
-                    image, share = refine(problem, Estimate(restricted, full), patches, held_out)
+                    image, share = refine(problem, Estimate(means(noisy, 1), full), patches, held_out)
                 remark = (
                     "the trained network does not fit this image: held-out pixels are explained better by similar "
                     f"patches, so it counts {float(share.mean()):.0%}; self-distillation may be better still"
@@ -222,22 +222,26 @@ def _step(problem: Problem, image: Tensor, remark: str) -> Step:
     )
 
 
+def _part(problem: Problem, window: tuple[slice, slice]) -> Problem:
+    """Return the problem of denoising some rows and columns of an image."""
+    part: tuple[Any, ...] = (..., *window)
+    weight = problem.weight.expand_as(problem.measured)[part]
+    misfit = misfit_of_part(problem.misfit, part)
+    return dataclasses.replace(problem, measured=problem.measured[part], weight=weight, misfit=misfit)
+
+
 @torch.no_grad()
 def is_worse(problem: Problem, restricted: Tensor, held_out: Tensor, *, passes: bool = False) -> bool:
     """Return whether stabilised means without the held-out pixels explain them worse than similar patches do.
 
-    Compared on the part of the image with the most to show; with ``passes`` after a last pass.
+    With ``passes`` after a last pass.
     """
-    window = most_varied(restricted.cpu().numpy(), WINDOW)
-    part: tuple[Any, ...] = (..., *window)
-    misfit = misfit_of_part(problem.misfit, part)
-    weight = problem.weight.expand_as(problem.measured)[part]
-    inside = dataclasses.replace(problem, measured=problem.measured[part], weight=weight, misfit=misfit)
-    patches = denoise_without_held_out(inside, held_out[part]).means
-    counted = (held_out[part] * weight).expand_as(patches) > 0
-    noisy, own = misfit.stabilise(inside.measured), restricted[part]
+    misfit = problem.misfit
+    patches = denoise_without_held_out(problem, held_out).means
+    counted = (held_out * problem.weight).expand_as(patches) > 0
+    noisy, own = misfit.stabilise(problem.measured), restricted
     if passes:
-        own = misfit.expected(last_pass(stabilised(inside, held_out[part]), own, misfit, share=PATCHES))
+        own = misfit.expected(bayes_pass(stabilised(problem, held_out), own, misfit))
     worse = ((own - noisy).square() - (patches - noisy).square())[counted]
     if worse.numel() < 2:
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Self, final
@@ -264,10 +265,16 @@ def memory(plan: TrainingPlan, *, crop: int, count: int, pixels: int | None = No
     pixels : int, optional
         Of a prediction at a time; if not given, those of a plane or of the planes of a volume that go together.
     """
-    inputs = torch.empty(count, plan.channels, *crop_shape(plan.shape, crop), device="meta", dtype=plan.dtype)
     if pixels is None:
         planes = min(CHUNK, plan.shape[0]) if len(plan.shape) == 3 else 1
         pixels = planes * plan.shape[-2] * plan.shape[-1]
     widest = plan.network.widest + 2 * plan.channels
     predicting = int(PREDICTING[plan.dtype] * pixels * widest * plan.dtype.itemsize)
-    return max(training_memory(plan.build(torch.device("meta")), inputs), predicting)
+    return max(_training_memory(plan, crop, count), predicting)
+
+
+@functools.lru_cache(maxsize=16)
+def _training_memory(plan: TrainingPlan, crop: int, count: int) -> int:
+    """Return about how many bytes training needs; to find out takes as long as a prediction of a small image."""
+    inputs = torch.empty(count, plan.channels, *crop_shape(plan.shape, crop), device="meta", dtype=plan.dtype)
+    return training_memory(plan.build(torch.device("meta")), inputs)
