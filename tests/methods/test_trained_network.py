@@ -13,6 +13,7 @@ from napari_deep_prior import Denoise, SuperResolve, restore
 from napari_deep_prior.arrays.metrics import psnr
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.methods import TrainedNetwork
+from napari_deep_prior.methods.applied_model import AppliedModel
 from napari_deep_prior.methods.trained_network import is_worse
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.problem import Problem
@@ -58,6 +59,17 @@ def test_a_last_pass_of_similar_patches_makes_the_image_better(noisy: np.ndarray
         for each in (False, True)
     )
     assert psnr(image, truth) > psnr(without, truth) + 0.3
+
+
+def test_a_window_is_predicted_as_in_the_whole_image() -> None:
+    network = AppliedModel(trained_model(enlarges=False), torch.device("cpu"))
+    image = torch.rand(1, 1, 250, 270, generator=torch.Generator().manual_seed(0))
+    window = (slice(64, 128), slice(128, 192))
+    around, inside = network.around(window, tuple(image.shape))
+    assert image[around].numel() < image.numel() / 2
+    part, whole = network.predict(image[around], 1)[inside], network.predict(image, 1)[(..., *window)]
+    torch.testing.assert_close(part, whole, atol=0.01, rtol=0)
+    assert (whole - image[(..., *window)]).abs().max() > 0.05
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
