@@ -49,5 +49,7 @@ def bayes_pass(noisy: Tensor, pilot: Tensor, misfit: Misfit) -> Tensor:
     noisy, pilot : Tensor, (1, C, *S)
         As in :func:`last_pass`.
     """
+    # A network that does not fit may give anything, and from huge values only NaN follow.
+    pilot = pilot.clamp(noisy.amin(), noisy.amax())
     denoise = partial(nl_bayes.denoise_with_pilot, stride=WIDE_STRIDE)
     return misfit.unstabilise(map_planes(denoise, noisy, pilot, scales.REMOVED_LAST * misfit.variance_at(pilot)))
