@@ -9,13 +9,14 @@ import torch
 from napari_deep_prior.arrays import metrics
 from napari_deep_prior.arrays.frame import canonical
 from napari_deep_prior.arrays.phantom import Camera
-from napari_deep_prior.methods import DeepImagePrior
+from napari_deep_prior.methods import DeepImagePrior, Method, NLRidge
 from napari_deep_prior.methods.deep_image_prior import AVERAGING_GROWTH, _Member
 from napari_deep_prior.networks import Autoencoder, Hourglass, Network
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.problem import Problem
 from napari_deep_prior.progress import Step
 from napari_deep_prior.training import backtracking
+from napari_deep_prior.training.stopping import choose_rule
 
 Make = Callable[..., DeepImagePrior]
 CPU = torch.device("cpu")
@@ -260,3 +261,61 @@ def test_an_ensemble_is_closer_to_the_truth_than_its_members(
 
 def test_more_members_need_more_memory(problem: Problem, tiny: Make) -> None:
     assert tiny(members=4).memory(problem) > tiny().memory(problem)
+
+
+def posed(noisy: np.ndarray, pose: Callable[..., Problem]) -> Problem:
+    camera = Camera()
+    return pose(noisy, noise=[NoiseModel(gain=camera.gain, offset=camera.offset, read_noise=camera.read_noise)])
+
+
+def test_a_fit_that_is_mixed_with_similar_patches_is_not_far_below_them(
+    noisy: np.ndarray, truth: np.ndarray, tiny: Make, pose: Callable[..., Problem]
+) -> None:
+    problem, frame = posed(noisy, pose), canonical(noisy, "YX", device=CPU)[2]
+
+    def ratio(method: Method) -> float:
+        *_, step = method.fit(problem)
+        return metrics.psnr(frame.to_image(step.image), truth)
+
+    # After ten steps the network has drawn hardly anything.
+    alone, patches, mixed = (ratio(each) for each in (tiny(steps=10), NLRidge(), tiny(steps=10, patches=True)))
+    assert alone < patches - 3
+    assert mixed > patches - 0.3
+
+
+def test_a_mixed_image_lies_between_the_fit_and_similar_patches_by_the_share_that_is_told(
+    noisy: np.ndarray, tiny: Make, pose: Callable[..., Problem]
+) -> None:
+    problem = posed(noisy, pose)
+    *_, by_patches = NLRidge().fit(problem)
+    settings = tiny(steps=40, **ABLE, patches=True)
+    mixed = last(settings, problem)
+    told = float(mixed.remark.split()[-2]) / 100
+    assert 0 < told < 1
+    # The same fit, alone and up to the step that was chosen.
+    generator = settings.generator(problem)
+    rule = choose_rule("held-out", problem, fraction=settings.held_out, patience=1, generator=generator)
+    member = _Member(settings, problem, rule.fit_weight, generator)
+    for number in range(1, int(mixed.chosen) + 1):
+        member.iterate(number, problem, rule.fit_weight)
+    difference = member.average - by_patches.image
+    torch.testing.assert_close(
+        mixed.image, by_patches.image + told * difference, atol=0.006 * float(difference.abs().max()), rtol=0
+    )
+
+
+def test_where_similar_patches_are_impossible_the_fit_is_the_answer(pose: Callable[..., Problem], tiny: Make) -> None:
+    problem = pose(np.random.default_rng(0).random((7, 60)).astype(np.float32))
+    alone, mixed = (last(tiny(steps=12, patches=patches), problem) for patches in (False, True))
+    assert torch.equal(alone.image, mixed.image)
+    assert not mixed.remark
+
+
+def test_the_uncertainty_of_a_mixture_is_that_of_the_share_of_the_networks(
+    noisy: np.ndarray, tiny: Make, pose: Callable[..., Problem]
+) -> None:
+    problem = posed(noisy, pose)
+    alone, mixed = (last(tiny(steps=1, members=2, patches=patches), problem) for patches in (False, True))
+    share = float(mixed.deviation.sum() / alone.deviation.sum())
+    assert 0 < share < 1
+    torch.testing.assert_close(mixed.deviation, share * alone.deviation)

@@ -72,6 +72,7 @@ def at_checks(number: int) -> bool:
 
 CASES = {
     "deep image prior": Case(PRIOR, looks=at_checks),
+    "mixed with similar patches": Case(dataclasses.replace(PRIOR, patches=True), looks=at_checks),
     "all steps": Case(DeepImagePrior(steps=22, code_channels=4, stop="none", network=HOURGLASS)),
     "variance, members": Case(
         DeepImagePrior(steps=12, code_channels=4, stop="variance", members=2, network=HOURGLASS), looks=at_checks

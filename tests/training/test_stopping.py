@@ -14,6 +14,7 @@ from napari_deep_prior.training.stopping import (
     PATIENCE_FACTOR,
     FixedSteps,
     HeldOutError,
+    Kept,
     WindowedVariance,
     choose_rule,
 )
@@ -47,7 +48,7 @@ def observe_distances(rule: HeldOutError, problem: Problem, distances: list[floa
 def test_the_best_average_by_held_out_error_is_kept(rule: HeldOutError, problem: Problem) -> None:
     observe_distances(rule, problem, [0.5, 0.3, 0.1, 0.2, 0.4])
     assert int(rule.chosen) == 3
-    torch.testing.assert_close(rule.image, problem.measured + 0.1)
+    torch.testing.assert_close(rule.kept.image, problem.measured + 0.1)
     # The criterion is that of the last iteration, for the curve.
     assert float(rule.criterion) == pytest.approx(0.16)
 
@@ -55,7 +56,7 @@ def test_the_best_average_by_held_out_error_is_kept(rule: HeldOutError, problem:
 def test_before_anything_better_the_first_average_is_the_answer(rule: HeldOutError, problem: Problem) -> None:
     observe_distances(rule, problem, [0.5])
     assert int(rule.chosen) == 1
-    torch.testing.assert_close(rule.image, problem.measured + 0.5)
+    torch.testing.assert_close(rule.kept.image, problem.measured + 0.5)
 
 
 def test_the_held_out_error_is_that_of_the_held_out_pixels_only(rule: HeldOutError, problem: Problem) -> None:
@@ -81,7 +82,7 @@ def test_after_a_late_minimum_waiting_is_longer_than_the_patience(rule: HeldOutE
 def test_an_error_that_is_no_number_is_never_better(rule: HeldOutError, problem: Problem) -> None:
     observe_distances(rule, problem, [0.5, 0.3, float("nan"), 0.4])
     assert int(rule.chosen) == 2
-    assert torch.isfinite(rule.image).all()
+    assert torch.isfinite(rule.kept.image).all()
 
 
 def test_a_fixed_number_of_steps_keeps_the_last_average_and_never_ends(problem: Problem) -> None:
@@ -92,7 +93,7 @@ def test_a_fixed_number_of_steps_keeps_the_last_average_and_never_ends(problem: 
         assert not rule.finished(number)
         assert rule.criterion is None
     assert int(rule.chosen) == 100
-    assert torch.equal(rule.image, flat(problem, 100))
+    assert torch.equal(rule.kept.image, flat(problem, 100))
     assert torch.equal(rule.fit_weight, problem.weight)
 
 
@@ -109,7 +110,7 @@ def test_the_variance_rule_waits_for_its_window_and_then_takes_the_smallest_vari
         rule.observe(number, output, flat(problem, number))
         assert (rule.criterion is None) == (number < window)
     assert 249 <= int(rule.chosen) <= 280
-    assert torch.equal(rule.image, flat(problem, float(rule.chosen)))
+    assert torch.equal(rule.kept.image, flat(problem, float(rule.chosen)))
     assert rule.finished(390)
     assert len(rule.window) == window
 
@@ -152,5 +153,5 @@ def test_blocks_of_correlated_noise_are_held_out_and_only_their_centres_evaluate
 def test_the_deviation_is_kept_with_the_image_it_belongs_to(rule: HeldOutError, problem: Problem) -> None:
     for number, distance in enumerate([0.5, 0.1, 0.3], start=1):
         average = problem.measured + distance
-        rule.observe(number, average, average, flat(problem, number))
-    assert torch.equal(rule.deviation, flat(problem, 2))
+        rule.observe(number, average, average, Kept(average, flat(problem, number)))
+    assert torch.equal(rule.kept.deviation, flat(problem, 2))

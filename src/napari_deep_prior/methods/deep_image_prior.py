@@ -20,7 +20,8 @@ from ..settings import Setting
 from ..training.backtracking import Backtracking
 from ..training.optimizers import Optimizer, OptimizerName
 from ..training.precision import Precision, exact_convolutions, working_dtype
-from ..training.stopping import StoppingRuleName, WindowedVariance, choose_rule
+from ..training.stopping import CHECK_EVERY, Kept, StoppingRuleName, WindowedVariance, choose_rule
+from . import patch_mixture
 from .method import SeededMethod
 from .random_input import InputPlan, RandomInput
 
@@ -31,9 +32,9 @@ SECONDS_PER_STEP, BYTES_PER_SECOND = 0.067, 3.3e8
 """Seconds of a step whatever the size, and what :func:`.saved_memory` counts of it that is processed in a second (two
 cores with AVX2: the default network takes 0.1 s a step for 128² pixels, 0.2 s for 256², 0.6 s for 512²)."""
 
-IMAGES = 12
+IMAGES = 16
 """Images (float32) beside the network: measurement, weights, outputs, averages, the best one, and what the misfit and
-the held-out error need."""
+the held-out error need, similar patches among them."""
 
 
 @final
@@ -79,6 +80,14 @@ class DeepImagePrior(SeededMethod):
     members: Annotated[
         int, Setting("Members", "networks fitted side by side and averaged; 2 or more also give the uncertainty", 1, 16)
     ] = 1
+    patches: Annotated[
+        bool,
+        Setting(
+            "Mix with similar patches",
+            "held-out pixels decide the share of the network in the result and that of similar patches, where these "
+            "can restore the image; no: the network alone",
+        ),
+    ] = False
     code_channels: Annotated[
         int,
         Setting("Code channels", "channels of the fixed noise that goes into the network; 0: only a guide", 0, 1024),
@@ -144,13 +153,18 @@ class DeepImagePrior(SeededMethod):
             raise ValueError(reason)
         generator = self.generator(problem)
         rule = choose_rule(self.stop, problem, fraction=self.held_out, patience=self.patience, generator=generator)
+        mixture = patch_mixture.beside(rule, problem) if self.patches else None
         members = [_Member(self, problem, rule.fit_weight, generator) for _ in range(self.members)]
+        remark = ""
         for number in range(1, self.steps + 1):
             losses = [member.iterate(number, problem, rule.fit_weight) for member in members]
             outputs = torch.stack([member.output for member in members])
             averages = torch.stack([member.average for member in members])
-            deviation = averages.std(dim=0) if self.members > 1 else None
-            rule.observe(number, outputs.mean(dim=0), averages.mean(dim=0), deviation)
+            average, deviation = averages.mean(dim=0), averages.std(dim=0) if self.members > 1 else None
+            judged, kept = mixture.mixed(average, deviation) if mixture else (average, Kept(average, deviation))
+            rule.observe(number, outputs.mean(dim=0), judged, kept)
+            if number == self.steps:
+                remark = patch_mixture.in_words(rule.kept)
             yield Step(
                 number=number,
                 total=self.steps,
@@ -158,11 +172,14 @@ class DeepImagePrior(SeededMethod):
                 criterion=rule.criterion,
                 criterion_name=rule.name,
                 chosen=rule.chosen,
-                image=rule.image,
-                deviation=rule.deviation,
+                image=rule.kept.image,
+                deviation=rule.kept.deviation,
+                remark=remark,
             )
             if rule.finished(number):
                 break
+            if number % CHECK_EVERY == 0:
+                remark = patch_mixture.in_words(rule.kept)
 
     def why_not(self, problem: Problem) -> str:
         """Return why this method cannot solve a problem; empty if it can, as all but one."""
@@ -178,13 +195,15 @@ class DeepImagePrior(SeededMethod):
         window = WindowedVariance.WINDOW if self.stop == "variance" else 0
         pixels = problem.measured.shape[1] * math.prod(code.shape[2:])
         images = 4 * pixels * (IMAGES + 2 * self.members + window)
-        return training_memory(_network(self, problem, code.device), code) + self.members * noise + images
+        fit = training_memory(_network(self, problem, code.device), code) + self.members * noise + images
+        return max(fit, patch_mixture.memory(problem)) if self.patches else fit
 
     def seconds(self, problem: Problem) -> float:
         """Return about how long all steps take on two cores with AVX2."""
         code = _blank_code(self, problem, torch.float32)
         one_step = saved_memory(_network(self, problem, code.device), code) / BYTES_PER_SECOND
-        return self.steps * self.members * (SECONDS_PER_STEP + one_step)
+        patches = patch_mixture.seconds(problem) if self.patches else 0.0
+        return self.steps * self.members * (SECONDS_PER_STEP + one_step) + patches
 
 
 @final

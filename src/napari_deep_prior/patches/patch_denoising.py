@@ -90,13 +90,16 @@ def estimate_count(problem: Problem) -> int:
 @torch.no_grad()
 def denoise(problem: Problem) -> Iterator[Tensor]:
     """Yield the image (1, C, *S), again and again better; missing pixels are filled first."""
-    noisy, misfit = stabilised(problem), problem.misfit
-    if _is_correlated(problem):
-        images = correlated_noise.estimates(noisy, misfit.variance_at, problem.correlations)
-    else:
-        images = _passes(noisy, misfit)
-    for means in images:
-        yield misfit.unstabilise(means)
+    for means in _estimates(problem, stabilised(problem)):
+        yield problem.misfit.unstabilise(means)
+
+
+@torch.no_grad()
+def estimate(problem: Problem, held_out: Tensor) -> Estimate:
+    """Return the stabilised means (1, C, *S) that :func:`denoise` ends with, without held-out pixels and with all."""
+    *_, restricted = _estimates(problem, stabilised(problem, held_out))
+    *_, full = _estimates(problem, stabilised(problem))
+    return Estimate(restricted=restricted, full=full)
 
 
 @torch.no_grad()
@@ -179,6 +182,13 @@ def _denoise_in_both_ways(noisy: Tensor, pilot: Tensor, variance: Tensor, bayes_
     by_ridge = nl_ridge.denoise_groups(noisy, pilot, scales.REMOVED * variance, corners)
     by_bayes = nl_bayes.denoise_groups(noisy, pilot, scales.REMOVED_LAST * variance, corners)
     return torch.lerp(by_ridge, by_bayes, bayes_share)
+
+
+def _estimates(problem: Problem, noisy: Tensor) -> Iterator[Tensor]:
+    """Yield ever better estimates of the means of stabilised pixels (1, C, *S)."""
+    if _is_correlated(problem):
+        return correlated_noise.estimates(noisy, problem.misfit.variance_at, problem.correlations)
+    return _passes(noisy, problem.misfit)
 
 
 def _passes(noisy: Tensor, misfit: Misfit, noise_share: Tensor | float = 1.0) -> Iterator[Tensor]:

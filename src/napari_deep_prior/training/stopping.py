@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
 import torch
@@ -28,6 +29,38 @@ PATIENCE_FACTOR = 0.4
 """A minimum is final after this share of the iterations that it took (and never before the patience)."""
 
 
+@final
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of an iteration.
+
+    Parameters
+    ----------
+    image : Tensor, (1, C, *S)
+        The answer if no later iteration is better.
+    deviation : Tensor, (1, C, *S), or None
+        Standard deviation of the image between several networks.
+    share : Tensor, (1, C, 1, ...), or None
+        Share of the fit in the image; None if the image is the fit.
+    """
+
+    image: Tensor
+    deviation: Tensor | None = None
+    share: Tensor | None = None
+
+    def if_better(self, better: Tensor, other: Kept) -> Kept:
+        """Return this where ``better`` (0-d) is true, else the other one, without waiting for the device."""
+
+        def chosen(mine: Tensor | None, theirs: Tensor | None) -> Tensor | None:
+            return mine if mine is None or theirs is None else torch.where(better, mine, theirs)
+
+        return Kept(
+            torch.where(better, self.image, other.image),
+            chosen(self.deviation, other.deviation),
+            chosen(self.share, other.share),
+        )
+
+
 class StoppingRule(ABC):
     """Keeps the best image of a fit by a criterion (smaller is better).
 
@@ -42,8 +75,8 @@ class StoppingRule(ABC):
     ----------
     fit_weight : Tensor, (1, C, *S)
         Weight of the measured pixels in the loss: 0 where they are held out.
-    image, deviation : Tensor, (1, C, *S), or None
-        The best image so far, and the deviation that was observed with it.
+    kept : Kept
+        The best image so far, and what was observed with it.
     chosen : Tensor, 0-d
         Number of the iteration that it is from.
     criterion : Tensor, 0-d, or None
@@ -56,8 +89,7 @@ class StoppingRule(ABC):
         device = problem.measured.device
         self.patience = patience
         self.fit_weight = problem.weight
-        self.image = problem.measured
-        self.deviation: Tensor | None = None
+        self.kept = Kept(problem.measured)
         self.chosen = torch.zeros((), dtype=torch.int64, device=device)
         self.best = torch.full((), math.inf, device=device)
         self.criterion: Tensor | None = None
@@ -68,7 +100,7 @@ class StoppingRule(ABC):
 
     @final
     @torch.no_grad()
-    def observe(self, number: int, output: Tensor, average: Tensor, deviation: Tensor | None = None) -> None:
+    def observe(self, number: int, output: Tensor, average: Tensor, kept: Kept | None = None) -> None:
         """Compare an iteration with the best one so far.
 
         Parameters
@@ -76,21 +108,19 @@ class StoppingRule(ABC):
         number : int
             Number of the iteration.
         output, average : Tensor, (1, C, *S)
-            What the network gave, and the running average of that: the image that is compared and kept.
-        deviation : Tensor, (1, C, *S), or None
-            Standard deviation between the averages of several networks, kept with the image.
+            What the network gave, and the image that is compared: the running average of that, or a mixture with it.
+        kept : Kept, optional
+            What is kept of the iteration; the average if it is not given.
         """
-        now = torch.full_like(self.chosen, number)
+        kept, now = kept or Kept(average), torch.full_like(self.chosen, number)
         self.criterion = self.measure(number, output, average)
         if self.criterion is None or number == 1:
-            self.image, self.chosen, self.deviation = average, now, deviation
+            self.kept, self.chosen = kept, now
             return
         better = self.criterion < self.best
         self.best = torch.where(better, self.criterion, self.best)
-        self.image = torch.where(better, average, self.image)
+        self.kept = kept.if_better(better, self.kept)
         self.chosen = torch.where(better, now, self.chosen)
-        if deviation is not None and self.deviation is not None:
-            self.deviation = torch.where(better, deviation, self.deviation)
 
     @final
     def finished(self, number: int) -> bool:
@@ -103,13 +133,20 @@ class StoppingRule(ABC):
 
 @final
 class HeldOutError(StoppingRule):
-    """The mean misfit, on the running average, of pixels that the fit never uses."""
+    """The mean misfit, on the running average or a mixture with it, of pixels that neither has ever used.
+
+    Attributes
+    ----------
+    held_out, evaluated : Tensor, (1, C, *S)
+        Not 0 on the held-out pixels, and on those of them on which the error is measured.
+    """
 
     name = HELD_OUT_ERROR
 
     def __init__(self, problem: Problem, patience: int, held_out: Tensor, evaluated: Tensor) -> None:
         super().__init__(problem, patience)
         self.problem = problem
+        self.held_out = problem.weight * held_out
         self.evaluated = problem.weight * evaluated
         self.fit_weight = problem.weight * (1 - held_out)
 
