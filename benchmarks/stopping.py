@@ -2,10 +2,12 @@
 
     python benchmarks/stopping.py [--data FOLDER] [--images fish,mice] [--size 128] [--steps 900] [--seeds 0,1]
 
-The deep image prior goes on to the last step here. Where it would have stopped by itself is told afterwards from its
-held-out errors: once without a limit of steps, and once with its own. "balanced" looks at the image now and
-then; beside the looks stands what it gives back in the end. The images and their truth are those of ``denoising.py``,
-of each the square in the middle.
+The deep image prior goes on to the last step here, once alone and once mixed with similar patches, as it denoises.
+Where it would have stopped by itself is told afterwards from its held-out errors: once without a limit of steps, and
+once with its own. Of a mixture the images are compared that the held-out pixels judge, for which similar patches have
+not used these pixels. "balanced" looks at the image now and then; beside the looks stands what it gives back in the
+end. Beside the gaps stands how far the answer is above that of "fast". The images and their truth are those of
+``denoising.py``, of each the square in the middle.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, final
+from typing import NamedTuple, cast, final
 
 import numpy as np
 import torch
@@ -36,19 +39,20 @@ from napari_deep_prior.tasks.inputs import Inputs
 from napari_deep_prior.tasks.task import Measured
 from napari_deep_prior.training.stopping import CHECK_EVERY, PATIENCE_FACTOR
 
-PRIOR = DeepImagePrior()
+PRIOR = cast(DeepImagePrior, settings_for(Denoise(), "deep-image-prior"))
 
 SMALLEST = 32
 """Pixels along a side below which too few are held out for the rule that is measured here."""
 
 
 class Row(NamedTuple):
-    """PSNR (dB) and step of the best image, of the chosen one, and of what a user gets."""
+    """PSNR (dB) and step of the best image, the chosen one and the one that is given; dB of the answer above "fast"."""
 
     image: str
     best: tuple[float, int]
     chosen: tuple[float, int]
     given: tuple[float, int]
+    above_fast: float
 
 
 def main() -> None:
@@ -66,29 +70,38 @@ def main() -> None:
     images = [name for name in (names(options.data) or GENERATED) if not wanted or any(part in name for part in wanted)]
     runs = [(image, int(seed)) for image in images for seed in options.seeds.split(",")]
 
-    def prior(image: str, seed: int) -> Row:
-        return _prior(Scene(options.data, image, options.size), seed, options.steps)
+    def prior(image: str, seed: int, *, patches: bool) -> Row:
+        settings = dataclasses.replace(PRIOR, seed=seed, patches=patches)
+        return _prior(Scene(options.data, image, options.size), settings, options.steps)
 
     def balanced(image: str, seed: int) -> Row:
         return _balanced(Scene(options.data, image, options.size), seed)
 
     size = f"{options.size} pixels along a side"
-    _table(f"deep image prior, {options.steps} steps, {size}", f"in {PRIOR.steps} steps", runs, prior)
+    for name, patches in (("mixed with similar patches", True), ("alone", False)):
+        title = f"deep image prior {name}, {options.steps} steps, {size}"
+        _table(title, f"in {PRIOR.steps} steps", runs, partial(prior, patches=patches))
     _table(f"balanced, {size}", "in the end", runs, balanced)
 
 
 def _table(title: str, given: str, runs: list[tuple[str, int]], measure: Callable[[str, int], Row]) -> None:
-    print(f"\n{title}\n{'image, seed':28} {'best':>12} {'chosen':>15} {'gap':>5} {given:>15} {'gap':>5}", flush=True)
+    print(
+        f"\n{title}\n{'image, seed':28} {'best':>12} {'chosen':>15} {'gap':>5} {given:>15} {'gap':>5}   - fast",
+        flush=True,
+    )
     rows = []
     for run in runs:
         rows.append(row := measure(*run))
-        (best, step), *others = row[1:]
+        (best, step), *others = row[1:4]
         cells = [f"{row.image:28} {best:6.2f} @{step:4}"]
         cells += [f"{ratio:6.2f} @{number:4} {best - ratio:5.2f}" for ratio, number in others]
+        cells.append(f"{row.above_fast:+6.2f}")
         print("   ".join(cells), flush=True)
     for name, place in (("chosen", 2), (given, 3)):
         gaps = [row.best[0] - row[place][0] for row in rows]
         print(f"gap {name}: mean {np.mean(gaps):.2f} dB, worst {np.max(gaps):.2f} dB", flush=True)
+    above = [row.above_fast for row in rows]
+    print(f"{given} above fast: mean {np.mean(above):+.2f} dB, worst {np.min(above):+.2f} dB", flush=True)
 
 
 @final
@@ -113,16 +126,21 @@ class Scene:
         image, _ = matched(self.name, image, self.truth)
         return metrics.psnr(image, self.truth)
 
+    def above_fast(self, answer: Step) -> float:
+        """Return how far (dB) the answer of a run is above what "fast" makes of the image."""
+        *_, step = settings_for(Denoise(), "nl-ridge").fit(self.problem)
+        return self.psnr(answer.image) - self.psnr(step.image)
 
-def _prior(scene: Scene, seed: int, steps: int) -> Row:
-    settings = dataclasses.replace(PRIOR, seed=seed, steps=steps, patience=steps)
-    judged, run = _judged(scene.problem, settings)
+
+def _prior(scene: Scene, settings: DeepImagePrior, steps: int) -> Row:
+    judged, run = _judged(scene.problem, dataclasses.replace(settings, steps=steps, patience=steps))
     errors = [float(step.criterion) for step in run]
     ratios = [scene.psnr(image) for image in judged.values()]
     best = int(np.argmax(ratios)) + 1
     patience = PRIOR.patience
     numbers = (best, chosen_step(errors, patience)[0], chosen_step(errors[: PRIOR.steps], patience)[0])
-    return Row(f"{scene.name}, {seed}", *((ratios[number - 1], number) for number in numbers))
+    rows = [(ratios[number - 1], number) for number in numbers]
+    return Row(f"{scene.name}, {settings.seed}", *rows, scene.above_fast(run[numbers[-1] - 1]))
 
 
 def _balanced(scene: Scene, seed: int) -> Row:
@@ -132,7 +150,7 @@ def _balanced(scene: Scene, seed: int) -> Row:
     # The last step is the answer; the one before it still shows what was chosen.
     shown, answer = run[-2], run[-1]
     found = [(scene.psnr(step.image), int(step.chosen)) for step in (shown, answer)]
-    return Row(f"{scene.name}, {seed}", (ratios[best], best), *found)
+    return Row(f"{scene.name}, {seed}", (ratios[best], best), *found, scene.above_fast(answer))
 
 
 def _judged(problem: Problem, method: Method) -> tuple[dict[int, Tensor], list[Step]]:

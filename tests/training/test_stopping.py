@@ -12,9 +12,9 @@ from napari_deep_prior.training.stopping import (
     CHECK_EVERY,
     FEWEST_HELD_OUT,
     PATIENCE_FACTOR,
+    Answer,
     FixedSteps,
     HeldOutError,
-    Kept,
     WindowedVariance,
     choose_rule,
 )
@@ -153,5 +153,5 @@ def test_blocks_of_correlated_noise_are_held_out_and_only_their_centres_evaluate
 def test_the_deviation_is_kept_with_the_image_it_belongs_to(rule: HeldOutError, problem: Problem) -> None:
     for number, distance in enumerate([0.5, 0.1, 0.3], start=1):
         average = problem.measured + distance
-        rule.observe(number, average, average, Kept(average, flat(problem, number)))
+        rule.observe(number, average, average, Answer(average, flat(problem, number)))
     assert torch.equal(rule.kept.deviation, flat(problem, 2))

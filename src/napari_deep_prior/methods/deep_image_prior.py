@@ -20,7 +20,7 @@ from ..settings import Setting
 from ..training.backtracking import Backtracking
 from ..training.optimizers import Optimizer, OptimizerName
 from ..training.precision import Precision, exact_convolutions, working_dtype
-from ..training.stopping import CHECK_EVERY, Kept, StoppingRuleName, WindowedVariance, choose_rule
+from ..training.stopping import CHECK_EVERY, Answer, StoppingRuleName, WindowedVariance, choose_rule
 from . import patch_mixture
 from .method import SeededMethod
 from .random_input import InputPlan, RandomInput
@@ -43,7 +43,7 @@ class DeepImagePrior(SeededMethod):
     """Fit a network that maps fixed noise to the image (Ulyanov et al. 2018, doi 10.1109/CVPR.2018.00984).
 
     The network fits the image before it fits the noise. Its outputs are averaged over the iterations, a few pixels are
-    held out, and the average of smallest held-out error is the answer.
+    held out, and the average of smallest held-out error is the answer: alone, or mixed with similar patches.
 
     A guide (flash for no-flash, bright field for fluorescence) goes into the network beside the fixed noise.
 
@@ -125,11 +125,7 @@ class DeepImagePrior(SeededMethod):
     ] = 0.99
     backtracking: Annotated[
         float,
-        Setting(
-            "Backtracking",
-            "restore the last good weights when the loss grows by this factor; 0 = never",
-            0.0,
-        ),
+        Setting("Backtracking", "restore the last good weights when the loss grows by this factor; 0 = never", 0.0),
     ] = 10**0.5
     start_at_median: Annotated[
         bool, Setting("Start at median", "the untrained network gives the median of the image, not mid-grey")
@@ -161,7 +157,7 @@ class DeepImagePrior(SeededMethod):
             outputs = torch.stack([member.output for member in members])
             averages = torch.stack([member.average for member in members])
             average, deviation = averages.mean(dim=0), averages.std(dim=0) if self.members > 1 else None
-            judged, kept = mixture.mixed(average, deviation) if mixture else (average, Kept(average, deviation))
+            judged, kept = mixture.mixed(average, deviation) if mixture else (average, Answer(average, deviation))
             rule.observe(number, outputs.mean(dim=0), judged, kept)
             if number == self.steps:
                 remark = patch_mixture.in_words(rule.kept)

@@ -11,7 +11,7 @@ from ..patches import patch_denoising
 from ..patches.mixing import PRIOR_SHARE, Estimate, network_share
 from ..problem import Problem
 from ..progress.stages import stage
-from ..training.stopping import HeldOutError, Kept, StoppingRule
+from ..training.stopping import Answer, HeldOutError, StoppingRule
 
 
 @final
@@ -34,7 +34,7 @@ class PatchMixture:
         self._images = Estimate(restricted=restricted, full=full)
 
     @torch.no_grad()
-    def mixed(self, image: Tensor, deviation: Tensor | None) -> tuple[Tensor, Kept]:
+    def mixed(self, image: Tensor, deviation: Tensor | None) -> tuple[Tensor, Answer]:
         """Return the mixture with an image (1, C, *S) of the fit: from the pixels that it used, and from all of them.
 
         The first one is to be judged by the held-out pixels, the second one is the answer.
@@ -42,7 +42,7 @@ class PatchMixture:
         fitted = self._problem.misfit.expected(image)
         share = network_share(self._problem, fitted, self._means.restricted, self._evaluated, usual=PRIOR_SHARE)
         judged, answer = (torch.lerp(each, image, share) for each in (self._images.restricted, self._images.full))
-        return judged, Kept(answer, None if deviation is None else share * deviation, share)
+        return judged, Answer(answer, None if deviation is None else share * deviation, share)
 
 
 def beside(rule: StoppingRule, problem: Problem) -> PatchMixture | None:
@@ -52,7 +52,7 @@ def beside(rule: StoppingRule, problem: Problem) -> PatchMixture | None:
     return PatchMixture(problem, rule.held_out, rule.evaluated)
 
 
-def in_words(kept: Kept) -> str:
+def in_words(kept: Answer) -> str:
     """Return how much the fit counts in an image, in a sentence; empty if it alone does."""
     if kept.share is None:
         return ""

@@ -31,8 +31,8 @@ PATIENCE_FACTOR = 0.4
 
 @final
 @dataclass(frozen=True)
-class Kept:
-    """What is kept of an iteration.
+class Answer:
+    """What an iteration would give back.
 
     Parameters
     ----------
@@ -48,13 +48,13 @@ class Kept:
     deviation: Tensor | None = None
     share: Tensor | None = None
 
-    def if_better(self, better: Tensor, other: Kept) -> Kept:
+    def if_better(self, better: Tensor, other: Answer) -> Answer:
         """Return this where ``better`` (0-d) is true, else the other one, without waiting for the device."""
 
         def chosen(mine: Tensor | None, theirs: Tensor | None) -> Tensor | None:
             return mine if mine is None or theirs is None else torch.where(better, mine, theirs)
 
-        return Kept(
+        return Answer(
             torch.where(better, self.image, other.image),
             chosen(self.deviation, other.deviation),
             chosen(self.share, other.share),
@@ -75,7 +75,7 @@ class StoppingRule(ABC):
     ----------
     fit_weight : Tensor, (1, C, *S)
         Weight of the measured pixels in the loss: 0 where they are held out.
-    kept : Kept
+    kept : Answer
         The best image so far, and what was observed with it.
     chosen : Tensor, 0-d
         Number of the iteration that it is from.
@@ -89,7 +89,7 @@ class StoppingRule(ABC):
         device = problem.measured.device
         self.patience = patience
         self.fit_weight = problem.weight
-        self.kept = Kept(problem.measured)
+        self.kept = Answer(problem.measured)
         self.chosen = torch.zeros((), dtype=torch.int64, device=device)
         self.best = torch.full((), math.inf, device=device)
         self.criterion: Tensor | None = None
@@ -100,7 +100,7 @@ class StoppingRule(ABC):
 
     @final
     @torch.no_grad()
-    def observe(self, number: int, output: Tensor, average: Tensor, kept: Kept | None = None) -> None:
+    def observe(self, number: int, output: Tensor, average: Tensor, kept: Answer | None = None) -> None:
         """Compare an iteration with the best one so far.
 
         Parameters
@@ -109,10 +109,10 @@ class StoppingRule(ABC):
             Number of the iteration.
         output, average : Tensor, (1, C, *S)
             What the network gave, and the image that is compared: the running average of that, or a mixture with it.
-        kept : Kept, optional
-            What is kept of the iteration; the average if it is not given.
+        kept : Answer, optional
+            What the iteration would give back; the average if it is not given.
         """
-        kept, now = kept or Kept(average), torch.full_like(self.chosen, number)
+        kept, now = kept or Answer(average), torch.full_like(self.chosen, number)
         self.criterion = self.measure(number, output, average)
         if self.criterion is None or number == 1:
             self.kept, self.chosen = kept, now
