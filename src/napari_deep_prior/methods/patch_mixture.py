@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..patches import patch_denoising
-from ..patches.mixing import PRIOR_SHARE, Estimate, network_share
+from ..patches.mixing import PRIOR_SHARE, UNKNOWN_SHARE, Estimate, network_share
 from ..problem import Problem
 from ..progress.stages import stage
 from ..training.stopping import Answer, HeldOutError, StoppingRule
@@ -28,6 +28,8 @@ class PatchMixture:
 
     def __init__(self, problem: Problem, held_out: Tensor, evaluated: Tensor) -> None:
         self._problem, self._evaluated = problem, evaluated
+        # In a volume the network sees the depth, and similar patches only planes.
+        self._usual = PRIOR_SHARE if problem.measured.ndim == 4 else UNKNOWN_SHARE
         with stage("Similar patches"):
             self._means = patch_denoising.estimate(problem, held_out)
         restricted, full = (problem.misfit.unstabilise(each) for each in (self._means.restricted, self._means.full))
@@ -40,7 +42,7 @@ class PatchMixture:
         The first one is to be judged by the held-out pixels, the second one is the answer.
         """
         fitted = self._problem.misfit.expected(image)
-        share = network_share(self._problem, fitted, self._means.restricted, self._evaluated, usual=PRIOR_SHARE)
+        share = network_share(self._problem, fitted, self._means.restricted, self._evaluated, usual=self._usual)
         judged, answer = (torch.lerp(each, image, share) for each in (self._images.restricted, self._images.full))
         return judged, Answer(answer, None if deviation is None else share * deviation, share)
 
