@@ -8,10 +8,20 @@ import torch
 from torch import Tensor
 
 from ..patches import patch_denoising
-from ..patches.mixing import PRIOR_SHARE, UNKNOWN_SHARE, Estimate, network_share
+from ..patches.mixing import Estimate, likely_share
 from ..problem import Problem
 from ..progress.stages import stage
 from ..training.stopping import Answer, HeldOutError, StoppingRule
+
+USUAL_SHARE, SHARE_SPREAD = 0.15, 0.15
+"""Share of the deep image prior beside similar patches in a plane, and its standard deviation from image to image,
+before any is looked at.
+
+Measured on twelve images of 128 by 128 pixels: the image that held-out pixels choose is 0.03 dB below the best one on
+the mean, and 0.11 at worst; with them alone 0.08 and 0.40."""
+
+ANY_SHARE, ANY_SPREAD = 0.5, 0.5
+"""The same in a volume, where the network sees the depth and similar patches only planes: held-out pixels decide."""
 
 
 @final
@@ -28,8 +38,8 @@ class PatchMixture:
 
     def __init__(self, problem: Problem, held_out: Tensor, evaluated: Tensor) -> None:
         self._problem, self._evaluated = problem, evaluated
-        # In a volume the network sees the depth, and similar patches only planes.
-        self._usual = PRIOR_SHARE if problem.measured.ndim == 4 else UNKNOWN_SHARE
+        is_volume = problem.measured.ndim > 4
+        self._usual, self._spread = (ANY_SHARE, ANY_SPREAD) if is_volume else (USUAL_SHARE, SHARE_SPREAD)
         with stage("Similar patches"):
             self._means = patch_denoising.estimate(problem, held_out)
         restricted, full = (problem.misfit.unstabilise(each) for each in (self._means.restricted, self._means.full))
@@ -42,7 +52,14 @@ class PatchMixture:
         The first one is to be judged by the held-out pixels, the second one is the answer.
         """
         fitted = self._problem.misfit.expected(image)
-        share = network_share(self._problem, fitted, self._means.restricted, self._evaluated, usual=self._usual)
+        share = likely_share(
+            self._problem,
+            fitted,
+            self._means.restricted,
+            self._evaluated,
+            usual=self._usual,
+            spread=self._spread,
+        )
         judged, answer = (torch.lerp(each, image, share) for each in (self._images.restricted, self._images.full))
         return judged, Answer(answer, None if deviation is None else share * deviation, share)
 
