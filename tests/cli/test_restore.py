@@ -145,7 +145,7 @@ def test_light_that_is_too_faint_for_the_type_is_named_before_the_run_and_after_
     generator = np.random.default_rng(0)
     stack = generator.poisson([light] * 3).astype(np.uint16)
     stack[1] = 0
-    stack[1].flat[generator.choice(light.size, 5, replace=False)] = 1
+    stack[1].flat[generator.choice(light.size, 60, replace=False)] = 1
     save(stack)
     assert denoise("odd.tif", "out.tif", *FAST, "--axes", "ZYX") == DONE
     before, _, after = capsys.readouterr().err.partition("slice 1/3")

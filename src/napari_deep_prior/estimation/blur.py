@@ -238,12 +238,13 @@ def _agreed(by_spectrum: Floats, by_patches: Floats, factors: tuple[float, float
     """Return the narrower of two blurs, given by their covariances, if they agree."""
     widths = [float(np.linalg.det(covariance)) ** 0.25 for covariance in (by_spectrum, by_patches)]
     narrower = by_spectrum if widths[0] <= widths[1] else by_patches
-    if widths[0] > WIDEST:
+    widest = math.sqrt(float(np.linalg.eigvalsh(narrower)[1]))
+    # A Gaussian that is wider along one direction than its kernel is cut off: it was fitted to noise.
+    if widths[0] > WIDEST or widest > KERNEL_RADIUS / 2:
         return _nothing("its detail is larger than its pixels, and enlarging it would add nothing")
     if max(widths) > AGREEMENT * min(widths):
         return _nothing("two estimates of it disagree, as with few edges, a single texture or strong noise")
     sigma, angle = _to_undo(narrower, factors)
-    widest = math.sqrt(float(np.linalg.eigvalsh(narrower)[1]))
     if min(widths) < BICUBIC_MEAN and widest < BICUBIC_WIDEST:
         sentence = "the image is hardly more blurred than by its pixels: the bicubic kernel fits"
         return BlurEstimate(Bicubic(), sigma, angle, True, sentence)
