@@ -38,7 +38,7 @@ REACH = 6
 ADDED = 0.5
 """Standard deviation of the noise that the part for the search has besides, in units of the measurement's own."""
 
-LOOKS, FEWEST_LOOKS, PIXELS_OF_ALL_LOOKS = 8, 2, 512**2
+LOOKS, FEWEST_LOOKS, PIXELS_OF_ALL_LOOKS = 8, 2, 2 * 256**2
 """Draws of that noise, fewer in a large image, which has more spots; pixels up to which all are made."""
 
 SPOTS_PER_CLASS, MOST_CLASSES = 16, 40
