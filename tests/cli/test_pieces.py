@@ -176,8 +176,8 @@ def test_a_run_goes_on_with_its_tiles_whatever_memory_there_is_now(
 ) -> None:
     zarr.create_array("in.zarr", data=rng.random((300, 200)).astype(np.float32), chunks=(100, 100))
     command = ["denoise", "in.zarr", "out.zarr", *FEW]
-    assert stopped_after(3, [*command, "--memory", "165MiB"], monkeypatch) == INTERRUPTED
-    assert stopped_after(8, [*command, "--memory", "160MiB"], monkeypatch) == INTERRUPTED
+    assert stopped_after(3, [*command, "--memory", "111MiB"], monkeypatch) == INTERRUPTED
+    assert stopped_after(8, [*command, "--memory", "106MiB"], monkeypatch) == INTERRUPTED
     written = zarr.open_group("out.zarr")["0"].chunks
     assert main(command) == DONE
     assert zarr.open_group("out.zarr")["0"].chunks == written

@@ -372,7 +372,7 @@ from napari_deep_prior.runs.peak_memory import peak_memory
 from tests.runs.test_zarr_output import opened, run_into
 from tests.runs.toys import Look
 
-for count in (16, 64):
+for count in (16, 112):
     image = read(Path(f"{count}.zarr"), axes="ZYX", lazily=True)
     output = opened(Path(f"out-{count}.zarr"), shape=image.pixels.shape)
     for _ in (run := run_into(output, image.pixels, task=Look())):
@@ -387,7 +387,7 @@ for count in (16, 64):
 @pytest.mark.skipif(sys.platform == "win32", reason="its peak counts otherwise")
 def test_memory_does_not_grow_with_the_planes(tmp_path: Path, rng: np.random.Generator) -> None:
     plane = rng.poisson(50, (384, 384)).astype(np.uint16)
-    for count in (16, 64):
+    for count in (16, 112):
         array = zarr.create_array(str(tmp_path / f"{count}.zarr"), shape=(count, *plane.shape), chunks=(1, 384, 384),
             dtype=np.uint16)  # fmt: skip
         for number in range(count):
@@ -404,5 +404,5 @@ def test_memory_does_not_grow_with_the_planes(tmp_path: Path, rng: np.random.Gen
         check=True,
     )
     few, many = map(int, done.stdout.split())
-    # 48 planes more would take 13 MiB as whole numbers, in and out alike, and four times that as tensors.
-    assert many - few < 6 * 2**20, f"{few} bytes for 16 planes, {many} for 64"
+    # 96 planes more would take 27 MiB as whole numbers, in and out alike, and four times that as tensors.
+    assert many - few < 13 * 2**20, f"{few} bytes for 16 planes, {many} for 112"

@@ -20,9 +20,10 @@ from .recommend import STAND_IN, Choice, Wish, asked, recommend
 from .source import SourceArray
 from .speed import slowness
 
-LIBRARIES, NETWORK_LIBRARIES = 49 * 2**20, 89 * 2**20
+LIBRARIES, NETWORK_LIBRARIES = 18 * 2**20, 66 * 2**20
 """Bytes that the first run of a process takes for parts of PyTorch and other libraries that are loaded then, and those
-that only networks need (measured on Linux with PyTorch 2.13); a later run has them already."""
+that only networks need (measured on Linux with PyTorch 2.13); a later run has them already. Their files do not count:
+the system has as much of them in memory as it likes, 30 to 70 MiB, and gives it up for others."""
 
 COMPARED = 12
 """Images that the comparison with a guide keeps beside the fits, in values of four bytes."""
