@@ -3,8 +3,8 @@
     python benchmarks/memory.py [--cases denoise,inpaint/plug-and-play] [--sides 128,256,512] [--threads 1]
 
 Every run has a process of its own. Its peak is that of the resident memory above what the process had when everything
-was imported and the image was loaded, without the files of libraries, and is to lie between 0.8 and 1.0 of the estimate. Few steps are made: more need
-no more memory. For Linux, whose kernel keeps the peak.
+was imported and the image was loaded, without the files of libraries. It is to lie between 0.8 and 1.0 of the estimate.
+Few steps are made: more need no more memory. For Linux, whose kernel keeps the peak.
 """
 
 from __future__ import annotations
