@@ -39,9 +39,7 @@ def into_zarr(setup: Setup, file: ImageFile, options: argparse.Namespace) -> Set
         If it cannot be written, holds something else, or has no room.
     """
     place = ZarrPlace(path=Path(options.output), identity=setup.identity, overwrite=options.overwrite)
-    setup = written_into(setup, file, place)
-    output = setup.output
-    assert isinstance(output, ZarrOutput)  # noqa: S101  (for mypy)
+    setup, output = written_into(setup, file, place)
     if output.pieces_done:
         done = f"{output.pieces_done} of {len(setup.pieces)} {setup.unit}s"
         say(f"{options.output}: {done} were restored by an earlier run")

@@ -17,7 +17,6 @@ from ..files.zarr_reader import OME_ZARR_ENDING, ZARR_ENDING
 from ..runs.identity import identity
 from ..runs.into_folder import written_into
 from ..runs.setup import Setup
-from ..runs.zarr_output import ZarrOutput
 from ..runs.zarr_place import ZarrPlace
 from .files import described
 from .form import add_row
@@ -128,11 +127,9 @@ def in_folder(setup: Setup, part: Part, look: Mapping[str, Any], path: Path, *, 
         FolderLock(path, place.process_file).release()
         shutil.rmtree(path)
     try:
-        setup = written_into(setup, described(part, look), place)
+        setup, output = written_into(setup, described(part, look), place)
     except ValueError as error:
         raise ValueError(str(error).replace(", or replace it with --overwrite", "")) from None
-    output = setup.output
-    assert isinstance(output, ZarrOutput)  # noqa: S101  (for mypy)
     if output.is_complete:
         raise FinishedResultError(path)
     if output.pieces_done and goes_on is None:

@@ -12,7 +12,6 @@ from .into_folder import written_into
 from .restoration import Restoration
 from .result import Result
 from .setup import Setup
-from .zarr_output import ZarrOutput
 from .zarr_place import ZarrPlace, record_in
 
 
@@ -35,11 +34,9 @@ class WorkInFolder(Work):
         self._image, self._path, self._overwrite = image, path, overwrite
 
     def earlier(self) -> Earlier | None:
-        """Return the result if it is finished; of another one the pieces that there are stay, and are gone on with."""
+        """Return the result if it is finished; one of the same run that is not is gone on with."""
         place = ZarrPlace(path=self._path, identity=self.setup.identity, overwrite=self._overwrite)
-        self.setup = written_into(self.setup, self._image, place)
-        output = self.setup.output
-        assert isinstance(output, ZarrOutput)  # noqa: S101  (for mypy)
+        self.setup, output = written_into(self.setup, self._image, place)
         return Earlier(record=record_in(self._path)) if output.is_complete else None
 
     def refuse(self, run: Restoration, plan: Forecast) -> None:

@@ -11,8 +11,8 @@ from .zarr_output import ZarrOutput
 from .zarr_place import ZarrPlace
 
 
-def written_into(setup: Setup, image: ImageFile, place: ZarrPlace) -> Setup:
-    """Return a run whose pieces go into a folder; nothing is written yet.
+def written_into(setup: Setup, image: ImageFile, place: ZarrPlace) -> tuple[Setup, ZarrOutput]:
+    """Return a run whose pieces go into a folder, and that output of it; nothing is written yet.
 
     A run that goes on has the tiles with which it began, whatever memory is free now.
 
@@ -33,4 +33,4 @@ def written_into(setup: Setup, image: ImageFile, place: ZarrPlace) -> Setup:
     output = ZarrOutput(setup.output.shape, setup.output.dtype, place, known, setup.pieces)
     if not output.is_complete:
         output.refuse_full_disk(len(setup.pieces))
-    return dataclasses.replace(setup, output=output)
+    return dataclasses.replace(setup, output=output), output
