@@ -5,8 +5,8 @@
     python benchmarks/priors.py results/priors.jsonl --table
 
 One line of JSON for every run is added to the file; what is in it already is not run again. The deep image prior has
-the settings of "balanced" and goes on after it would have stopped: a run ends when it has gone twice as far as its best
-image and the stop has decided, or after all steps. The truth is looked at here and nowhere else. The fits are in
+the settings of "balanced", without similar patches, and goes on after it would have stopped: a run ends when it has gone
+twice as far as its best image and the stop has decided, or after all steps. The truth is looked at here and nowhere else. The fits are in
 float32, so that computers with bfloat16 give the same.
 """
 
@@ -138,7 +138,7 @@ def _measure(scene: Scene, run: Run, steps: int, rate: float | None) -> dict[str
     usual = settings_for(scene.task, "deep-image-prior")
     assert isinstance(usual, DeepImagePrior)
     network = NETWORKS[run.network]
-    usual = dataclasses.replace(usual, rate=rate or usual.rate)
+    usual = dataclasses.replace(usual, rate=rate or usual.rate, patches=False)
     prior = dataclasses.replace(
         usual, network=network, seed=run.seed, steps=steps, patience=steps, precision="float32", stop="held-out"
     )
