@@ -5,9 +5,9 @@
     python benchmarks/priors.py results/priors.jsonl --table
 
 One line of JSON for every run is added to the file; what is in it already is not run again. The deep image prior has
-the settings of "balanced", without similar patches, and goes on after it would have stopped: a run ends when it has gone
-twice as far as its best image and the stop has decided, or after all steps. The truth is looked at here and nowhere else. The fits are in
-float32, so that computers with bfloat16 give the same.
+the settings of "balanced", without similar patches, and goes on after it would have stopped: a run ends when it has
+gone twice as far as its best image and the stop has decided, or after all steps. The truth is looked at here and
+nowhere else. The fits are in float32, so that computers with bfloat16 give the same.
 """
 
 from __future__ import annotations

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from napari_deep_prior.physics.noise_model import NoiseModel
+from napari_deep_prior.physics.photon_misfits import PoissonMisfit
 from napari_deep_prior.problem import Problem
+from napari_deep_prior.training.held_out import mean_misfit
 from napari_deep_prior.training.stopping import (
     CHECK_EVERY,
     FEWEST_HELD_OUT,
@@ -64,6 +67,37 @@ def test_the_held_out_error_is_that_of_the_held_out_pixels_only(rule: HeldOutErr
     assert float(rule.measure(1, wrong_where_fitted, wrong_where_fitted)) == 0
     wrong_where_held_out = problem.measured + rule.evaluated
     assert float(rule.measure(1, wrong_where_held_out, wrong_where_held_out)) == 1
+
+
+def test_a_single_pixel_does_not_decide(pose: Callable[..., Problem], rng: np.random.Generator) -> None:
+    # 45 pixels are held out. What is wrong at one of them grows, while the image becomes better everywhere else.
+    problem = pose(rng.permutation(900).reshape(30, 30).astype(np.float32))
+    rule = choose_rule("held-out", problem, fraction=0.05, patience=20, generator=generator())
+    assert isinstance(rule, HeldOutError)
+    (one, *_) = (rule.evaluated > 0).nonzero()
+    squares = []
+    for number, (everywhere, there) in enumerate([(0.3, 0.3), (0.2, 0.9), (0.1, 1.5), (0.15, 1.5)], start=1):
+        image = problem.measured + everywhere
+        image[tuple(one)] += there - everywhere
+        rule.observe(number, image, image)
+        squares.append(float(mean_misfit(problem, image, rule.evaluated)))
+    assert int(np.argmin(squares)) == 1
+    assert int(rule.chosen) == 3
+
+
+def test_the_error_is_in_units_of_the_misfit_and_never_negative(rule: HeldOutError, problem: Problem) -> None:
+    image = problem.measured + 0.5
+    assert float(rule.measure(1, image, image)) == pytest.approx(0.25)
+    assert float(rule.measure(1, problem.measured, problem.measured)) == 0
+
+
+def test_rounding_errors_of_a_misfit_below_0_count_as_0(problem: Problem) -> None:
+    camera = NoiseModel(gain=1.0, offset=0.0, read_noise=0.1)
+    misfit = PoissonMisfit([camera], (np.array([1e5]), np.array([0.0])), problem.measured)
+    assert (misfit.pointwise(problem.measured, problem.measured) < 0).any()
+    everywhere = torch.ones_like(problem.weight)
+    rule = HeldOutError(dataclasses.replace(problem, misfit=misfit), 20, everywhere, everywhere)
+    assert float(rule.measure(1, problem.measured, problem.measured)) == pytest.approx(0, abs=0.1)
 
 
 def test_waiting_ends_when_the_patience_is_over(rule: HeldOutError, problem: Problem) -> None:

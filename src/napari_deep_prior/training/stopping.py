@@ -14,8 +14,9 @@ from typing import ClassVar, Literal, final
 import torch
 from torch import Tensor
 
+from ..physics.misfit import weighted_mean
 from ..problem import Problem
-from .held_out import HELD_OUT_ERROR, hold_out, mean_misfit
+from .held_out import HELD_OUT_ERROR, hold_out
 
 StoppingRuleName = Literal["held-out", "variance", "none"]
 
@@ -24,6 +25,13 @@ FEWEST_HELD_OUT = 32
 
 CHECK_EVERY = 10
 """Iterations between two times at which the device is asked."""
+
+MISFIT_POWER = 0.75
+"""Power of the misfits, which are squares, of which the mean decides: differences to the power of 1.5.
+
+In their squares a single pixel out of few that cannot be told from its neighbours (at the edge, in a fine texture) can
+have three quarters of the sum, and grow while the image becomes better everywhere else. Powers of 0.7 to 0.8 choose
+equally well; with 0.5, plain differences, bright pixels, of which images of spots have few, count too little."""
 
 PATIENCE_FACTOR = 0.4
 """A minimum is final after this share of the iterations that it took (and never before the patience)."""
@@ -133,7 +141,9 @@ class StoppingRule(ABC):
 
 @final
 class HeldOutError(StoppingRule):
-    """The mean misfit, on the running average or a mixture with it, of pixels that neither has ever used.
+    """The misfit, on the running average or a mixture with it, of pixels that neither has ever used.
+
+    It is a mean in which no single pixel counts too much (``MISFIT_POWER``).
 
     Attributes
     ----------
@@ -151,8 +161,11 @@ class HeldOutError(StoppingRule):
         self.fit_weight = problem.weight * (1 - held_out)
 
     def measure(self, number: int, output: Tensor, average: Tensor) -> Tensor:
-        """Return the mean misfit of the evaluated pixels."""
-        return mean_misfit(self.problem, average, self.evaluated)
+        """Return the mean misfit of the evaluated pixels: of its power, and of this the root."""
+        misfits = self.problem.misfit.pointwise(self.problem.operator(average), self.problem.measured)
+        # A misfit of photons can be a rounding error below 0.
+        powers = misfits.clamp(min=0) ** MISFIT_POWER
+        return weighted_mean(powers, self.evaluated) ** (1 / MISFIT_POWER)
 
 
 @final
