@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from napari_deep_prior.arrays.phantom import cells
 from napari_deep_prior.estimation.noise import estimate_noise
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.physics.photon_misfits import AnscombeMisfit
@@ -150,6 +151,21 @@ def test_blocks_clipped_at_black_do_not_make_the_noise_vanish() -> None:
     found = estimate_noise(np.clip(photograph(signal, 5.0, 0.0, 4.0).round(), 0, 255))
     assert found.reliable
     assert found.gain == pytest.approx(5, rel=0.2)
+
+
+def test_pixels_darker_than_zero_light_show_read_noise() -> None:
+    light = 20 * cells((128, 128)) / cells((128, 128)).max() + 3
+    image = np.clip(photograph(10 + light, 10.0, 10.0, 10.0).round(), 0, 255)
+    found = estimate_noise(image)
+    assert 3 < found.read_noise < 15
+
+
+def test_pixels_filled_with_black_and_dead_ones_are_no_read_noise() -> None:
+    image = photograph(500 + 200 * scene(), 2.0, 100.0, 3.0)
+    spoiled = image.copy()
+    spoiled[:, :30] = 0
+    spoiled[40:45, 200] = 0
+    assert estimate_noise(spoiled).read_noise == pytest.approx(estimate_noise(image).read_noise, abs=3.0)
 
 
 def test_edges_are_not_taken_for_noise() -> None:

@@ -7,6 +7,7 @@ from typing import final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import maximum_filter
 
 from ..physics.noise_model import Floats, NoiseModel
 from .noise_blocks import BLOCK, INDEPENDENT, LAGS, UNCORRELATED, Blocks, autocorrelation, measure
@@ -36,6 +37,12 @@ UNEXPLAINED = 4.0
 
 DARKEST = 0.01
 """Quantile of the brightness of blocks that stands for the darkest ones."""
+
+DARKER = 0.01
+"""Share of the pixels that must be darker than zero light to show read noise: fewer may be dead ones."""
+
+TO_DEVIATION = 1.4826
+"""Standard deviation of normal noise over the median of its absolute values."""
 
 FEWEST_PHOTONS = 0.1
 """Photons in the brightest parts below which the grey levels are no camera's."""
@@ -116,6 +123,8 @@ def _model(planes: _Planes, correlation: Floats, offset: float | None) -> tuple[
     neighbours = (float(correlation[LAGS + 1, LAGS]), float(correlation[LAGS, LAGS + 1]))
     reasons = _doubts(line, used, max(neighbours), planes.saturated)
     gain, zero, at_zero = (0.0, 0.0, line.flat) if reasons else _detector(line, used, offset)
+    if gain and offset is None:
+        at_zero = max(at_zero, _read_noise_below(level, zero, limits[0]) ** 2)
     finding = share_of_noise(
         level,
         texture,
@@ -196,6 +205,19 @@ def _doubts(line: Line, used: Blocks, correlation: float, saturated: float) -> l
         elif photons < FEWEST_PHOTONS:
             doubts.append(f"the brightest parts would hold {photons:.2g} photons")
     return doubts
+
+
+def _read_noise_below(level: Floats, zero: float, black: float) -> float:
+    """Return the read noise that pixels darker than zero light show; 0 if there are hardly any.
+
+    Where many pixels are clipped at black the line is too steep, and would leave the dark parts without noise. What
+    was filled with black shows nothing.
+    """
+    measured = np.isfinite(level)
+    filled = maximum_filter(np.where(measured, level, -np.inf), size=(1, 3, 3)) <= black
+    measured &= ~filled
+    missing = zero - level[measured & (level < zero)]
+    return TO_DEVIATION * float(np.median(missing)) if missing.size > DARKER * np.count_nonzero(measured) else 0.0
 
 
 def _detector(line: Line, used: Blocks, offset: float | None) -> tuple[float, float, float]:
