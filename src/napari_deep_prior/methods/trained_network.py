@@ -15,9 +15,8 @@ from torch import Tensor
 from ..arrays.windows import most_varied
 from ..networks.unet import UNet
 from ..patches import patch_denoising
-from ..patches.mixing import Estimate
-from ..patches.patch_denoising import denoise_without_held_out, fill_missing, refine, stabilised
-from ..patches.quick import bayes_pass
+from ..patches.patch_denoising import denoise_without_held_out, fill_missing, stabilised
+from ..patches.quick import first_look, last_passes
 from ..physics.averaged_misfit import misfit_of_part
 from ..physics.misfit import weighted_mean
 from ..problem import Problem
@@ -48,8 +47,13 @@ SECONDS_PER_PIXEL = 0.1 / (3 * 6 * 96**2)
 NARROW = 0.25
 """Time of the narrowest network, in units of that of the U-Net of the usual width."""
 
-LAST_PASS = 1 / 6
-"""Time of the last pass, in units of that of denoising by similar patches (measured)."""
+LAST_PASSES = 1 / 2
+"""Time of the last passes, in units of that of denoising by similar patches (measured)."""
+
+UNFIT = (
+    "the trained network does not fit this image: held-out pixels are explained better by similar patches, which "
+    "restored it instead; self-distillation may be better still"
+)
 
 SMALLEST_REDUCED = 12
 """Pixels along a side that a reduced image must have to compare the network with interpolation on it."""
@@ -65,9 +69,8 @@ class TrainedNetwork(Method):
 
     Before that it is compared with what needs no training, where the image shows which of them is right. For
     denoising: on pixels of a part of the image that were held out from both, with similar patches. If it is worse than
-    chance allows, similar patches restore the image too, and held-out pixels decide the share of each. For
-    super-resolution: on the image itself, reduced once more, with interpolation. If it is worse, the image is enlarged
-    by :class:`.ZeroShotSR` instead. The step says so.
+    chance allows, these restore the image instead. For super-resolution: on the image itself, reduced once more, with
+    interpolation. If it is worse, the image is enlarged by :class:`.ZeroShotSR` instead. The step says so.
 
     An image has as many channels as the images that the network was trained on; a network for one channel takes the
     channels one by one.
@@ -85,7 +88,8 @@ class TrainedNetwork(Method):
     last_pass: Annotated[
         bool,
         Setting(
-            "Last pass", "for denoising: of similar patches, which are found in the network's image; better and slower"
+            "Last pass",
+            "for denoising: of similar patches, which are found in the network's image; better and slower",
         ),
     ] = True
     held_out: Annotated[
@@ -152,7 +156,7 @@ class TrainedNetwork(Method):
         part = (2 * WINDOW**2) / problem.measured[0, 0].numel() * patch_denoising.seconds(problem)
         compared = min(1.0, part) if problem.operator.is_identity and self.compare else 0.0
         if problem.operator.is_identity and self.last_pass:
-            compared += LAST_PASS * patch_denoising.seconds(problem)
+            compared += LAST_PASSES * patch_denoising.seconds(problem)
         return (self.orientations + 1) * pixels * width * SECONDS_PER_PIXEL + compared
 
     def _denoised(self, problem: Problem, network: AppliedModel) -> Step:
@@ -165,10 +169,6 @@ class TrainedNetwork(Method):
 
         with stage("Applying the network"):
             full = means(stabilised(problem), self.orientations)
-        image, remark = problem.misfit.unstabilise(full), ""
-        if passes:
-            with stage("Last pass of similar patches"):
-                image = bayes_pass(stabilised(problem), full, problem.misfit)
         if self.compare and comparable:
             held_out, _ = hold_out(problem, self.held_out, torch.Generator().manual_seed(0))
             noisy = stabilised(problem, held_out)
@@ -178,14 +178,12 @@ class TrainedNetwork(Method):
                 restricted = means(noisy[around], 1)[inside]
                 worse = is_worse(_part(problem, window), restricted, held_out[(..., *window)], passes=passes)
             if worse:
-                with stage("Denoising by similar patches, too"):
-                    patches = denoise_without_held_out(problem, held_out)
-                    image, share = refine(problem, Estimate(means(noisy, 1), full), patches, held_out)
-                remark = (
-                    "the trained network does not fit this image: held-out pixels are explained better by similar "
-                    f"patches, so it counts {float(share.mean()):.0%}; self-distillation may be better still"
-                )
-        return _step(problem, image, remark)
+                *_, image = patch_denoising.denoise(problem)
+                return _step(problem, image, UNFIT)
+        if passes:
+            with stage("Last passes of similar patches"):
+                full = last_passes(stabilised(problem), full, problem.misfit)
+        return _step(problem, problem.misfit.unstabilise(full), "")
 
     def _enlarged(self, problem: Problem, network: AppliedModel) -> Iterator[Step]:
         known = (problem.weight > 0).to(problem.measured.dtype).expand_as(problem.measured)
@@ -234,15 +232,16 @@ def _part(problem: Problem, window: tuple[slice, slice]) -> Problem:
 def is_worse(problem: Problem, restricted: Tensor, held_out: Tensor, *, passes: bool = False) -> bool:
     """Return whether stabilised means without the held-out pixels explain them worse than similar patches do.
 
-    With ``passes`` after a last pass.
+    With ``passes``, than their first pass does: the others follow whichever came first, and make up for much.
     """
     misfit = problem.misfit
-    patches = denoise_without_held_out(problem, held_out).means
-    counted = (held_out * problem.weight).expand_as(patches) > 0
-    noisy, own = misfit.stabilise(problem.measured), restricted
     if passes:
-        own = misfit.expected(bayes_pass(stabilised(problem, held_out), own, misfit))
-    worse = ((own - noisy).square() - (patches - noisy).square())[counted]
+        patches = first_look(stabilised(problem, held_out), misfit)
+    else:
+        patches = denoise_without_held_out(problem, held_out).means
+    counted = (held_out * problem.weight).expand_as(patches) > 0
+    noisy = misfit.stabilise(problem.measured)
+    worse = ((restricted - noisy).square() - (patches - noisy).square())[counted]
     if worse.numel() < 2:
         return False
     return float(worse.mean()) > CONFIDENCE * float(worse.std()) / math.sqrt(worse.numel())

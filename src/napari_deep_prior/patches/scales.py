@@ -80,16 +80,31 @@ def estimates(noisy: Tensor, variance: Variance) -> Iterator[Tensor]:
     variance : callable
         That of the noise.
     """
+    first = first_estimate(noisy, variance(_blurred(noisy)), stride=WIDEST_STRIDE)
+    yield first
+    yield from refined(noisy, first, variance)
+
+
+def refined(noisy: Tensor, pilot: Tensor, variance: Variance, *, kept: float = 0.0) -> Iterator[Tensor]:
+    """Yield the estimates (1, C, *S) that follow a first one: with it as the pilot, with the coarser scales, and last.
+
+    Parameters
+    ----------
+    noisy, variance : Tensor, (1, C, *S), and callable
+        As in :func:`estimates`.
+    pilot : Tensor, (1, C, *S)
+        The first estimate: of similar patches, or of a network.
+    kept : float
+        Share of that in the pilot of the last pass.
+    """
     # The same noise in every plane and every run: nothing is random, and no plane changes another.
     noise = torch.randn(noisy.shape[-2:], generator=torch.Generator().manual_seed(0)).to(noisy.device)
-    assumed = variance(_blurred(noisy))
-    first = first_estimate(noisy, assumed, stride=WIDEST_STRIDE)
-    yield first
-    probe = noise * assumed.sqrt()
-    fine = with_pilot(noisy, probe, first, variance, stride=WIDE_STRIDE)
+    probe = noise * variance(_blurred(noisy)).sqrt()
+    fine = with_pilot(noisy, probe, pilot, variance, stride=WIDE_STRIDE)
     yield fine.means
-    pilot = _with_coarser_scales(noisy, probe, fine, variance).means
-    yield pilot
+    means = _with_coarser_scales(noisy, probe, fine, variance).means
+    yield means
+    pilot = torch.lerp(means, pilot, kept)
     last = partial(nl_bayes.denoise_with_pilot, stride=WIDE_STRIDE)
     yield map_planes(last, noisy, pilot, REMOVED_LAST * variance(pilot))
 

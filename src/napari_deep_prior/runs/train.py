@@ -15,7 +15,7 @@ from ..training import trainer
 from ..training.held_out_images import Measures, Validation
 from ..training.image_training import AVERAGING, ImageTraining, TrainingStep
 from ..training.model import Model
-from ..training.standardised import BY_NOISE
+from ..training.standardised import BY_LIGHT
 from ..training.trainer import TrainingPlan
 from ..training.training_settings import TrainingSettings
 from .devices import give_memory_back, resolve_device
@@ -195,7 +195,7 @@ class Training(Iterator[TrainingStep]):
             weights=weights,
             channels=self._channels,
             shape=(self.settings.crop, self.settings.crop),
-            intensity=CANONICAL if factors else BY_NOISE,
+            intensity=CANONICAL if factors else BY_LIGHT,
             factors=factors,
             noise=(),
             training=about,

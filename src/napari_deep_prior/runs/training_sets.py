@@ -12,14 +12,16 @@ from torch import Tensor
 
 from ..arrays import metrics
 from ..arrays.axes import Array, channel_position
-from ..arrays.frame import Frame, NothingToRestoreError
+from ..arrays.frame import NothingToRestoreError
 from ..arrays.pieces import Piece, plan
 from ..estimation.channels import GivenNoise, estimate_windows
 from ..estimation.impossible_noise import refuse_impossible
 from ..estimation.sampling import windows_of
 from ..methods.reslicing import reslicing_of
 from ..patches import patch_denoising
+from ..physics.exposure import Exposure
 from ..physics.kernels import Kernel
+from ..physics.misfit import Misfit
 from ..physics.misfit_choice import choose_misfit
 from ..physics.noise_model import NoiseModel
 from ..progress.stages import run_stage
@@ -27,7 +29,14 @@ from ..tasks import Denoise, SuperResolve, Task
 from ..tasks.inputs import Inputs
 from ..tasks.task import Measured, Prepared
 from ..training.held_out_images import Back, HeldOutImage
-from ..training.image_sets import ImageSet, NoiseOf, NoisyImages, PairedImages, ReducedImages, interpolated_noise
+from ..training.image_sets import (
+    ExposedImages,
+    ImageSet,
+    PairedImages,
+    ReducedImages,
+    Scene,
+    interpolated_noise,
+)
 from ..training.standardised import Standardisation
 from ..training.trainer import TrainingPair
 from ..training.training_settings import TrainingSettings
@@ -133,13 +142,14 @@ def _reduced(split: Split, source: Source, settings: TrainingSettings) -> Materi
     orientations = reslicing_of(operator).orientations
     noise = _given_model(task.given_noise) if task.given_noise.is_given else None
 
-    def noise_of(plane: _Plane) -> NoiseOf | None:
-        return None if noise is None else _deviation_of(noise, plane.measured.frame)
+    def exposure_of(plane: _Plane) -> Exposure | None:
+        values = plane.measured.values
+        return None if noise is None else Exposure((noise,) * values.shape[1], plane.measured.frame.units, values)
 
     training = _planes(split.training, source, most=MOST_PIXELS)
     operator.refuse_shape(tuple(min(plane.measured.values.shape[axis] for plane in training) for axis in (2, 3)))
     images = ReducedImages(
-        [(plane.measured.values, noise_of(plane)) for plane in training], operator, orientations, crop=settings.crop
+        [(plane.measured.values, exposure_of(plane)) for plane in training], operator, orientations, crop=settings.crop
     )
     generator = torch.Generator().manual_seed(settings.seed)
     held_out = []
@@ -147,9 +157,9 @@ def _reduced(split: Split, source: Source, settings: TrainingSettings) -> Materi
         truth = plane.measured.values
         rows, columns = truth.shape[-2:]
         given = operator.interpolate(operator(truth))[..., :rows, :columns]
-        of_plane = noise_of(plane)
-        if of_plane is not None:
-            given = given + interpolated_noise(truth, operator, of_plane, generator)
+        exposure = exposure_of(plane)
+        if exposure is not None:
+            given = given + interpolated_noise(truth, operator, exposure, generator)
         held_out.append(_held_out(plane, given, truth, truth, lambda image: image))
     models = () if noise is None else (noise,)
     return Material(images=images, pixels=_count(training), held_out=tuple(held_out), noise=models)
@@ -159,23 +169,28 @@ def _noisy(split: Split, source: Source, settings: TrainingSettings) -> Material
     generator = torch.Generator().manual_seed(settings.seed)
     most = MOST_PIXELS if source.clean or split.training[0].clean is not None else MOST_RESTORED
     noise = {image.name: _noise_of(image, source) for image in (*split.training, *split.held_out)}
-    pairs, drawn, training = [], [], _planes(split.training, source, most=most)
+    pairs, scenes, training = [], [], _planes(split.training, source, most=most)
     for number, plane in enumerate(training, 1):
-        space, means, deviation = _denoising(plane, noise[plane.image.name], source, f"{number} of {len(training)}")
-        if plane.clean is not None:
-            noisy = space.misfit.stabilise(plane.measured.values)
-            pairs.append((space.of_means(noisy), space.of_means(means)))
+        models = noise[plane.image.name]
+        clean, misfit = _denoised(plane, models, source, f"{number} of {len(training)}")
+        if plane.clean is None:
+            scenes.append(_scene(plane, models, clean))
         else:
-            drawn.append((space.of_means(means), deviation / space.scale))
+            noisy = misfit.stabilise(plane.measured.values)
+            space = Standardisation.by_light(noisy, misfit)
+            pairs.append((space.of_means(noisy), space.of_means(misfit.expected(clean))))
     held_out = []
     for plane in _planes(split.held_out, source, most=MOST_HELD_OUT):
-        space, means, deviation = _denoising(plane, noise[plane.image.name], source, "held-out images")
-        noisy = space.misfit.stabilise(plane.measured.values)
+        models = noise[plane.image.name]
+        clean, misfit = _denoised(plane, models, source, "held-out images")
+        noisy = plane.measured.values
         if plane.clean is None:
-            noisy = means + deviation * torch.randn(means.shape, generator=generator).to(means.device)
-        given, target = space.of_means(noisy), space.of_means(means)
-        held_out.append(_held_out(plane, given, target, space.misfit.unstabilise(means), space.to_image))
-    images: ImageSet = PairedImages(pairs) if pairs else NoisyImages(drawn, generator, EXPOSURES)
+            scene = _scene(plane, models, clean)
+            noisy = scene.exposure.measured(scene.image, generator).to(noisy.device)
+        space = Standardisation.by_light(misfit.stabilise(noisy), misfit)
+        given, target = (space.of_means(each) for each in (misfit.stabilise(noisy), misfit.expected(clean)))
+        held_out.append(_held_out(plane, given, target, clean, space.to_image))
+    images: ImageSet = PairedImages(pairs) if pairs else ExposedImages(scenes, source.device, crop=settings.crop)
     return Material(
         images=images,
         pixels=_count(training),
@@ -186,34 +201,29 @@ def _noisy(split: Split, source: Source, settings: TrainingSettings) -> Material
     )
 
 
-EXPOSURES = (0.5, 6.0)
-"""Factors of the images on which noise is drawn: the network is to fit brighter and dimmer ones, too."""
-
 RESTORED = (
     "there are no clean images: new noise is drawn on the images as similar patches denoise them; PSNR, SSIM and HFEN "
     "of held-out images compare with these, and not with the truth"
 )
 
 
-def _denoising(
-    plane: _Plane, noise: tuple[NoiseModel, ...], source: Source, place: str
-) -> tuple[Standardisation, Tensor, Tensor]:
-    """Return how a plane is standardised, the stabilised means that are to come out, and the deviation of the noise."""
+def _denoised(plane: _Plane, noise: tuple[NoiseModel, ...], source: Source, place: str) -> tuple[Tensor, Misfit]:
+    """Return what is to come out of a plane, canonical, and the misfit of its noise."""
     measured = plane.measured
     if source.clean:
-        _, misfit = choose_misfit("auto", noise, measured.frame.units, measured.values)
-        clean = measured.values
-    else:
-        prepared = Prepared(source.task.operator("YX", None), noise)
-        problem = source.task.problem(measured, prepared, Inputs()).problem
-        misfit = problem.misfit
-        if plane.clean is not None:
-            clean = plane.clean
-        else:
-            *_, clean = run_stage(f"Denoising {place}", lambda: list(patch_denoising.denoise(problem)))
-    means = misfit.expected(clean)
-    space = Standardisation.by_noise(measured.values, misfit)
-    return space, means, misfit.stabilised_variance(clean).sqrt()
+        return measured.values, choose_misfit("auto", noise, measured.frame.units, measured.values)[1]
+    prepared = Prepared(source.task.operator("YX", None), noise)
+    problem = source.task.problem(measured, prepared, Inputs()).problem
+    if plane.clean is not None:
+        return plane.clean, problem.misfit
+    *_, clean = run_stage(f"Denoising {place}", lambda: list(patch_denoising.denoise(problem)))
+    return clean, problem.misfit
+
+
+def _scene(plane: _Plane, noise: tuple[NoiseModel, ...], clean: Tensor) -> Scene:
+    """Return a plane without its noise, to be measured again."""
+    image, units = clean.cpu(), plane.measured.frame.units
+    return Scene(image, Exposure(noise, units, image), choose_misfit("auto", noise, units, image)[1])
 
 
 def _noise_of(image: TrainingImage, source: Source) -> tuple[NoiseModel, ...]:
@@ -242,17 +252,6 @@ def _noise_of(image: TrainingImage, source: Source) -> tuple[NoiseModel, ...]:
 
 def _given_model(given: GivenNoise) -> NoiseModel:
     return NoiseModel(gain=given.gain or 0.0, offset=given.offset or 0.0, read_noise=given.sigma or 0.0)
-
-
-def _deviation_of(noise: NoiseModel, frame: Frame) -> NoiseOf:
-    factor, shift = (torch.from_numpy(each.astype(np.float32)).reshape(1, -1, 1, 1) for each in frame.units)
-
-    def deviation(canonical: Tensor) -> Tensor:
-        levels = canonical * factor.to(canonical) + shift.to(canonical)
-        variance = noise.gain * (levels - noise.offset) + noise.read_noise**2
-        return variance.clamp(min=0).sqrt() / factor.to(canonical)
-
-    return deviation
 
 
 def _planes(images: Sequence[TrainingImage], source: Source, *, most: int) -> list[_Plane]:

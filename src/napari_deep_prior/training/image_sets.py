@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
 from torch import Tensor
 
+from ..physics.exposure import Exposure
 from ..physics.kernels import Bicubic
+from ..physics.misfit import Misfit
 from ..physics.operators import Downsample
 from .augmentation import ORIENTATIONS, draw_below, draw_crops
 from .cross_scale_pairs import TrainingPairs
+from .standardised import Standardisation
 from .trainer import TrainingPair
 
 REDUCED = (1.0, 0.75, 0.55)
 """Sizes of the targets of super-resolution, in units of the images': more of them from the same images."""
 
-OWN_EXPOSURE = 0.5
-"""Share of the crops that are as bright as they were measured, where others are not."""
+SIZES = (1.0, 0.7, 0.5, 0.35)
+"""The same for denoising. What is finer than in the images that it was trained on a network would smooth: it is 0.5 dB
+better on images of another kind (measured on two frames)."""
+
+OWN_EXPOSURE, EXPOSURES = 1 / 3, (1 / 8, 4.0)
+"""Share of the crops that have the light of their image, and the factors of it between which the others are drawn."""
+
+SAMPLED = 8
+"""Pixels along rows and columns of which one is taken to find the mean of an image."""
 
 ALL_ORIENTATIONS = tuple(range(ORIENTATIONS))
 
@@ -44,19 +54,10 @@ class NoisyImages(ImageSet):
         The target, and the standard deviation of its noise.
     generator : torch.Generator
         Where the seed of the noise comes from, which is drawn on the device of the images.
-    exposures : (float, float)
-        Every other crop is multiplied by a factor between these, so that its noise is weaker or stronger beside it: as
-        if it had been exposed for a longer or shorter time.
     """
 
-    def __init__(
-        self,
-        images: Sequence[tuple[Tensor, Tensor]],
-        generator: torch.Generator,
-        exposures: tuple[float, float] = (1.0, 1.0),
-    ) -> None:
+    def __init__(self, images: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator) -> None:
         self._places = _Places(images)
-        self._exposures = exposures
         self._noise = torch.Generator(images[0][0].device)
         self._noise.manual_seed(int(torch.randint(2**31, (), generator=generator)))
 
@@ -64,18 +65,77 @@ class NoisyImages(ImageSet):
         """Return a pair of random crops with new noise."""
         drawn = [self._places.draw(crop, generator) for _ in range(count)]
         target, deviation = (torch.cat(each) for each in zip(*drawn, strict=True))
-        target = target * self._factors(count, generator).to(target)
         noise = torch.randn(target.shape, generator=self._noise, device=target.device)
         return TrainingPair(target + deviation * noise, target, torch.ones_like(target))
 
-    def _factors(self, count: int, generator: torch.Generator) -> Tensor:
-        """Return the factors of crops, (count, 1, 1, 1)."""
-        shortest, longest = map(math.log, self._exposures)
-        if shortest == longest == 0:
-            return torch.ones(1)
-        drawn = shortest + (longest - shortest) * torch.rand(count, generator=generator)
-        kept = torch.rand(count, generator=generator) < OWN_EXPOSURE
-        return torch.where(kept, 0.0, drawn).exp().view(-1, 1, 1, 1)
+
+@final
+@dataclass(frozen=True)
+class Scene:
+    """An image without noise, and how it is measured.
+
+    Parameters
+    ----------
+    image : Tensor, (1, C, rows, columns)
+        Canonical, on the CPU.
+    exposure : Exposure
+        The camera.
+    misfit : Misfit
+        For its noise, on the CPU.
+    """
+
+    image: Tensor
+    exposure: Exposure
+    misfit: Misfit
+
+
+@final
+class ExposedImages(ImageSet):
+    """Images that are measured anew in every step, some with more and some with less light, and at smaller sizes.
+
+    Dim ones show hardly anything of the errors that an image has itself, and smaller ones finer structures.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+    device : torch.device
+        Where the pairs are needed.
+    crop : int
+        Pixels along a side of a crop: images are used also at smaller sizes, as far as they hold one.
+    """
+
+    def __init__(self, scenes: Sequence[Scene], device: torch.device, *, crop: int) -> None:
+        self._device, self._scenes, places = device, [], []
+        for scene in scenes:
+            for size in SIZES:
+                image = scene.image if size == 1 else _resized(scene.image, size)
+                if size == 1 or min(image.shape[-2:]) >= crop:
+                    places.append((image,))
+                    self._scenes.append(scene)
+        self._places = _Places(places, power=0.5)
+        # The mean of an image needs few of its pixels.
+        self._samples = [scene.image[..., ::SAMPLED, ::SAMPLED] for scene in self._scenes]
+
+    def draw(self, *, crop: int, count: int, generator: torch.Generator) -> TrainingPair:
+        """Return a pair of random crops."""
+        given, target = zip(*(self._draw(crop, generator) for _ in range(count)), strict=True)
+        targets = torch.cat(target).to(self._device)
+        return TrainingPair(torch.cat(given).to(self._device), targets, torch.ones_like(targets))
+
+    def _draw(self, crop: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        chosen = self._places.choose(generator)
+        (image,), scene, factor = self._places.crops(chosen, crop, generator), self._scenes[chosen], _factor(generator)
+        image, sample = (scene.exposure.at(each, factor) for each in (image, self._samples[chosen]))
+        space = Standardisation.by_light(scene.misfit.expected(sample), scene.misfit)
+        noisy = scene.misfit.stabilise(scene.exposure.measured(image, generator))
+        return space.of_means(noisy), space.of_means(scene.misfit.expected(image))
+
+
+def _factor(generator: torch.Generator) -> float:
+    """Return a factor of the light of a crop."""
+    own, drawn = torch.rand(2, generator=generator).tolist()
+    shortest, longest = map(math.log, EXPOSURES)
+    return 1.0 if own < OWN_EXPOSURE else math.exp(shortest + (longest - shortest) * drawn)
 
 
 @final
@@ -97,18 +157,14 @@ class PairedImages(ImageSet):
         return TrainingPair(given, target, torch.ones_like(target))
 
 
-NoiseOf = Callable[[Tensor], Tensor]
-"""Returns the standard deviation of the noise at every pixel of a measurement without noise."""
-
-
 @final
 class ReducedImages(ImageSet):
     """Images that an operator reduces; enlarged again by interpolation they go in, and the images are to come out.
 
     Parameters
     ----------
-    images : sequence of (Tensor, function or None)
-        The targets, (1, C, rows, columns), and the noise of their measurements.
+    images : sequence of (Tensor, Exposure or None)
+        The targets, (1, C, rows, columns), and what draws the noise of their measurements.
     operator : Downsample
         What reduces them.
     orientations : tuple of int
@@ -119,14 +175,14 @@ class ReducedImages(ImageSet):
 
     def __init__(
         self,
-        images: Sequence[tuple[Tensor, NoiseOf | None]],
+        images: Sequence[tuple[Tensor, Exposure | None]],
         operator: Downsample,
         orientations: tuple[int, ...],
         *,
         crop: int,
     ) -> None:
         self._operator = operator
-        self._noises = [noise for _, noise in images]
+        self._exposures = [exposure for _, exposure in images]
         self._sizes = torch.tensor([float(image[0, 0].numel()) for image, _ in images])
         self._pairs = []
         for image, _ in images:
@@ -148,18 +204,19 @@ class ReducedImages(ImageSet):
 
     def _draw(self, crop: int, generator: torch.Generator) -> TrainingPair:
         chosen = int(torch.multinomial(self._sizes, 1, generator=generator))
-        pair, noise = self._pairs[chosen].draw(crop=crop, count=1, generator=generator), self._noises[chosen]
-        if noise is None:
+        pair = self._pairs[chosen].draw(crop=crop, count=1, generator=generator)
+        exposure = self._exposures[chosen]
+        if exposure is None:
             return pair
-        return replace(pair, input=pair.input + interpolated_noise(pair.target, self._operator, noise, generator))
+        return replace(pair, input=pair.input + interpolated_noise(pair.target, self._operator, exposure, generator))
 
 
-def interpolated_noise(target: Tensor, operator: Downsample, noise: NoiseOf, generator: torch.Generator) -> Tensor:
+def interpolated_noise(target: Tensor, operator: Downsample, exposure: Exposure, generator: torch.Generator) -> Tensor:
     """Return new noise of the measurement of images (N, C, rows, columns), interpolated to their pixels."""
-    deviation = noise(operator(target))
-    drawn = torch.randn(deviation.shape, generator=generator).to(deviation.device)
+    measured = operator(target).cpu()
+    noise = (exposure.measured(measured, generator) - measured).to(target.device)
     rows, columns = target.shape[-2:]
-    return operator.interpolate(deviation * drawn)[..., :rows, :columns]
+    return operator.interpolate(noise)[..., :rows, :columns]
 
 
 def _resized(image: Tensor, scale: float) -> Tensor:
@@ -169,19 +226,27 @@ def _resized(image: Tensor, scale: float) -> Tensor:
 
 @final
 class _Places:
-    """Draws planes, each as often as it has pixels, and crops from them.
+    """Draws planes, the larger ones more often, and crops from them.
 
     Parameters
     ----------
-    images : sequence of (Tensor, Tensor), each (1, C, rows, columns)
+    images : sequence of tuple of Tensor, each (1, C, rows, columns)
+    power : float
+        Of the number of pixels of a plane, to which it is drawn in proportion: below 1 small ones are drawn more often.
     """
 
-    def __init__(self, images: Sequence[tuple[Tensor, Tensor]]) -> None:
+    def __init__(self, images: Sequence[tuple[Tensor, ...]], *, power: float = 1.0) -> None:
         self._images = images
-        self._sizes = torch.tensor([float(first[0, 0].numel()) for first, _ in images])
+        self._sizes = torch.tensor([float(each[0][0, 0].numel()) ** power for each in images])
 
     def draw(self, crop: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        chosen = self._images[int(torch.multinomial(self._sizes, 1, generator=generator))]
+        return self.crops(self.choose(generator), crop, generator)
+
+    def choose(self, generator: torch.Generator) -> int:
+        return int(torch.multinomial(self._sizes, 1, generator=generator))
+
+    def crops(self, number: int, crop: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        chosen = self._images[number]
         # Of two places the one with more to show: small bright objects would drown among crops of their background.
         places = 1 + draw_below(2, generator)
         drawn = [draw_crops(chosen, crop=crop, count=1, generator=generator) for _ in range(places)]

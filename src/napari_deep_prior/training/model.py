@@ -39,7 +39,7 @@ class Model:
     shape : tuple of int
         Spatial shape, two or three axes, for which the network was built: small images get fewer scales.
     intensity : str
-        How pixels are standardised before they enter the network, such as ``standardised.BY_NOISE``.
+        How pixels are standardised before they enter the network, such as ``standardised.BY_LIGHT``.
     factors : tuple of float
         Pixels of the result in one of the input along each spatial axis; empty if the image keeps its size.
     noise : tuple of NoiseModel

@@ -22,8 +22,12 @@ BY_CONTRAST = "stabilised, standardised by image"
 """Pixels are transformed so that their noise has variance 1; then, of each image and channel, the mean of its estimate
 is subtracted, and they are divided by the standard deviation of that."""
 
-BY_NOISE = "stabilised, in units of the noise"
-"""The same, but they are divided by ``NOISE_UNIT``: the noise is equally strong in every image."""
+BY_LIGHT = "stabilised, in units of the noise, counted from the dark"
+"""The same, but they are divided by ``NOISE_UNIT``: the noise is equally strong in every image. Of a dim one nothing is
+subtracted, so that a network sees how dark a pixel is: at less than three photons its noise is the weaker for it."""
+
+DIM = 3.0
+"""Mean of a stabilised image up to which it is dim, and that is left of the mean of a brighter one."""
 
 
 @final
@@ -47,15 +51,27 @@ class Standardisation:
         return cls(misfit, mean, square.clamp(min=SMALLEST_SCALE**2).sqrt())
 
     @classmethod
-    def by_noise(cls, measured: Tensor, misfit: Misfit) -> Self:
-        """Return the mean of a measurement (1, C, *S), and the same scale for every image."""
-        mean = misfit.stabilise(measured).mean(dim=(-2, -1), keepdim=True)
-        return cls(misfit, mean, torch.full_like(mean, NOISE_UNIT))
+    def by_light(cls, means: Tensor, misfit: Misfit) -> Self:
+        """Return those of stabilised values or their means (1, C, *S), with the same scale for every image."""
+        mean = means.mean(dim=(-2, -1), keepdim=True)
+        return cls(misfit, mean - mean.clamp(0, DIM), torch.full_like(mean, NOISE_UNIT))
 
     @classmethod
     def named(cls, intensity: str, measured: Tensor, misfit: Misfit) -> Self:
-        """Return that by which a network takes a measurement (see ``BY_CONTRAST`` and ``BY_NOISE``)."""
-        return cls.by_noise(measured, misfit) if intensity == BY_NOISE else cls.of_noisy(measured, misfit)
+        """Return that by which a network takes a measurement (see ``BY_CONTRAST`` and ``BY_LIGHT``).
+
+        Raises
+        ------
+        ValueError
+            If it is none of them.
+        """
+        if intensity == BY_CONTRAST:
+            return cls.of_noisy(measured, misfit)
+        if intensity == BY_LIGHT:
+            return cls.by_light(misfit.stabilise(measured), misfit)
+        raise ValueError(
+            f"the network takes images that are {intensity!r}, which this version does not know: train it anew"
+        )
 
     def of_means(self, means: Tensor) -> Tensor:
         """Return stabilised values or their means as they go into a network."""
