@@ -78,8 +78,8 @@ def seconds(problem: Problem) -> float:
 
 def seconds_of(pixels: int) -> float:
     """Return the same for a number of pixels."""
-    passes = 3 * nl_ridge.seconds(pixels, stride=WIDE_STRIDE) + 2 * nl_ridge.seconds(round(COARSER * pixels))
-    return SECONDS_PER_IMAGE + passes
+    passes = (3, pixels), (2, round(COARSER * pixels))
+    return SECONDS_PER_IMAGE + sum(count * nl_ridge.seconds(each, stride=WIDE_STRIDE) for count, each in passes)
 
 
 def estimate_count(problem: Problem) -> int:

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from . import nl_bayes, nl_ridge
 from .planes import map_planes, planes_of
-from .similar_patches import STRIDE, WIDE_STRIDE, WIDEST_STRIDE
+from .similar_patches import WIDE_STRIDE, WIDEST_STRIDE
 
 ESTIMATES = 4
 """Estimates that are yielded: without a pilot, with one, with the coarser scales, and with those as the pilot."""
@@ -118,8 +118,8 @@ def _with_coarser_scales(noisy: Tensor, probe: Tensor, fine: Filtered, variance:
     def small_variance(means: Tensor) -> Tensor:
         return variance(means) / 4
 
-    first = first_estimate(small, small_variance(_blurred(small)), stride=WIDE_STRIDE)
-    coarse = with_pilot(small, small_probe, first, small_variance, stride=STRIDE)
+    first = first_estimate(small, small_variance(_blurred(small)), stride=WIDEST_STRIDE)
+    coarse = with_pilot(small, small_probe, first, small_variance, stride=WIDE_STRIDE)
     coarse = _with_coarser_scales(small, small_probe, coarse, small_variance)
     return _mixed(noisy, probe, fine, coarse)
 
