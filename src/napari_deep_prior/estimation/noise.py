@@ -11,8 +11,8 @@ from scipy.ndimage import maximum_filter
 
 from ..physics.noise_model import Floats, NoiseModel
 from .noise_blocks import BLOCK, INDEPENDENT, LAGS, UNCORRELATED, Blocks, autocorrelation, measure
-from .noise_check import is_smooth, share_of_noise
-from .noise_fit import Line, fit_line
+from .noise_check import is_smooth, noise_without_structure
+from .noise_fit import Detector, Line, fit_line
 
 SMALLEST_SIDE = BLOCK + 2
 """Pixels along the smallest plane: a block and one pixel to every side for the Laplacian."""
@@ -122,28 +122,22 @@ def _model(planes: _Planes, correlation: Floats, offset: float | None) -> tuple[
     line, used = fit_line(blocks, limits[1])
     neighbours = (float(correlation[LAGS + 1, LAGS]), float(correlation[LAGS, LAGS + 1]))
     reasons = _doubts(line, used, max(neighbours), planes.saturated)
-    gain, zero, at_zero = (0.0, 0.0, line.flat) if reasons else _detector(line, used, offset)
-    if gain and offset is None:
-        at_zero = max(at_zero, _read_noise_below(level, zero, limits[0]) ** 2)
-    finding = share_of_noise(
-        level,
-        texture,
-        variance=lambda values: np.maximum(at_zero + gain * (values - zero), 0.0),
-        gain=gain,
-        limits=limits,
-        correlation=None if reasons else correlation,
+    detector = Detector(0.0, 0.0, line.flat) if reasons else _detector(line, used, offset)
+    if detector.gain and offset is None:
+        below = _read_noise_below(level, detector.zero, limits[0])
+        detector = detector._replace(at_zero=max(detector.at_zero, below**2))
+    detector, reason = noise_without_structure(
+        level, texture, detector=detector, limits=limits, correlation=None if reasons else correlation
     )
-    if finding.reason:
-        reasons.append(finding.reason)
     model = NoiseModel(
-        gain=gain * finding.share,
-        offset=float(zero),
-        read_noise=float(np.sqrt(at_zero * finding.share)),
+        gain=detector.gain,
+        offset=float(detector.zero),
+        read_noise=float(np.sqrt(detector.at_zero)),
         correlation=neighbours,
-        reliable=not reasons,
-        reasons=tuple(reasons),
+        reliable=not (reasons or reason),
+        reasons=(*reasons, *filter(None, [reason])),
     )
-    return model, not finding.reason
+    return model, not reason
 
 
 def _planes(image: NDArray[np.generic], axis: int | None) -> tuple[Floats, Floats]:
@@ -220,11 +214,13 @@ def _read_noise_below(level: Floats, zero: float, black: float) -> float:
     return TO_DEVIATION * float(np.median(missing)) if missing.size > DARKER * np.count_nonzero(measured) else 0.0
 
 
-def _detector(line: Line, used: Blocks, offset: float | None) -> tuple[float, float, float]:
-    """Return the gain of a line, the grey level at zero light and the variance there."""
+def _detector(line: Line, used: Blocks, offset: float | None) -> Detector:
+    """Return the detector of a line."""
     if line.gain <= 0:
-        return 0.0, 0.0, line.flat
-    # Nothing is darker than zero light; where the line says so, it is too steep there.
+        return Detector(0.0, 0.0, line.flat)
+    crossing = -line.intercept / line.gain
+    # Nothing is darker than zero light; where the line says so, it is too steep there. No camera has zero light below 0,
+    # but an image from which a background was subtracted may have.
     darkest = float(np.quantile(used.level, DARKEST))
-    zero = max(min(-line.intercept / line.gain, darkest), 0.0) if offset is None else offset
-    return line.gain, zero, max(line.intercept + line.gain * (offset or 0.0), 0.0)
+    zero = max(min(crossing, darkest), min(darkest, 0.0)) if offset is None else offset
+    return Detector(line.gain, zero, max(line.gain * (zero - crossing), 0.0))

@@ -2,12 +2,12 @@
 
 Noise is everywhere: no part of the image has much less of it than was estimated. It is irregular: the variance of small
 blocks scatters as that of random numbers does. And it is averaged away: in an image of half the size, white noise has
-a quarter of its variance, while texture, which is similar at all scales, stays.
+a quarter of its variance, while texture, which is similar at all scales, stays. Its spectrum is as strong at all
+frequencies, which that of no drawing is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +15,9 @@ from scipy.special import gammaincinv
 from skimage.measure import block_reduce
 
 from ..physics.noise_model import Floats
-from .noise_blocks import BLACK, BLOCK, LAGS, LAPLACIAN_TAPS, laplacian, means, tiles_of
-from .noise_fit import LAPLACIAN_SPREAD
+from .noise_blocks import BLACK, BLOCK, LAGS, LAPLACIAN_TAPS, UNCORRELATED, laplacian, means, tiles_of
+from .noise_fit import LAPLACIAN_SPREAD, Detector
+from .noise_floor import floor_of_spectrum, mean_variance
 
 LOW = 0.05
 """Quantile of the blocks, ordered by their variance, that stands for the quietest ones."""
@@ -42,8 +43,13 @@ SPARSE = 0.3
 
 SCENE = "fine structure of the image passes for noise"
 
-NEGLIGIBLE = 0.02
+NEGLIGIBLE = 0.03
 """Share of the estimated variance below which there is no noise."""
+
+WEAKEST, SPREAD = 0.4, 0.35
+"""Power of the weakest part of the spectrum, in units of the noise's, below which the noise cannot be so strong
+(measured: noisy images from 0.47 on, drawings up to 0.34), and the share of its power that is spread over the
+frequencies below which an image is a pattern (noisy images from 0.48 on, drawings up to 0.27)."""
 
 
 class Finding(NamedTuple):
@@ -61,31 +67,55 @@ class Finding(NamedTuple):
     reason: str = ""
 
 
-def share_of_noise(
+def noise_without_structure(
     level: Floats,
     texture: Floats,
     *,
-    variance: Callable[[Floats], Floats],
-    gain: float,
+    detector: Detector,
     limits: tuple[float, float],
     correlation: Floats | None,
-) -> Finding:
-    """Return how much of an estimated noise is noise.
+) -> tuple[Detector, str]:
+    """Return the noise of a detector, as far as it is noise, and why it is less than was estimated.
 
     Parameters
     ----------
     level, texture : ndarray, (planes, rows, columns)
         Planes that show the grey level and planes that show the noise. NaN: not measured.
-    variance : callable
-        The estimated variance at grey levels.
-    gain : float
-        Grey levels per photon in it; 0: no photon noise.
+    detector : Detector
+        The estimated noise.
     limits : tuple of float
         Grey levels that mean black and saturated.
     correlation : ndarray, (9, 9), or None
         Of the noise, at lags of -4 to 4 along (row, column); None if it is not believed.
     """
-    fine = _ratios(level, texture, variance, gain, limits)
+    seen = np.nan_to_num(level)
+    shown = np.isfinite(level) & (level > limits[0]) & (level < limits[1])
+    variance = np.where(shown, detector.variance(seen), 0.0)
+    floor = floor_of_spectrum(texture, variance, UNCORRELATED if correlation is None else correlation)
+    if floor.ratio < WEAKEST and (floor.spread < SPREAD or not _is_everywhere(level, texture, detector, limits)):
+        # What is left is white noise at most, and it must be found everywhere, too.
+        white = Detector(0.0, 0.0, mean_variance(variance) * floor.ratio)
+        left = 0.0 if floor.ratio < NEGLIGIBLE else _finding(level, texture, white, limits, None).share
+        return white.scaled(left), SCENE
+    finding = _finding(level, texture, detector, limits, correlation)
+    return detector.scaled(finding.share), finding.reason
+
+
+def _is_everywhere(level: Floats, texture: Floats, detector: Detector, limits: tuple[float, float]) -> bool:
+    """Return whether an estimated noise is found in most of an image, and equally strong."""
+    fine = _ratios(level, texture, detector, limits)
+    if fine.size < max(FEWEST_BLOCKS, SPARSE * level.size / BLOCK**2):
+        return False
+    evenness = _in_units_of_noise(fine, LOW) / max(_in_units_of_noise(fine, 0.5), 1e-12)
+    return UNEVEN < evenness < REGULAR
+
+
+def _finding(
+    level: Floats, texture: Floats, detector: Detector, limits: tuple[float, float], correlation: Floats | None
+) -> Finding:
+    """Return how much of an estimated noise is noise by its blocks."""
+    gain = detector.gain
+    fine = _ratios(level, texture, detector, limits)
     if fine.size < FEWEST_BLOCKS:
         return Finding(1.0)
     quietest = _in_units_of_noise(fine, LOW)
@@ -98,7 +128,7 @@ def share_of_noise(
         # Random, and as the brightness explains it: all of it is noise, unless a smooth scene adds to it.
         scene = quietest < BELIEVED and is_smooth(correlation)
         return Finding(quietest, SCENE) if scene else Finding(1.0)
-    coarse = _ratios(_halved(level), _halved(texture), lambda values: variance(values) / 4, gain / 4, limits)
+    coarse = _ratios(_halved(level), _halved(texture), detector.scaled(1 / 4), limits)
     # Texture is as strong in the smaller image, which is four times as much beside the noise there.
     left = 0.0 if coarse.size < FEWEST_BLOCKS else max(_in_units_of_noise(coarse, LOW) - quietest, 0.0) / 3
     share = min(quietest - left, 1.0)
@@ -107,13 +137,7 @@ def share_of_noise(
     return Finding(share if share > NEGLIGIBLE else 0.0, SCENE)
 
 
-def _ratios(
-    level: Floats,
-    texture: Floats,
-    variance: Callable[[Floats], Floats],
-    gain: float,
-    limits: tuple[float, float],
-) -> Floats:
+def _ratios(level: Floats, texture: Floats, detector: Detector, limits: tuple[float, float]) -> Floats:
     """Return the variance of every usable block, over the estimated one."""
     if min(level.shape[1:]) < BLOCK + 2:
         return np.empty(0)
@@ -124,9 +148,9 @@ def _ratios(
     lit = usable & ((levels <= limits[0]).mean((1, 2)) < BLACK)
     # Where nearly all of the image is black, that is its background, not clipped.
     usable = lit if np.count_nonzero(lit) > FEWEST_BLOCKS else (pixels > BLOCK**2 / 2)
-    expected = variance(mean)
-    if gain > 0:
-        usable &= expected * pixels > FEWEST_PHOTONS * gain**2
+    expected = detector.variance(mean)
+    if detector.gain > 0:
+        usable &= expected * pixels > FEWEST_PHOTONS * detector.gain**2
     return np.asarray(found[usable] / np.maximum(expected[usable], np.finfo(np.float64).tiny))
 
 

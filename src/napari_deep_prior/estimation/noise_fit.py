@@ -58,6 +58,23 @@ class Line(NamedTuple):
         return variance
 
 
+class Detector(NamedTuple):
+    """Noise variance over the grey level, that of photons and that at zero light."""
+
+    gain: float
+    zero: float
+    """Grey level at zero light."""
+    at_zero: float
+
+    def variance(self, level: Floats) -> Floats:
+        """Return the variance at grey levels."""
+        return np.maximum(self.at_zero + self.gain * (level - self.zero), 0.0)
+
+    def scaled(self, share: float) -> Detector:
+        """Return it with a share of its variance."""
+        return Detector(self.gain * share, self.zero, self.at_zero * share)
+
+
 def fit_line(blocks: Blocks, white: float) -> tuple[Line, Blocks]:
     """Fit a line to the variance of the flat blocks below ``white``; return it with the blocks that were used.
 
