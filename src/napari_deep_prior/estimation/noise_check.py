@@ -15,6 +15,7 @@ from scipy.special import gammaincinv
 from skimage.measure import block_reduce
 
 from ..physics.noise_model import Floats
+from .equal_pixels import unequal_pixels
 from .noise_blocks import BLACK, BLOCK, LAGS, LAPLACIAN_TAPS, UNCORRELATED, laplacian, means, tiles_of
 from .noise_fit import LAPLACIAN_SPREAD, Detector
 from .noise_floor import floor_of_spectrum, mean_variance
@@ -46,10 +47,16 @@ SCENE = "fine structure of the image passes for noise"
 NEGLIGIBLE = 0.03
 """Share of the estimated variance below which there is no noise."""
 
-WEAKEST, SPREAD = 0.4, 0.35
+WEAKEST, WEAK = 0.4, 0.6
 """Power of the weakest part of the spectrum, in units of the noise's, below which the noise cannot be so strong
-(measured: noisy images from 0.47 on, drawings up to 0.34), and the share of its power that is spread over the
-frequencies below which an image is a pattern (noisy images from 0.48 on, drawings up to 0.27)."""
+(measured: noisy images from 0.47 on), and below which it cannot if the spectrum is uneven, too."""
+
+PATTERN, UNEVEN_SPECTRUM = 0.35, 0.75
+"""Share of its power that is spread over the frequencies below which an image is a pattern (measured: correlated noise
+from 0.48 on), and below which its spectrum is uneven (white noise from 0.87 on, drawings from 0.52 to 0.9)."""
+
+ALIKE = 0.3
+"""Share of the neighbouring pixels that differ, in units of what it is with the noise, below which it is a drawing."""
 
 
 class Finding(NamedTuple):
@@ -88,15 +95,17 @@ def noise_without_structure(
     correlation : ndarray, (9, 9), or None
         Of the noise, at lags of -4 to 4 along (row, column); None if it is not believed.
     """
-    seen = np.nan_to_num(level)
     shown = np.isfinite(level) & (level > limits[0]) & (level < limits[1])
-    variance = np.where(shown, detector.variance(seen), 0.0)
+    variance = np.where(shown, detector.variance(np.nan_to_num(level)), 0.0)
     floor = floor_of_spectrum(texture, variance, UNCORRELATED if correlation is None else correlation)
-    if floor.ratio < WEAKEST and (floor.spread < SPREAD or not _is_everywhere(level, texture, detector, limits)):
+    weak = floor.ratio < (WEAK if floor.spread < UNEVEN_SPECTRUM else WEAKEST)
+    patterned = floor.spread < PATTERN or not _is_everywhere(level, texture, detector, limits)
+    alike = texture is level and unequal_pixels(level, detector, limits) < ALIKE
+    if alike or (weak and patterned):
         # What is left is white noise at most, and it must be found everywhere, too.
-        white = Detector(0.0, 0.0, mean_variance(variance) * floor.ratio)
-        left = 0.0 if floor.ratio < NEGLIGIBLE else _finding(level, texture, white, limits, None).share
-        return white.scaled(left), SCENE
+        white = Detector(0.0, 0.0, mean_variance(variance) * min(floor.ratio, 1.0))
+        share = 0.0 if alike or floor.ratio < NEGLIGIBLE else _finding(level, texture, white, limits, None).share
+        return white.scaled(share), SCENE
     finding = _finding(level, texture, detector, limits, correlation)
     return detector.scaled(finding.share), finding.reason
 

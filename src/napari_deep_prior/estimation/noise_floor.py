@@ -59,7 +59,7 @@ def floor_of_spectrum(texture: Floats, variance: Floats, correlation: Floats) ->
         return Floor(float("inf"), 1.0)
     rows, columns = np.abs(np.fft.fftfreq(shape[0])), np.fft.rfftfreq(shape[1])
     noise = _power_of(correlation, rows, columns)
-    power = _spectrum(texture, window) / expected / noise
+    power = _spectrum(texture, window) / expected
     bins = BINS[min(shape) >= LARGE]
     row, column = (np.minimum(2 * bins * each, bins - 1).astype(np.intp) for each in (rows, columns))
     # The median, since the few frequencies of a pattern may be much stronger; of white noise it is known.
@@ -69,8 +69,9 @@ def floor_of_spectrum(texture: Floats, variance: Floats, correlation: Floats) ->
         inside = np.ix_(row == which[0], column == which[1])
         enough = power[inside].size >= FEWEST_FREQUENCIES and noise[inside].mean() >= LEAST_POWER
         if enough and sum(which) >= bins - 1:
-            found = float(np.median(power[inside])) / typical
-            ratio, spread, whole = min(ratio, found), spread + found * power[inside].size, whole + power[inside].sum()
+            ratio = min(ratio, float(np.median(power[inside] / noise[inside])) / typical)
+            spread += float(np.median(power[inside])) / typical * power[inside].size
+            whole += float(power[inside].sum())
     return Floor(ratio, spread / whole if whole > 0 else 1.0)
 
 
