@@ -68,6 +68,21 @@ def test_noise_far_weaker_than_the_image_shows_is_doubted_with_both_numbers(give
     assert shown == pytest.approx(np.sqrt(2.0 * (np.quantile(image, 0.99) - 100) + 9), rel=0.3)
 
 
+@pytest.mark.parametrize(
+    "given", [{"offset": -5000.0}, {"offset": -1e6}, {"gain": 2.0, "offset": -1e5}, {"gain": 60.0}]
+)
+def test_noise_far_stronger_than_the_image_shows_is_doubted_with_both_numbers(given: dict[str, float]) -> None:
+    light = 20 * cells((64, 64))
+    image = Camera(gain=2.0, offset=100.0, read_noise=3.0).expose(light, np.random.default_rng(0))
+    try:
+        (clause,) = said(image, **given)
+    except ValueError as error:
+        clause = str(error)
+    numbers = re.search(r"a standard deviation of (\S+) grey levels.*(?:image shows one of|all pixels lie) ", clause)
+    assert numbers is not None
+    assert float(numbers[1]) > 60
+
+
 def test_an_image_without_noise_has_no_more_than_was_given() -> None:
     assert said(np.round(1000 * cells((128, 128)) / cells((128, 128)).max()), gain=1e-9) == ()
 

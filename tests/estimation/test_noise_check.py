@@ -32,7 +32,36 @@ def blobs(size: int = 192) -> NDArray[np.float64]:
     return np.asarray(image / np.max(image))
 
 
+def small_squares(side: int, ground: int) -> Picture:
+    random = np.random.default_rng(2)
+    image = np.full((128, 128), ground, np.uint16)
+    for row, column in random.integers(1, 126, (40, 2)):
+        image[row : row + side, column : column + 2] = random.integers(50, 250)
+    return image
+
+
+def lattice(rows: int, columns: int) -> Picture:
+    row, column = np.indices((128, 128))
+    return (10 + 200 * ((row % rows == 0) & (column % columns == 0))).astype(np.uint16)
+
+
+def lines_of_text(*levels: int) -> Picture:
+    """Return text of one level on another for every line, on the first one."""
+    strokes = skimage.data.page()[:128, :128] < 128
+    grey = np.asarray(levels[1:], np.uint8)[np.arange(128) // 14 % (len(levels) - 1)]
+    return np.where(strokes, grey[:, None], np.uint8(levels[0]))
+
+
 CLEAN = {
+    "chequerboard of 5 pixels": chequerboard(5),
+    "spots of 2 x 2 pixels": small_squares(2, 0),
+    "spots of 2 x 2 pixels on a ground": small_squares(2, 100),
+    "spots of 1 x 2 pixels": small_squares(1, 0),
+    "lattice of pixels": lattice(6, 6),
+    "another lattice of pixels": lattice(5, 7),
+    "text of three grey levels": lines_of_text(20, 120, 230),
+    "dark text of three grey levels": lines_of_text(230, 120, 20),
+    "text of five grey levels": lines_of_text(10, 60, 110, 160, 250),
     "chequerboard of single pixels": chequerboard(1),
     "chequerboard of 2 pixels": chequerboard(2),
     "chequerboard of 4 pixels": chequerboard(4),
@@ -100,3 +129,30 @@ def test_the_verdict_does_not_depend_on_the_unit_of_the_grey_levels() -> None:
     image = chequerboard(4).astype(float) + np.random.default_rng(7).normal(0, 5, (128, 128))
     once, scaled = estimate_noise(image), estimate_noise(image * 1e-20)
     assert scaled.read_noise == pytest.approx(1e-20 * once.read_noise)
+
+
+@pytest.mark.parametrize("sigma", [5, 10])
+def test_noise_on_a_drawing_is_no_longer_overestimated(sigma: float) -> None:
+    for picture in (lattice(6, 6), lines_of_text(20, 120, 230)):
+        found = estimate_noise(picture + np.random.default_rng(3).normal(0, sigma, picture.shape))
+        assert np.sqrt(found.variance(picture).mean()) < 1.5 * sigma
+
+
+@pytest.mark.parametrize("size", [48, 64, 96])
+@pytest.mark.parametrize("stretched", [1.0, 37.3])
+def test_few_photons_are_noise_and_no_drawing(size: int, stretched: float) -> None:
+    for seed in range(5):
+        light = 5 * (0.2 + blobs(size))
+        found = estimate_noise(np.rint(stretched * np.random.default_rng(seed).poisson(light)))
+        typical = stretched * np.sqrt(light.mean())
+        assert np.sqrt(found.variance(stretched * light).mean()) > 0.6 * typical
+
+
+@pytest.mark.parametrize("background", [50, 1000, 100_000])
+def test_noise_does_not_depend_on_a_background_that_was_subtracted(background: int) -> None:
+    light = 100 * (0.1 + blobs())
+    image = np.random.default_rng(4).poisson(light).astype(float)
+    once, lowered = estimate_noise(image), estimate_noise(image - background)
+    assert lowered.gain == pytest.approx(once.gain)
+    levels = np.quantile(light, [0.05, 0.5, 0.95])
+    np.testing.assert_allclose(lowered.variance(levels - background), once.variance(levels), rtol=0.1)

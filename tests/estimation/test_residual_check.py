@@ -140,3 +140,17 @@ def test_a_stopped_run_is_checked_as_well() -> None:
     run.close()
     np.testing.assert_array_equal(before, run.image)
     assert 10 * np.log10(np.ptp(image) ** 2 / np.mean((run.image - image) ** 2)) > 45
+
+
+@pytest.mark.parametrize("offset", [0, 100])
+@pytest.mark.parametrize("shape", [(33, 47), (64, 64), (61, 90)])
+def test_spots_narrower_than_a_pixel_keep_their_light_in_a_type_without_a_sign(
+    shape: tuple[int, int], offset: int
+) -> None:
+    random = np.random.default_rng(0)
+    places = (random.random(shape) > 0.993) * random.uniform(0.3, 1, shape)
+    spots = gaussian_filter(places, 0.6)
+    photons = random.poisson(1000 * spots / spots.max())
+    image = (photons + offset).astype(np.uint16)
+    restored = restore(image, Denoise(), effort="fast", device="cpu").finish()
+    assert (restored.astype(float) - offset).sum() == pytest.approx(photons.sum(), rel=0.02)

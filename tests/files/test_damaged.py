@@ -117,6 +117,24 @@ def test_of_an_imagej_stack_that_was_cut_off_the_complete_planes_are_read(tmp_pa
     assert "it was cut off: of 6 planes that it tells of, the 3 that are there were read" in image.remarks
 
 
+def test_of_a_stack_that_was_cut_off_early_the_first_plane_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.tif", "imagej")
+    keep_planes(path, 1.5)
+    image = images.read(path)
+    np.testing.assert_array_equal(np.squeeze(image.pixels), STACK[0])
+    assert "it was cut off: of 6 planes that it tells of, only the first one was read" in image.remarks
+
+
+def test_an_ome_tiff_that_was_cut_off_says_so_without_the_words_of_a_programmer(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.ome.tif", "ome")
+    content = path.read_bytes()
+    for share in (0.4, 0.7, 0.9):
+        path.write_bytes(content[: int(share * len(content))])
+        said = refusal(images.read, path) or "; ".join(images.read(path).remarks)
+        assert said
+        assert not any(word in said for word in ("raised", "Error(", "<Tiff", "<tiff"))
+
+
 def test_an_imagej_stack_that_counts_its_images_only_is_complete(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", STACK[0], description="ImageJ=1.54f\nimages=6\n", metadata=None)
     with (tmp_path / "a.tif").open("ab") as file:

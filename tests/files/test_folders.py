@@ -34,10 +34,19 @@ def test_all_images_are_found_by_their_endings_and_nothing_else(folder: Path) ->
     assert found(folder) == ["a.TIF", "b.tif", "c.png", "d.jpeg", "z.zarr"]
 
 
-def test_the_size_of_an_image_is_that_of_its_file_or_of_all_files_of_its_folder(folder: Path) -> None:
+def test_the_size_of_an_image_is_that_of_its_file(folder: Path) -> None:
     (folder / "b.tif").write_text("12345")
     (folder / "z.zarr" / "zarr.json").write_text("{}")
-    assert [size_of(folder / name) for name in ("b.tif", "z.zarr", "none.tif")] == [5, 9, 0]
+    assert [size_of(folder / name) for name in ("b.tif", "z.zarr", "none.tif")] == [5, 0, 0]
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_the_size_of_an_image_in_zarr_is_known_without_its_chunks(tmp_path: Path, version: int) -> None:
+    zarr = pytest.importorskip("zarr")
+    plain, group = tmp_path / "plain.zarr", tmp_path / "group.zarr"
+    zarr.create_array(str(plain), shape=(4, 6, 5), chunks=(1, 6, 5), dtype="uint16", zarr_format=version)
+    zarr.open_group(str(group), mode="w", zarr_format=version).create_array("data", shape=(7, 9), dtype="float32")
+    assert [size_of(plain), size_of(group)] == [240, 252]
 
 
 def test_a_pattern_finds_what_it_names_but_no_folders_hidden_files_results_or_tables(folder: Path) -> None:

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_deep_prior.arrays.metrics import hfen, mse, psnr, ssim
 from napari_deep_prior.arrays.phantom import Camera, cells
+from napari_deep_prior.plugin.compare_choices import CompareChoices
 
 SCALE = (0.5, 0.5)
 
@@ -121,6 +122,22 @@ def test_the_dock_begins_with_the_active_layer_and_the_truth(viewer, layers):
     viewer.layers.selection.active = layers[0]
     _, dock = viewer.window.add_plugin_dock_widget("napari-deep-prior", "Compare")
     assert (dock.choices.results.ticked, dock.choices.reference.value) == ([layers[0]], layers[1])
+
+
+def test_without_a_truth_the_active_layer_is_compared_with_another_one(viewer, truth):
+    first, second = (viewer.add_image(truth + number, name=f"picture {number}") for number in (1, 2))
+    for active, other in ((first, second), (second, first)):
+        viewer.layers.selection.active = active
+        choices = CompareChoices(viewer)
+        choices.choose_first()
+        assert choices.results.ticked == [active]
+        assert choices.reference.value is other
+
+
+def test_the_reference_is_not_compared_with_itself(layers, dock):
+    dock.choices.results.tick(layers)
+    with pytest.raises(ValueError, match="'truth' is the reference, and a result, too: untick it"):
+        dock.choices.work()
 
 
 def test_a_click_on_a_box_or_on_its_name_ticks_a_layer(layers, dock, click_name, qtbot):

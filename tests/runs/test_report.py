@@ -28,7 +28,8 @@ def test_a_time_is_no_more_exact_than_an_estimate(seconds: float, words: str) ->
 
 
 @pytest.mark.parametrize(
-    ("count", "words"), [(0, "1 MiB"), (5 * 2**20, "5 MiB"), (2**30, "1.0 GiB"), (int(2.34 * 2**30), "2.3 GiB")]
+    ("count", "words"),
+    [(0, "1 KiB"), (9000, "9 KiB"), (5 * 2**20, "5 MiB"), (2**30, "1.0 GiB"), (int(2.34 * 2**30), "2.3 GiB")],
 )
 def test_an_amount_of_memory_has_its_usual_unit(count: int, words: str) -> None:
     assert report.size(count) == words

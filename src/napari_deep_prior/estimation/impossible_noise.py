@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +19,9 @@ DARK = 0.01
 TOO_STRONG = 1.25
 """Times by which noise may seem stronger than the image varies in all: saturated pixels vary less."""
 
-TOO_WEAK, BRIGHT = 3.0, 0.99
-"""Times by which noise may be weaker than the image shows where it is bright, at this quantile of its grey levels: fine
-texture is taken for noise of up to half its strength."""
+TOO_FAR, BRIGHT = 3.0, 0.99
+"""Times by which noise may be weaker than the image shows where it is bright, at this quantile of its grey levels, or
+stronger on average: fine texture is taken for noise of up to half its strength."""
 
 MOSTLY, CLEARLY = 0.75, 0.01
 """Share of the pixels below zero light that is more than half of an empty ground, and the share of the range by which
@@ -42,7 +43,7 @@ def objections(windows: Sequence[Sequence[Window]], given: GivenNoise) -> tuple[
     if not given.is_given:
         return ()
     shown = [(known, each) for each in windows if (known := _known(each)).size and known.min() < known.max()]
-    found = [_objection(known, given) or _too_weak(known, each, given) for known, each in shown]
+    found = [_objection(known, given) or _other_than_shown(known, each, given) for known, each in shown]
     impossible = bool(found) and all(objection is not None and objection.impossible for objection in found)
     return tuple(Objection(impossible, clause) for clause in dict.fromkeys(each.clause for each in found if each))
 
@@ -88,18 +89,25 @@ def _objection(values: Array, given: GivenNoise) -> Objection | None:
     return None
 
 
-def _too_weak(values: Array, windows: Sequence[Window], given: GivenNoise) -> Objection | None:
-    """Return that a channel shows far more noise than the given one would make where it is bright."""
-    if given.gain is None:
-        return None
-    estimated = noise_of(windows, GivenNoise(offset=given.offset))
+def _other_than_shown(values: Array, windows: Sequence[Window], given: GivenNoise) -> Objection | None:
+    """Return that a channel shows far more noise than the given one where it is bright, or far less where it is not."""
+    estimated = noise_of(windows, GivenNoise())
     if not estimated.reliable:
         return None
-    bright = np.quantile(values, BRIGHT)
-    noise, found = (float(np.sqrt(each.variance(bright))) for each in (noise_of(windows, given), estimated))
-    if found <= TOO_WEAK * noise:
-        return None
-    return Objection(False, f"{_with(given, noise)} where it is bright, and the image shows one of {found:.3g} there")
+    told = noise_of(windows, given)
+    if given.offset is not None and given.gain is None:
+        # What the image would show if its photons were seen from there.
+        told = replace(told, gain=estimated.gain, reliable=True)
+    bright, mean = float(np.quantile(values, BRIGHT)), float(values.mean())
+    noise, found = (float(np.sqrt(each.variance(bright))) for each in (told, estimated))
+    if given.gain is not None and found > TOO_FAR * noise:
+        return Objection(
+            False, f"{_with(given, noise)} where it is bright, and the image shows one of {found:.3g} there"
+        )
+    noise, found = (float(np.sqrt(each.variance(mean))) for each in (told, estimated))
+    if noise > TOO_FAR * found:
+        return Objection(False, f"{_with(given, noise)} on average, and the image shows one of {found:.3g}")
+    return None
 
 
 def _with(given: GivenNoise, noise: float) -> str:

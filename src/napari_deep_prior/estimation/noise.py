@@ -219,8 +219,8 @@ def _detector(line: Line, used: Blocks, offset: float | None) -> Detector:
     if line.gain <= 0:
         return Detector(0.0, 0.0, line.flat)
     crossing = -line.intercept / line.gain
-    # Nothing is darker than zero light; where the line says so, it is too steep there. No camera has zero light below 0,
-    # but an image from which a background was subtracted may have.
+    # Nothing is darker than zero light; where the line says so, it is too steep there. Below 0 lies zero light only if
+    # a background was subtracted.
     darkest = float(np.quantile(used.level, DARKEST))
     zero = max(min(crossing, darkest), min(darkest, 0.0)) if offset is None else offset
     return Detector(line.gain, zero, max(line.gain * (zero - crossing), 0.0))

@@ -57,7 +57,7 @@ def floor_of_spectrum(texture: Floats, variance: Floats, correlation: Floats) ->
     expected = float((variance * window**2).sum())
     if expected <= 0:
         return Floor(float("inf"), 1.0)
-    rows, columns = np.abs(np.fft.fftfreq(shape[0])), np.fft.rfftfreq(shape[1])
+    rows, columns = np.abs(np.fft.fftfreq(shape[0])), np.fft.rfftfreq(shape[1]).astype(np.float64)
     noise = _power_of(correlation, rows, columns)
     power = _spectrum(texture, window) / expected
     bins = BINS[min(shape) >= LARGE]
@@ -96,4 +96,4 @@ def _power_of(correlation: Floats, rows: Floats, columns: Floats) -> Floats:
     """Return the power of noise of variance 1 at frequencies, in cycles per pixel."""
     lags = np.arange(-LAGS, LAGS + 1)
     down, right = (np.exp(2j * np.pi * np.outer(each, lags)) for each in (rows, columns))
-    return np.maximum((down @ correlation @ right.T).real, 1e-3)
+    return np.asarray(np.maximum((down @ correlation @ right.T).real, 1e-3))

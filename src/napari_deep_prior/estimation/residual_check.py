@@ -61,17 +61,17 @@ def checked(problem: Problem, image: Tensor) -> tuple[Tensor, str]:
     returned = ((whole - image).square() * problem.weight).sum()
     removed = ((problem.measured - image).square() * problem.weight).sum()
     remark = "structure was found in what had been removed, and put back" if returned > NOTICEABLE * removed else ""
-    whole = keep_total(problem, _not_below(problem, whole), spots)
+    whole = keep_total(problem, torch.maximum(whole, _darkest(problem)), spots)
     if any(problem.noiseless):
         clean = image.new_tensor(problem.noiseless).reshape(1, -1, *(1,) * (image.ndim - 2)) > 0
         whole = torch.where(clean, problem.measured, whole)
     return whole, remark
 
 
-def _not_below(problem: Problem, image: Tensor) -> Tensor:
-    """Return an image that is nowhere darker than all of the measurement: a type without a sign would cut that off."""
+def _darkest(problem: Problem) -> Tensor:
+    """Return the darkest measurement of each channel: what is darker a type without a sign would cut off."""
     measured = torch.where(problem.weight > 0, problem.measured, torch.inf)
-    return torch.maximum(image, measured.amin(dim=tuple(range(2, image.ndim)), keepdim=True))
+    return measured.amin(dim=tuple(range(2, measured.ndim)), keepdim=True)
 
 
 def is_noiseless(problem: Problem) -> bool:
@@ -142,9 +142,9 @@ def keep_total(problem: Problem, image: Tensor, spots: Tensor | None = None) -> 
     rest = torch.where(size < LEAST_SURROUNDINGS, 1.0, rest / size.clamp(min=LEAST_SURROUNDINGS))
     lost = ((problem.measured - image) * weight).sum(dim=spatial, keepdim=True) / count
     dark = image.amin(dim=spatial, keepdim=True)
-    light = ((image - dark) * rest * weight).sum(dim=spatial, keepdim=True) / count
+    above = ((image - _darkest(problem)) * rest * weight).sum(dim=spatial, keepdim=True) / count
     # Surroundings without light have none to give.
-    rest = torch.where(lost.abs() > LARGEST_SHARE * light, 1.0, rest)
+    rest = torch.where(-lost > LARGEST_SHARE * above, 1.0, rest)
     light = ((image - dark) * rest * weight).sum(dim=spatial, keepdim=True) / count
     # In proportion to the light, as far as that is plausible; the rest is the same everywhere.
     share = (lost / light.clamp(min=1e-12)).clamp(-LARGEST_SHARE, LARGEST_SHARE)

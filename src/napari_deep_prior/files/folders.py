@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .images import PLAIN_ENDINGS, TIFF_ENDINGS
-from .zarr_reader import OME_ZARR_ENDING, ZARR_ENDING, is_zarr_name
+from .zarr_reader import OME_ZARR_ENDING, ZARR_ENDING, bytes_of_zarr, is_zarr_name
 
 TABLE = "deep-prior-batch.csv"
 """Name of the table of a batch, in the folder of its results."""
@@ -58,9 +58,13 @@ def _may_be_image(path: Path) -> bool:
 
 
 def size_of(image: Path) -> int:
-    """Return the bytes of an image on the disk; 0 if there are none, since a link may lead nowhere."""
-    files = image.rglob("*") if image.is_dir() else [image]
-    return sum(file.stat().st_size for file in files if file.is_file())
+    """Return the bytes of an image; 0 if there are none, since a link may lead nowhere.
+
+    Of one in Zarr those of its pixels, by its metadata: to look at all of its chunks takes time.
+    """
+    if image.is_dir():
+        return bytes_of_zarr(image)
+    return image.stat().st_size if image.is_file() else 0
 
 
 def names_of_results(files: Sequence[Path], *, zarr: bool = False) -> list[Path]:

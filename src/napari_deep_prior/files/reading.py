@@ -113,5 +113,6 @@ def _in_words(error: BaseException) -> str:
 
 
 def _short(text: str) -> str:
-    """Return a message as one line, without the objects that tifffile names."""
-    return re.sub(r"<tifffile\.[^>]*>\s*", "", " ".join(text.split()))[:LONGEST].strip()
+    """Return a message as one line, without the objects, functions and classes that tifffile names."""
+    line = re.sub(r"<[Tt]iff[^>]*>\s*", "", " ".join(text.split()))
+    return re.sub(r"^raised \w+\((.*)\)$", lambda found: found[1].strip("'\""), line)[:LONGEST].strip()

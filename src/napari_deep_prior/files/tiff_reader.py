@@ -131,7 +131,8 @@ def _pixels(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> _Read:
     else:
         there = min(planes, len(tiff.pages))
         pixels = tiff.asarray(key=slice(0, there))
-    remark = f"it was cut off: of {planes} planes that it tells of, the {there} that are there were read"
+    read = "only the first one was read" if there == 1 else f"the {there} that are there were read"
+    remark = f"it was cut off: of {planes} planes that it tells of, {read}"
     remark = remark if there < planes else ""
     return _complete(pixels.reshape(there, *page.shape), promised, axes + page.axes, remark)
 

@@ -12,6 +12,7 @@ import numpy as np
 from .image_file import RECORD, ImageFile
 from .lazy_pixels import LazyPixels
 from .ngff import Multiscale, multiscale_of
+from .reading import reading
 
 ZARR_ENDING, OME_ZARR_ENDING = ".zarr", ".ome.zarr"
 
@@ -84,6 +85,24 @@ def levels_of(folder: Path) -> list[Any]:
     group = zarr_library().open_group(str(folder), mode="r")
     found = multiscale_of(dict(group.attrs))
     return [] if found is None else [group[path] for path in found.paths]
+
+
+def bytes_of_zarr(folder: Path) -> int:
+    """Return the bytes of the pixels of an image in a folder by its metadata alone; 0 if they do not say it."""
+    try:
+        with reading(folder, "an image"):
+            return _bytes_of(zarr_library().open(str(folder), mode="r"))
+    except ValueError:
+        return 0
+
+
+def _bytes_of(node: Any) -> int:
+    if _is_array(node):
+        return int(node.nbytes)
+    found = multiscale_of(dict(node.attrs))
+    # Without a pyramid one array by itself, or the first of several images.
+    inner = sorted(name for name, _ in node.members()) if found is None else found.paths
+    return _bytes_of(node[inner[0]]) if inner else 0
 
 
 def _described(folder: Path, group: Any, found: Multiscale) -> ImageFile:

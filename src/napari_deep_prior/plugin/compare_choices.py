@@ -90,6 +90,9 @@ class CompareChoices:
         if truths:
             self.reference.value = truths[0]
         active = self._viewer.layers.selection.active
+        others = [layer for layer in layers if layer is not active]
+        if others and not truths and active is self.reference.value:
+            self.reference.value = others[0]
         self.results.tick([active] if active in layers and active is not self.reference.value else [])
 
     def layers_changed(self) -> None:
@@ -111,6 +114,10 @@ class CompareChoices:
             raise ValueError("there is no image layer: open the reference and the results first")
         if not results:
             raise ValueError("no result is ticked: tick one or more layers under 'Results'")
+        if layer in results:
+            raise ValueError(
+                f"{layer.name!r} is the reference, and a result, too: untick it, or choose another reference"
+            )
         region = None if self.region.value is None else region_of(self.region.value, layer)
         which = aligned(layer, results, tuple(self._viewer.dims.point))
         return partial(

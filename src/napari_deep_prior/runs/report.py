@@ -262,7 +262,9 @@ def duration(seconds: float) -> str:
 
 def size(count: int) -> str:
     """Return an amount of memory as people say it."""
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{max(1, round(count / 2**20))} MiB"
+    if count >= 2**30:
+        return f"{count / 2**30:.1f} GiB"
+    return f"{round(count / 2**20)} MiB" if count >= 2**20 else f"{max(1, round(count / 2**10))} KiB"
 
 
 def name_of_part(name: str, restored: int, count: int, unit: str = SLICE) -> str:

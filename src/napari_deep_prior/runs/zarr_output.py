@@ -28,6 +28,7 @@ from ..files.reordered import Reordered
 from ..files.zarr_reader import zarr_library
 from .errors import NotWrittenError
 from .output import Output, RemoteOutput
+from .report import size
 from .zarr_bands import BandsInFolder, WrittenThere, chunk_length
 from .zarr_place import ZarrPlace
 
@@ -127,8 +128,8 @@ class ZarrOutput(Output):
         free = shutil.disk_usage(folder).free
         if needed > free:
             raise ValueError(
-                f"the result needs up to {needed / 2**30:.1f} GiB on the disk of {str(folder)!r}, and "
-                f"{free / 2**30:.1f} GiB are free: make room, or choose another place"
+                f"the result needs up to {size(needed)} on the disk of {str(folder)!r}, and {size(free)} are free: "
+                "make room, or choose another place"
             )
 
     def noted(self, piece: Piece) -> Mapping[str, Any]:
