@@ -241,3 +241,12 @@ def test_greys_of_few_bits_span_the_whole_range(tmp_path: Path, bits: int) -> No
     (picture.convert("1") if bits == 1 else picture).save(tmp_path / "a.png")
     image = images.read(tmp_path / "a.png")
     np.testing.assert_array_equal(image.pixels.astype(bool), values.astype(bool))
+
+
+def test_a_value_that_a_png_shows_as_transparent_is_kept_and_said(tmp_path: Path) -> None:
+    grey = np.arange(80, dtype=np.uint8).reshape(8, 10)
+    for values, marked in ((grey, 7), (np.stack([grey] * 3, axis=-1), (7, 7, 7))):
+        Image.fromarray(values).save(tmp_path / "a.png", transparency=marked)
+        image = images.read(tmp_path / "a.png")
+        np.testing.assert_array_equal(image.pixels, values)
+        assert image.remarks == ("one of its values is shown as transparent: it was kept as a value",)

@@ -26,6 +26,7 @@ RGB = "palette colours were converted to RGB"
 INKS = "inks (CMYK) were converted to RGB, without a colour profile"
 INVERTED = "0 is white in it: its values were inverted, so that larger is brighter"
 OPAQUE = "its opacity, which is full everywhere, was left out"
+TRANSPARENT = "one of its values is shown as transparent: it was kept as a value"
 OPACITY = "its opacity was kept as it is: it is no measurement"
 NOT_INVERTED = "0 is shown as white in it: its values were kept"
 

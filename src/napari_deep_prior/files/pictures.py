@@ -13,7 +13,7 @@ from PIL import Image, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
 from ..arrays.axes import Array
-from .colours import INKS, RGB, inks_to_rgb, resolve_palette, upright, without_full_opacity
+from .colours import INKS, RGB, TRANSPARENT, inks_to_rgb, resolve_palette, upright, without_full_opacity
 from .image_file import RECORD, ImageFile
 from .sizes import MICRONS, checked_record, size_in_microns
 
@@ -104,6 +104,8 @@ def _plane(image: Image.Image, content: bytes, remarks: list[str]) -> Array:
         return np.asarray(imagecodecs.png_decode(content))
     if image.mode in ("P", "PA"):
         return _of_palette(image, remarks)
+    if "transparency" in image.info:
+        remarks.append(TRANSPARENT)
     if image.mode == "CMYK":
         remarks.append(INKS)
         return inks_to_rgb(np.array(image))
