@@ -12,6 +12,7 @@ import pytest
 from napari_deep_prior.methods import NLRidge
 from napari_deep_prior.runs.batch import Job, JobOutcome, Scores, Work
 from napari_deep_prior.runs.batch_table import COLUMNS, Table, residuals_in_words
+from napari_deep_prior.runs.batch_words import end_in_words
 
 
 def never() -> Work:
@@ -97,3 +98,12 @@ def test_the_residuals_of_a_stack_are_counted() -> None:
     assert residuals_in_words(["noise: 1"]) == "noise: 1"
     stack = ["noise: 1", "structure: 3", "noise: 2", ""]
     assert residuals_in_words(stack) == "noise (2 of 4 slices); structure (1 of 4 slices)"
+
+
+def test_most_images_are_of_a_kind_only_if_they_are_more_than_half() -> None:
+    kinds = ["YX 8 × 8, uint8", "YX 9 × 9, uint8", "YX 7 × 7, uint8"]
+    different = end_in_words([outcome(f"{kind[3]}.tif", image=kind) for kind in kinds])
+    assert different[0] == "the images are of 3 different shapes or types: see the table"
+    same = end_in_words([outcome(f"{number}.tif", image=kinds[min(number, 1)]) for number in (0, 2, 3)])
+    assert same[0] == "0.tif is YX 8 × 8, uint8; most images are YX 9 × 9, uint8"
+    assert end_in_words([outcome("a.tif", image=kinds[0])]) == ["1 restored of 1 file"]

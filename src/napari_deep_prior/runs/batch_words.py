@@ -43,7 +43,8 @@ def end_in_words(outcomes: Sequence[JobOutcome]) -> list[str]:
     """Return sentences on the end of a batch: which images are unlike most, how many are restored, which are not."""
     kinds = Counter(outcome.image for outcome in outcomes if outcome.image).most_common()
     unlike = [outcome for outcome in outcomes if outcome.image and outcome.image != kinds[0][0]]
-    if len(unlike) <= report.MOST_NAMED:
+    most = bool(kinds) and kinds[0][1] > len(unlike)
+    if not unlike or (most and len(unlike) <= report.MOST_NAMED):
         said = [f"{outcome.job.name} is {outcome.image}; most images are {kinds[0][0]}" for outcome in unlike]
     else:
         said = [f"the images are of {len(kinds)} different shapes or types: see the table"]
