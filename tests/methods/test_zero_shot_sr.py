@@ -142,6 +142,13 @@ def test_a_constant_image_stays_constant() -> None:
     torch.testing.assert_close(image, torch.full((1, 1, 32, 32), 0.25), atol=0.02, rtol=0)
 
 
+def test_the_brightness_of_the_background_does_not_matter() -> None:
+    operator = Downsample((2.0, 2.0), Bicubic())
+    measured = 0.5 * operator(camera(48))
+    dark, bright = (answer(problem(measured + level, operator), TINY) - level for level in (0.0, 0.4))
+    torch.testing.assert_close(dark, bright, atol=1e-4, rtol=0)
+
+
 def test_enlarging_in_strips_gives_the_same_image(monkeypatch: pytest.MonkeyPatch) -> None:
     operator = Downsample((2.0, 2.0), Bicubic())
     posed = problem(operator(camera(48)), operator)

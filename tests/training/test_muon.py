@@ -17,11 +17,12 @@ def weights(seed: int = 0) -> list[Tensor]:
     return [torch.randn(shape, generator=generator) for shape in SHAPES]
 
 
-def test_the_steps_are_those_of_the_library() -> None:
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_the_steps_are_those_of_the_library(decay: float) -> None:
     ours = weights()
     theirs = [each.flatten(1).clone() for each in ours]
-    own = Muon(ours, lr=0.1, momentum=0.9)
-    library = torch.optim.Muon(theirs, lr=0.1, weight_decay=0.0, momentum=0.9, adjust_lr_fn="match_rms_adamw")
+    own = Muon(ours, lr=0.1, momentum=0.9, decay=decay)
+    library = torch.optim.Muon(theirs, lr=0.1, weight_decay=decay, momentum=0.9, adjust_lr_fn="match_rms_adamw")
     for step in range(3):
         for mine, other, gradient in zip(ours, theirs, weights(step + 1), strict=True):
             mine.grad, other.grad = gradient, gradient.flatten(1)

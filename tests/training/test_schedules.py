@@ -15,10 +15,10 @@ def test_the_cosine_rate_rises_to_its_full_size_and_falls_to_the_end() -> None:
     assert rates[-1] == pytest.approx(1e-4)
 
 
-@pytest.mark.parametrize("noise", [0.0, 1e-4])
-def test_the_slope_rate_falls_when_the_error_does_not_and_ends_training(noise: float) -> None:
+@pytest.mark.parametrize(("level", "noise"), [(0.05, 0.0), (0.05, 1e-4), (0.0, 0.0)])
+def test_the_slope_rate_falls_when_the_error_does_not_and_ends_training(level: float, noise: float) -> None:
     policy = SlopeRate(1e-3)
-    errors = 0.05 + np.random.default_rng(0).normal(0, noise, 200)
+    errors = level + np.random.default_rng(0).normal(0, noise, 200)
     for number, error in enumerate(errors, start=1):
         policy.observe(50 * number, error)
         if policy.finished:

@@ -20,8 +20,11 @@ from .reslicing import resliced, reslicing_of, stacked
 CHUNK = 1 << 20
 """Pixels that go through the network at a time, to bound the memory."""
 
-STRENGTHS = (2.0, 1.0)
+STRENGTHS = (1.0, 1.0)
 """Strength of the passes over similar patches, in units of the network's error on its training pairs."""
+
+PATCHES_SHARE = 0.75
+"""Share of the image that was denoised by similar patches in the result."""
 
 GROUP_SIZE, SEARCH_RADIUS = 40, 10
 """Patches in a group, and pixels around a patch within which similar ones are searched."""
@@ -67,7 +70,7 @@ class Enlargement:
 
     @torch.no_grad()
     def mixed_with_patches(self, image: Tensor, error: Tensor) -> Tensor:
-        """Return the mean of an image and of itself denoised by similar patches.
+        """Return a weighted mean of an image and of itself denoised by similar patches.
 
         Parameters
         ----------
@@ -82,7 +85,7 @@ class Enlargement:
             deviation = (strength * error).clamp(min=nl_ridge.SMALLEST_DEVIATION)
             means = map_planes(denoise, denoised, denoised, deviation.square().expand_as(denoised))
             denoised = self._agreeing(means)
-        return (image + denoised) / 2
+        return torch.lerp(image, denoised, PATCHES_SHARE)
 
     def _agreeing(self, image: Tensor) -> Tensor:
         return back_project(self.problem, image, self.known) if self.agree else image

@@ -38,6 +38,9 @@ RECTIFIED_GAIN = math.sqrt(6)
 """Scale of the first weights with which rectified features keep their size (He et al. 2015,
 doi 10.1109/ICCV.2015.123)."""
 
+WEIGHT_DECAY = 0.5
+"""Share of the weights, times the learning rate, that Muon takes off in a step: an image is seen a hundred times."""
+
 LOOK_EVERY, LOOK_SHARE = 200, 0.05
 """Fewest steps between two predictions of the whole image, and the share of the time that they may take."""
 
@@ -73,7 +76,7 @@ class ZeroShotSR(SeededMethod):
     label = "Zero-shot super-resolution"
     reason = "a network is trained on smaller versions of the image itself"
 
-    steps: Annotated[int, Setting("Steps", "the most training steps", 1, 1_000_000, False)] = 700
+    steps: Annotated[int, Setting("Steps", "the most training steps", 1, 1_000_000, False)] = 850
     optimizer: Annotated[
         OptimizerName, Setting("Optimizer", "muon: for convolutions, more gained by a step; adam: for all weights")
     ] = "muon"
@@ -129,7 +132,7 @@ class ZeroShotSR(SeededMethod):
         """
         self.refuse(problem)
         enlarger = _Enlarger(self, problem)
-        image, chosen = enlarger.enlargement.interpolated, 1
+        image, chosen = enlarger.enlargement.interpolated + enlarger.level, 1
         look_every = _look_every(self, problem)
         for number in range(1, self.steps + 1):
             loss = enlarger.train(number)
@@ -197,6 +200,9 @@ class _Enlarger:
         self.settings, self.generator = settings, settings.generator(problem)
         known = (problem.weight > 0).to(problem.measured.dtype).expand_as(problem.measured)
         problem = _prepared(settings, problem, known)
+        # About zero the network learns the same from half of the steps, and what it is padded with is the mean.
+        self.level = problem.measured.mean(dim=tuple(range(2, problem.measured.ndim)), keepdim=True)
+        problem = dataclasses.replace(problem, measured=problem.measured - self.level)
         self.enlargement = Enlargement(problem, known, network=settings.network, agree=settings.back_project)
         flat = self.enlargement.reslicing
         self.orientations = flat.orientations
@@ -221,7 +227,8 @@ class _Enlarger:
         settings = self.settings
         stage = settings.steps // (settings.gradual + 1)
         if self.in_plane and settings.gradual and number > 1 and stage and number % stage == 1:
-            self.pairs.add_estimate(resliced(self._mixed_with_patches(self.quick_estimate()), IN_PLANE))
+            estimate = self._mixed_with_patches(self._improved(self.orientations[:1]))
+            self.pairs.add_estimate(resliced(estimate, IN_PLANE))
         pair = self.pairs.draw(crop=settings.crop, count=settings.examples, generator=self.generator)
         if settings.example_noise:
             noise = to_device(torch.randn(pair.input.shape, generator=self.generator), pair.input.device)
@@ -236,11 +243,14 @@ class _Enlarger:
 
     def estimate(self) -> Tensor:
         """Return the image (1, C, *S)."""
-        return self._mixed_with_patches(self.enlargement.improved(self._improve, orientations=self.orientations))
+        return self._mixed_with_patches(self._improved(self.orientations)) + self.level
 
     def quick_estimate(self) -> Tensor:
         """Return the image (1, C, *S) from one orientation, without patches."""
-        return self.enlargement.improved(self._improve, orientations=self.orientations[:1])
+        return self._improved(self.orientations[:1]) + self.level
+
+    def _improved(self, orientations: tuple[int, ...]) -> Tensor:
+        return self.enlargement.improved(self._improve, orientations=orientations)
 
     def _improve(self, planes: Tensor) -> Tensor:
         return self.trainer.predict(planes, orientations=1)
@@ -280,6 +290,7 @@ def _plan(settings: ZeroShotSR, problem: Problem) -> TrainingPlan:
         error="absolute",
         averaging=settings.averaging,
         optimizer=settings.optimizer,
+        decay=WEIGHT_DECAY,
     )
 
 

@@ -39,10 +39,13 @@ class Muon(TorchOptimizer):
         Learning rate.
     momentum : float
         Share of the past that the momentum keeps in a step.
+    decay : float
+        Share of the weights, times the learning rate, that is taken off in a step (Loshchilov & Hutter 2019,
+        arXiv 1711.05101).
     """
 
-    def __init__(self, weights: Iterable[Tensor], *, lr: float, momentum: float) -> None:
-        super().__init__(weights, {"lr": lr, "momentum": momentum})
+    def __init__(self, weights: Iterable[Tensor], *, lr: float, momentum: float, decay: float = 0.0) -> None:
+        super().__init__(weights, {"lr": lr, "momentum": momentum, "decay": decay})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -57,6 +60,8 @@ class Muon(TorchOptimizer):
                     self.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
             momenta = [self.state[weight]["momentum_buffer"] for weight in weights]
             torch._foreach_lerp_(momenta, gradients, 1 - share)
+            if group["decay"]:
+                torch._foreach_mul_(weights, 1 - group["lr"] * group["decay"])
             # As Nesterov: the gradient counts once more.
             ahead = [torch.lerp(*pair, share) for pair in zip(gradients, momenta, strict=True)]
             for weight, change in zip(weights, orthogonalised([each.flatten(1) for each in ahead]), strict=True):

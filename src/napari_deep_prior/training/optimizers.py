@@ -35,16 +35,18 @@ class Optimizer:
         The network.
     rate : float
         Learning rate.
+    decay : float
+        Share of the weights, times the learning rate, that Muon takes off in a step.
     """
 
-    def __init__(self, name: OptimizerName, network: nn.Module, rate: float) -> None:
+    def __init__(self, name: OptimizerName, network: nn.Module, rate: float, *, decay: float = 0.0) -> None:
         weights = list(network.parameters())
         matrices = [weight for weight in weights if name == "muon" and _is_matrix(weight)]
         rest = [weight for weight in weights if not any(weight is matrix for matrix in matrices)]
         fused = weights[0].device.type in ("cpu", "cuda")
         self._optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(rest, lr=rate, fused=fused)]
         if matrices:
-            self._optimizers.append(Muon(matrices, lr=rate, momentum=MOMENTUM))
+            self._optimizers.append(Muon(matrices, lr=rate, momentum=MOMENTUM, decay=decay))
 
     def zero_grad(self) -> None:
         """Clear the gradients."""

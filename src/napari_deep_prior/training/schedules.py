@@ -77,5 +77,7 @@ class SlopeRate:
         from scipy.stats import linregress
 
         line = linregress(steps, errors)
-        if -line.slope <= SIGNIFICANT * line.stderr:
+        # The standard error of an error that never changes is not a number.
+        falls = -line.slope > SIGNIFICANT * line.stderr
+        if not falls:
             self.rate /= DIVISOR

@@ -73,6 +73,8 @@ class TrainingPlan:
         arXiv 1803.05407), and training can stop at any step.
     optimizer : {"adam", "muon"}
         How the weights are changed (see :mod:`.optimizers`).
+    decay : float
+        Share of the weights, times the learning rate, that Muon takes off in a step, against overfitting.
     residual : bool
         Whether the network adds a correction to the image that goes in; else it draws the image itself, all of which
         then has to pass its bottleneck.
@@ -87,6 +89,7 @@ class TrainingPlan:
     error: Literal["squared", "absolute"] = "squared"
     averaging: float = 0.0
     optimizer: OptimizerName = "adam"
+    decay: float = 0.0
     residual: bool = True
 
     @property
@@ -136,7 +139,7 @@ class Trainer:
         self._averages = {name: each.detach().clone() for name, each in weights.items()} if plan.averaging else weights
         self.steps = 0
         # The rate of each step is given with the step.
-        self._optimizer = Optimizer(plan.optimizer, self.network, rate=0.0)
+        self._optimizer = Optimizer(plan.optimizer, self.network, rate=0.0, decay=plan.decay)
 
     @classmethod
     def trained(cls, plan: TrainingPlan, weights: Mapping[str, Tensor]) -> Self:
