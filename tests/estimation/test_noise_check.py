@@ -52,7 +52,15 @@ def lines_of_text(*levels: int) -> Picture:
     return np.where(strokes, grey[:, None], np.uint8(levels[0]))
 
 
+def mask(size: int, width: float) -> Picture:
+    random = np.random.default_rng(5)
+    return (gaussian_filter(random.normal(size=(size, size)), width) > 0).astype(np.uint8)
+
+
 CLEAN = {
+    "small mask": mask(64, 2.0),
+    "mask": mask(128, 4.0),
+    "small text of two grey levels": lines_of_text(0, 255)[:64, :64],
     "chequerboard of 5 pixels": chequerboard(5),
     "spots of 2 x 2 pixels": small_squares(2, 0),
     "spots of 2 x 2 pixels on a ground": small_squares(2, 100),
@@ -146,6 +154,15 @@ def test_few_photons_are_noise_and_no_drawing(size: int, stretched: float) -> No
         found = estimate_noise(np.rint(stretched * np.random.default_rng(seed).poisson(light)))
         typical = stretched * np.sqrt(light.mean())
         assert np.sqrt(found.variance(stretched * light).mean()) > 0.6 * typical
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+@pytest.mark.parametrize("photons", [0.2, 0.6])
+def test_binary_frames_of_single_photons_are_noise_and_no_drawing(size: int, photons: float) -> None:
+    for seed in range(5):
+        frame = np.random.default_rng(seed).poisson(photons * (0.2 + blobs(size))) > 0
+        found = estimate_noise(frame.astype(np.uint8))
+        assert found.variance(frame.mean()) > 0.5 * frame.var()
 
 
 @pytest.mark.parametrize("background", [50, 1000, 100_000])

@@ -23,6 +23,34 @@ MOST_PIXELS = 2**20
 """Pixels that are looked at: more change nothing."""
 
 
+FEW_LEVELS = 3
+"""Grey levels of an image that may be a drawing."""
+
+CONTINUED, SIGNIFICANT = 0.1, 4.0
+"""Share of the differences of neighbouring pixels that has to grow with their distance in a drawing, and the standard
+errors that it must be above 0."""
+
+
+def is_drawing(level: Floats) -> bool:
+    """Return whether planes (planes, rows, columns) of two or three grey levels are drawn, and not counted.
+
+    Where a camera gives so few levels there are hardly any photons, and neighbouring pixels differ by chance: as much
+    as pixels do that are two apart (the nugget of the variogram, Matheron 1963, doi 10.2113/gsecongeo.58.8.1246). In
+    masks and text most neighbours are equal, and pixels two apart differ more often.
+    """
+    planes = level[: max(1, MOST_PIXELS // math.prod(level.shape[1:]))]
+    levels, counts = np.unique(planes[np.isfinite(planes)], return_counts=True)
+    if levels.size > FEW_LEVELS:
+        return False
+    least = max(CONTINUED, SIGNIFICANT / math.sqrt(max(counts.sum() - counts.max(), 1)))
+    for axis in (1, 2):
+        along = np.moveaxis(planes, axis, 0)
+        near, far = (float(np.nanmean((along[lag:] - along[:-lag]) ** 2)) for lag in (1, 2))
+        if far - near > least * near > 0:
+            return True
+    return False
+
+
 def unequal_pixels(level: Floats, detector: Detector, limits: tuple[float, float]) -> float:
     """Return how often neighbouring pixels differ, in units of how often they did with a noise; 1 if unknown.
 

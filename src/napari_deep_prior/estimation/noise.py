@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import maximum_filter
 
 from ..physics.noise_model import Floats, NoiseModel
+from .equal_pixels import is_drawing
 from .noise_blocks import BLOCK, INDEPENDENT, LAGS, UNCORRELATED, Blocks, autocorrelation, measure
-from .noise_check import is_smooth, noise_without_structure
+from .noise_check import SCENE, is_smooth, noise_without_structure
 from .noise_fit import Detector, Line, fit_line
 
 SMALLEST_SIDE = BLOCK + 2
@@ -88,6 +89,8 @@ def estimate_noise(
     values = level[np.isfinite(level)]
     if values.size == 0 or np.ptp(values) == 0:
         return NoiseModel(reliable=False, reasons=("the image is constant",))
+    if is_drawing(level):
+        return NoiseModel(reliable=False, reasons=(SCENE,))
     black = -_pile_up(-values)
     white = _pile_up(values) if saturation is None else saturation
     planes = _Planes(level, texture, (black, white), float(np.mean(values >= white)))
