@@ -22,7 +22,6 @@ FEWEST_PAIRS = 60
 MOST_PIXELS = 2**20
 """Pixels that are looked at: more change nothing."""
 
-
 FEW_LEVELS = 3
 """Grey levels of an image that may be a drawing."""
 

@@ -12,6 +12,9 @@ from ..arrays.axes import Array
 from .noise_model import NoiseModel
 from .photon_misfits import CameraUnits
 
+MOST_PHOTONS = 1e9
+"""Photons up to which the count is drawn: float32 holds no larger one."""
+
 
 @final
 class Exposure:
@@ -44,7 +47,3 @@ class Exposure:
         photons = torch.poisson((light / gain).clamp(0, MOST_PHOTONS), generator)
         light = torch.where((camera.gain > 0) & (light > 0), gain * photons, light)
         return camera.values(light + camera.read_noise * torch.randn(light.shape, generator=generator))
-
-
-MOST_PHOTONS = 1e9
-"""Photons up to which the count is drawn: float32 holds no larger one."""
