@@ -44,10 +44,15 @@ def is_drawing(level: Floats) -> bool:
     least = max(CONTINUED, SIGNIFICANT / math.sqrt(max(counts.sum() - counts.max(), 1)))
     for axis in (1, 2):
         along = np.moveaxis(planes, axis, 0)
-        near, far = (float(np.nanmean((along[lag:] - along[:-lag]) ** 2)) for lag in (1, 2))
+        near, far = (_mean_square(along[lag:] - along[:-lag]) for lag in (1, 2))
         if far - near > least * near > 0:
             return True
     return False
+
+
+def _mean_square(differences: Floats) -> float:
+    known = differences[np.isfinite(differences)]
+    return float(np.mean(known**2)) if known.size else 0.0
 
 
 def unequal_pixels(level: Floats, detector: Detector, limits: tuple[float, float]) -> float:
