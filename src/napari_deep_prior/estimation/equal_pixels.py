@@ -37,7 +37,7 @@ def is_drawing(level: Floats) -> bool:
     as pixels do that are two apart (the nugget of the variogram, Matheron 1963, doi 10.2113/gsecongeo.58.8.1246). In
     masks and text most neighbours are equal, and pixels two apart differ more often.
     """
-    planes = level[: max(1, MOST_PIXELS // math.prod(level.shape[1:]))]
+    planes = _enough_of(level)
     levels, counts = np.unique(planes[np.isfinite(planes)], return_counts=True)
     if levels.size > FEW_LEVELS:
         return False
@@ -48,6 +48,10 @@ def is_drawing(level: Floats) -> bool:
         if far - near > least * near > 0:
             return True
     return False
+
+
+def _enough_of(level: Floats) -> Floats:
+    return level[: max(1, MOST_PIXELS // math.prod(level.shape[1:]))]
 
 
 def _mean_square(differences: Floats) -> float:
@@ -67,7 +71,7 @@ def unequal_pixels(level: Floats, detector: Detector, limits: tuple[float, float
     limits : tuple of float
         Grey levels that mean black and saturated.
     """
-    planes = level[: max(1, MOST_PIXELS // math.prod(level.shape[1:]))]
+    planes = _enough_of(level)
     known = np.unique(planes[np.isfinite(planes) & (planes > limits[0]) & (planes < limits[1])])
     if detector.gain > 0:
         known = known[known > detector.zero + FEWEST_PHOTONS * detector.gain]

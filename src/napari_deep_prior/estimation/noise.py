@@ -11,7 +11,7 @@ from scipy.ndimage import maximum_filter
 
 from ..physics.noise_model import Floats, NoiseModel
 from .equal_pixels import is_drawing
-from .noise_blocks import BLOCK, INDEPENDENT, LAGS, UNCORRELATED, Blocks, autocorrelation, measure
+from .noise_blocks import BLOCK, INDEPENDENT, LAGS, TO_DEVIATION, UNCORRELATED, Blocks, autocorrelation, measure
 from .noise_check import SCENE, is_smooth, noise_without_structure
 from .noise_fit import Detector, Line, fit_line
 
@@ -41,9 +41,6 @@ DARKEST = 0.01
 
 DARKER = 0.01
 """Share of the pixels that must be darker than zero light to show read noise: fewer may be dead ones."""
-
-TO_DEVIATION = 1.4826
-"""Standard deviation of normal noise over the median of its absolute values."""
 
 FEWEST_PHOTONS = 0.1
 """Photons in the brightest parts below which the grey levels are no camera's."""

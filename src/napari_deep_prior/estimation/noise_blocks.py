@@ -38,6 +38,9 @@ UNCORRELATED = np.zeros((2 * LAGS + 1, 2 * LAGS + 1))
 UNCORRELATED[LAGS, LAGS] = 1.0
 """Correlation of white noise, as :func:`autocorrelation` returns it."""
 
+TO_DEVIATION = 1.4826
+"""Standard deviation of normal noise over the median of its absolute values."""
+
 LAPLACIAN_TAPS = np.array([1.0, -4.0, 6.0, -4.0, 1.0])
 """Autocorrelation of the Laplacian (1, -2, 1) at lags of -2 to 2 dilations."""
 

@@ -55,7 +55,7 @@ PATTERN, UNEVEN_SPECTRUM = 0.35, 0.75
 """Share of its power that is spread over the frequencies below which an image is a pattern (measured: correlated noise
 from 0.48 on), and below which its spectrum is uneven (white noise from 0.87 on, drawings from 0.52 to 0.9)."""
 
-ALIKE = 0.3
+LEAST_UNEQUAL = 0.3
 """Share of the neighbouring pixels that differ, in units of what it is with the noise, below which it is a drawing."""
 
 
@@ -99,12 +99,11 @@ def noise_without_structure(
     variance = np.where(shown, detector.variance(np.nan_to_num(level)), 0.0)
     floor = floor_of_spectrum(texture, variance, UNCORRELATED if correlation is None else correlation)
     weak = floor.ratio < (WEAK if floor.spread < UNEVEN_SPECTRUM else WEAKEST)
-    patterned = floor.spread < PATTERN or not _is_everywhere(level, texture, detector, limits)
-    alike = texture is level and unequal_pixels(level, detector, limits) < ALIKE
-    if alike or (weak and patterned):
+    drawn = texture is level and unequal_pixels(level, detector, limits) < LEAST_UNEQUAL
+    if drawn or (weak and (floor.spread < PATTERN or not _is_everywhere(level, texture, detector, limits))):
         # What is left is white noise at most, and it must be found everywhere, too.
         white = Detector(0.0, 0.0, mean_variance(variance) * min(floor.ratio, 1.0))
-        share = 0.0 if alike or floor.ratio < NEGLIGIBLE else _finding(level, texture, white, limits, None).share
+        share = 0.0 if drawn or floor.ratio < NEGLIGIBLE else _finding(level, texture, white, limits, None).share
         return white.scaled(share), SCENE
     finding = _finding(level, texture, detector, limits, correlation)
     return detector.scaled(finding.share), finding.reason
@@ -113,10 +112,12 @@ def noise_without_structure(
 def _is_everywhere(level: Floats, texture: Floats, detector: Detector, limits: tuple[float, float]) -> bool:
     """Return whether an estimated noise is found in most of an image, and equally strong."""
     fine = _ratios(level, texture, detector, limits)
-    if fine.size < max(FEWEST_BLOCKS, SPARSE * level.size / BLOCK**2):
-        return False
-    evenness = _in_units_of_noise(fine, LOW) / max(_in_units_of_noise(fine, 0.5), 1e-12)
-    return UNEVEN < evenness < REGULAR
+    return fine.size >= max(FEWEST_BLOCKS, SPARSE * level.size / BLOCK**2) and UNEVEN < _evenness(fine) < REGULAR
+
+
+def _evenness(fine: Floats) -> float:
+    """Return the ratio of the quietest blocks over that of typical ones, in units of what noise has."""
+    return _in_units_of_noise(fine, LOW) / max(_in_units_of_noise(fine, 0.5), 1e-12)
 
 
 def _finding(
@@ -130,7 +131,7 @@ def _finding(
     quietest = _in_units_of_noise(fine, LOW)
     if gain > 0 and fine.size < SPARSE * level.size / BLOCK**2:
         return Finding(quietest, SCENE) if quietest < BELIEVED else Finding(1.0)
-    evenness = quietest / max(_in_units_of_noise(fine, 0.5), 1e-12)
+    evenness = _evenness(fine)
     if evenness > REGULAR:
         return Finding(0.0, "what passes for noise is a regular pattern")
     if correlation is not None and evenness > UNEVEN:

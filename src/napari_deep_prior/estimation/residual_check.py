@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ..problem import Problem
 from .faint_spots import give_back_light, pixel_variance, strongest_within, without_spots
+from .noise_blocks import TO_DEVIATION
 
 SPLINE = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 """The cubic B-spline by which an image is smoothed from scale to scale (à trous wavelets, Starck & Murtagh 1994)."""
@@ -24,9 +25,6 @@ SMOOTH_DEVIATIONS = (0.2734, 0.1282, 0.0633, 0.0316, 0.0158)
 
 SIGNIFICANT = 4.2
 """Standard deviations of the noise of a band from which on there is structure in it."""
-
-TO_DEVIATION = 1.4826
-"""Standard deviation of normal noise over its median absolute value."""
 
 SPOT_WINDOW = 2.5
 """Standard deviation, in pixels, of the window in which the brightness of a spot is compared."""

@@ -167,8 +167,9 @@ class TrainedNetwork(Method):
         def means(noisy: Tensor, orientations: int) -> Tensor:
             return space.to_means(network.predict(space.of_means(noisy), orientations))
 
+        whole = stabilised(problem)
         with stage("Applying the network"):
-            full = means(stabilised(problem), self.orientations)
+            full = means(whole, self.orientations)
         if self.compare and comparable:
             held_out, _ = hold_out(problem, self.held_out, torch.Generator().manual_seed(0))
             noisy = stabilised(problem, held_out)
@@ -182,7 +183,7 @@ class TrainedNetwork(Method):
                 return _step(problem, image, UNFIT)
         if passes:
             with stage("Last passes of similar patches"):
-                full = last_passes(stabilised(problem), full, problem.misfit)
+                full = last_passes(whole, full, problem.misfit)
         return _step(problem, problem.misfit.unstabilise(full), "")
 
     def _enlarged(self, problem: Problem, network: AppliedModel) -> Iterator[Step]:

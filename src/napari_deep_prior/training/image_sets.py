@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -107,11 +107,9 @@ class ExposedImages(ImageSet):
     def __init__(self, scenes: Sequence[Scene], device: torch.device, *, crop: int) -> None:
         self._device, self._scenes, places = device, [], []
         for scene in scenes:
-            for size in SIZES:
-                image = scene.image if size == 1 else _resized(scene.image, size)
-                if size == 1 or min(image.shape[-2:]) >= crop:
-                    places.append((image,))
-                    self._scenes.append(scene)
+            for _, image in _at_sizes(scene.image, SIZES, crop):
+                places.append((image,))
+                self._scenes.append(scene)
         self._places = _Places(places, power=0.5)
         # The mean of an image needs few of its pixels.
         self._samples = [scene.image[..., ::SAMPLED, ::SAMPLED] for scene in self._scenes]
@@ -187,10 +185,8 @@ class ReducedImages(ImageSet):
         self._pairs = []
         for image, _ in images:
             pairs = TrainingPairs(operator, orientations)
-            for scale in REDUCED:
-                smaller = image if scale == 1 else _resized(image, scale)
-                if scale == 1 or min(smaller.shape[-2:]) >= crop:
-                    pairs.add(smaller, torch.ones_like(smaller), frequency=scale**2)
+            for scale, smaller in _at_sizes(image, REDUCED, crop):
+                pairs.add(smaller, torch.ones_like(smaller), frequency=scale**2)
             self._pairs.append(pairs)
 
     def draw(self, *, crop: int, count: int, generator: torch.Generator) -> TrainingPair:
@@ -217,6 +213,14 @@ def interpolated_noise(target: Tensor, operator: Downsample, exposure: Exposure,
     noise = (exposure.measured(measured, generator) - measured).to(target.device)
     rows, columns = target.shape[-2:]
     return operator.interpolate(noise)[..., :rows, :columns]
+
+
+def _at_sizes(image: Tensor, sizes: Sequence[float], crop: int) -> Iterator[tuple[float, Tensor]]:
+    """Yield sizes and an image at them: its own, and smaller ones as far as they hold a crop."""
+    for size in sizes:
+        resized = image if size == 1 else _resized(image, size)
+        if size == 1 or min(resized.shape[-2:]) >= crop:
+            yield size, resized
 
 
 def _resized(image: Tensor, scale: float) -> Tensor:
