@@ -55,7 +55,7 @@ def test_a_trained_network_denoises_another_image(noisy: np.ndarray, truth: np.n
 def test_last_passes_of_similar_patches_make_the_image_better(noisy: np.ndarray, truth: np.ndarray) -> None:
     options = {"model": trained_model(enlarges=False), "device": "cpu", "dtype": "float32"}
     without, image = (
-        restore(noisy, DENOISE, TrainedNetwork(compare=False, last_pass=each), **options).finish()
+        restore(noisy, DENOISE, TrainedNetwork(compare=False, patches=each), **options).finish()
         for each in (False, True)
     )
     assert psnr(image, truth) > psnr(without, truth) + 0.3
@@ -76,7 +76,7 @@ def test_a_window_is_predicted_as_in_the_whole_image() -> None:
 def test_a_network_fits_images_of_other_exposures(truth: np.ndarray, scale: float) -> None:
     bright = CAMERA.expected(scale * cells((72, 80), seed=9))
     noisy = CAMERA.expose(scale * cells((72, 80), seed=9), np.random.default_rng(2))
-    method = TrainedNetwork(compare=False, last_pass=False)
+    method = TrainedNetwork(compare=False, patches=False)
     image = restore(noisy, DENOISE, method, model=trained_model(enlarges=False), device="cpu", dtype="float32").finish()
     assert psnr(image, bright) > psnr(noisy.astype(float), bright) + 2
 

@@ -8,6 +8,7 @@ import torch
 
 from napari_deep_prior.physics.exposure import Exposure
 from napari_deep_prior.physics.noise_model import NoiseModel
+from napari_deep_prior.physics.photon_misfits import CameraUnits
 
 UNITS = np.array([50.0]), np.array([100.0])
 """Canonical values are fiftieths of grey levels above 100."""
@@ -16,7 +17,7 @@ UNITS = np.array([50.0]), np.array([100.0])
 def drawn(noise: NoiseModel, level: float, factor: float = 1.0) -> torch.Tensor:
     """Return grey levels that are measured of an even image."""
     image = torch.full((1, 1, 200, 200), (level - 100) / 50)
-    exposure = Exposure((noise,), UNITS, image)
+    exposure = Exposure(CameraUnits((noise,), UNITS, image))
     return exposure.measured(exposure.at(image, factor), torch.Generator().manual_seed(0)) * 50 + 100
 
 

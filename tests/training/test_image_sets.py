@@ -10,6 +10,7 @@ from napari_deep_prior.physics.kernels import Bicubic
 from napari_deep_prior.physics.misfit_choice import choose_misfit
 from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.physics.operators import Downsample
+from napari_deep_prior.physics.photon_misfits import CameraUnits
 from napari_deep_prior.training.image_sets import (
     ALL_ORIENTATIONS,
     OWN_EXPOSURE,
@@ -69,7 +70,7 @@ def test_reduced_images_go_in_interpolated_with_the_noise_of_the_measurement() -
 
 
 def camera(noise: NoiseModel) -> Exposure:
-    return Exposure((noise,), (np.ones(1), np.zeros(1)), torch.zeros(1, 1, 8, 8))
+    return Exposure(CameraUnits((noise,), (np.ones(1), np.zeros(1)), torch.zeros(1, 1, 8, 8)))
 
 
 def scene(noise: NoiseModel, image: torch.Tensor) -> Scene:

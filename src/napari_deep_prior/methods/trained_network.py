@@ -85,11 +85,11 @@ class TrainedNetwork(Method):
     compare: Annotated[
         bool, Setting("Compare first", "find out whether the network fits the image; no: apply it whatever it does")
     ] = True
-    last_pass: Annotated[
+    patches: Annotated[
         bool,
         Setting(
-            "Last pass",
-            "for denoising: of similar patches, which are found in the network's image; better and slower",
+            "Similar patches",
+            "for denoising: last passes of similar patches, which are found in the network's image; better and slower",
         ),
     ] = True
     held_out: Annotated[
@@ -155,14 +155,14 @@ class TrainedNetwork(Method):
         width = max(NARROW, problem.model.network.widest / UNet().widest)
         part = (2 * WINDOW**2) / problem.measured[0, 0].numel() * patch_denoising.seconds(problem)
         compared = min(1.0, part) if problem.operator.is_identity and self.compare else 0.0
-        if problem.operator.is_identity and self.last_pass:
+        if problem.operator.is_identity and self.patches:
             compared += LAST_PASSES * patch_denoising.seconds(problem)
         return (self.orientations + 1) * pixels * width * SECONDS_PER_PIXEL + compared
 
     def _denoised(self, problem: Problem, network: AppliedModel) -> Step:
         space = Standardisation.named(network.model.intensity, problem.measured, problem.misfit)
         comparable = not patch_denoising.why_not(problem)
-        passes = self.last_pass and comparable and problem.correlation_length == 1
+        passes = self.patches and comparable and problem.correlation_length == 1
 
         def means(noisy: Tensor, orientations: int) -> Tensor:
             return space.to_means(network.predict(space.of_means(noisy), orientations))

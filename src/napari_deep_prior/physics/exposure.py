@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import final
 
 import torch
 from torch import Tensor
 
-from ..arrays.axes import Array
-from .noise_model import NoiseModel
 from .photon_misfits import CameraUnits
 
 MOST_PHOTONS = 1e9
@@ -24,16 +21,12 @@ class Exposure:
 
     Parameters
     ----------
-    noise : sequence of NoiseModel
-        One for each channel, in grey levels.
-    units : pair of ndarray
-        Factor and shift per channel, from canonical values to grey levels (``Frame.units``).
-    like : Tensor, (1, C, *S)
-        A canonical tensor, for its number of axes.
+    camera : CameraUnits
+        The noise of every channel, on the CPU.
     """
 
-    def __init__(self, noise: Sequence[NoiseModel], units: tuple[Array, Array], like: Tensor) -> None:
-        self._camera = CameraUnits(noise, units, like.cpu())
+    def __init__(self, camera: CameraUnits) -> None:
+        self._camera = camera
 
     def at(self, image: Tensor, factor: Tensor | float) -> Tensor:
         """Return an image with a factor of its light."""

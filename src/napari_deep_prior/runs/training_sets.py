@@ -24,6 +24,7 @@ from ..physics.kernels import Kernel
 from ..physics.misfit import Misfit
 from ..physics.misfit_choice import choose_misfit
 from ..physics.noise_model import NoiseModel
+from ..physics.photon_misfits import CameraUnits
 from ..progress.stages import run_stage
 from ..tasks import Denoise, SuperResolve, Task
 from ..tasks.inputs import Inputs
@@ -143,8 +144,8 @@ def _reduced(split: Split, source: Source, settings: TrainingSettings) -> Materi
     noise = _given_model(task.given_noise) if task.given_noise.is_given else None
 
     def exposure_of(plane: _Plane) -> Exposure | None:
-        values = plane.measured.values
-        return None if noise is None else Exposure((noise,) * values.shape[1], plane.measured.frame.units, values)
+        values, units = plane.measured.values.cpu(), plane.measured.frame.units
+        return None if noise is None else Exposure(CameraUnits((noise,) * values.shape[1], units, values))
 
     training = _planes(split.training, source, most=MOST_PIXELS)
     operator.refuse_shape(tuple(min(plane.measured.values.shape[axis] for plane in training) for axis in (2, 3)))
@@ -223,7 +224,7 @@ def _denoised(plane: _Plane, noise: tuple[NoiseModel, ...], source: Source, plac
 def _scene(plane: _Plane, noise: tuple[NoiseModel, ...], clean: Tensor) -> Scene:
     """Return a plane without its noise, to be measured again."""
     image, units = clean.cpu(), plane.measured.frame.units
-    return Scene(image, Exposure(noise, units, image), choose_misfit("auto", noise, units, image)[1])
+    return Scene(image, Exposure(CameraUnits(noise, units, image)), choose_misfit("auto", noise, units, image)[1])
 
 
 def _noise_of(image: TrainingImage, source: Source) -> tuple[NoiseModel, ...]:
