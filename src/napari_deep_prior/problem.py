@@ -41,6 +41,8 @@ class Problem:
         Other images of the same place, on the image's pixels: each channel of mean 0 and standard deviation 1.
     noiseless : tuple of bool
         For each channel, whether its measurement has no noise; empty where nothing is known of it.
+    filled : Tensor of bool, (1, C, *S), or None
+        Where the measurement was filled with black, and has no weight: it stays as it is. None: nowhere.
     model : Model or None
         A trained network that is to solve it; None if there is none.
     piece : int
@@ -55,5 +57,6 @@ class Problem:
     correlations: tuple[tuple[float, float], ...] = ()
     guide: Tensor | None = None
     noiseless: tuple[bool, ...] = ()
+    filled: Tensor | None = None
     model: Model | None = None
     piece: int = 0

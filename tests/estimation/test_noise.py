@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, rotate
 
 from napari_deep_prior.arrays.phantom import cells
 from napari_deep_prior.estimation.noise import estimate_noise
@@ -168,6 +168,20 @@ def test_pixels_filled_with_black_and_dead_ones_are_no_read_noise() -> None:
     assert estimate_noise(spoiled).read_noise == pytest.approx(estimate_noise(image).read_noise, abs=3.0)
 
 
+@pytest.mark.parametrize("degrees", [0.0, 8.0])
+def test_the_edge_of_what_was_filled_with_black_is_no_read_noise(degrees: float) -> None:
+    signal = 100 + 120 * scene(128)
+    image = photograph(signal, 3.0, 100.0, 1.5)
+    whole = rotate(np.ones((128, 128)), degrees, reshape=False, order=1)
+    whole[:20] = whole[:, -28:] = 0
+    # At the edge a rotation mixes the image with the black around it.
+    found, truth = estimate_noise((image * whole).round()), np.sqrt(3 * (signal - 100) + 1.5**2)
+    assert found.reliable, found.reasons
+    np.testing.assert_allclose(
+        np.sqrt(found.variance(np.quantile(signal, [0.3, 0.9]))), np.quantile(truth, [0.3, 0.9]), rtol=0.2
+    )
+
+
 def test_edges_are_not_taken_for_noise() -> None:
     random = np.random.default_rng(4)
     squares = np.kron(random.uniform(0, 1, (12, 12)), np.ones((22, 22)))
@@ -199,9 +213,19 @@ def test_a_constant_or_empty_image_has_no_noise_and_says_so() -> None:
         assert "constant" in found.in_words()
 
 
+@pytest.mark.parametrize("share", [0.06, 0.3])
+def test_the_noise_of_what_is_not_saturated_is_known(share: float) -> None:
+    signal = 100 + 500 * scene()
+    image = photograph(signal, 2.0, 100.0, 3.0)
+    found = estimate_noise(np.minimum(image, np.quantile(image, 1 - share)))
+    level = np.quantile(signal, [0.1, 0.3, 0.6])
+    assert found.reliable, found.reasons
+    np.testing.assert_allclose(np.sqrt(found.variance(level)) / np.sqrt(2 * (level - 100) + 9), 1, atol=0.12)
+
+
 def test_a_mostly_saturated_image_is_unreliable() -> None:
     image = photograph(100 + 500 * scene(), 2.0, 100.0, 3.0)
-    found = estimate_noise(np.minimum(image, np.quantile(image, 0.8)))
+    found = estimate_noise(np.minimum(image, np.quantile(image, 0.4)))
     assert not found.reliable
     assert "saturated" in found.in_words()
 

@@ -30,7 +30,7 @@ FEWEST_PIXELS = 600
 STRONGEST_CORRELATION = 0.7
 """Correlation above which it is rather the scene's: 0.64 is the strongest in raw noise (wide-field frames of FMD)."""
 
-MOST_SATURATED = 0.05
+MOST_SATURATED = 0.5
 """Share of saturated pixels above which the bright parts are not measured."""
 
 UNEXPLAINED = 4.0
@@ -205,11 +205,11 @@ def _read_noise_below(level: Floats, zero: float, black: float) -> float:
     """Return the read noise that pixels darker than zero light show; 0 if there are hardly any.
 
     Where many pixels are clipped at black the line is too steep, and would leave the dark parts without noise. What
-    was filled with black shows nothing.
+    was filled with black shows nothing, nor does its edge, which a rotation may have mixed with the image.
     """
     measured = np.isfinite(level)
     filled = maximum_filter(np.where(measured, level, -np.inf), size=(1, 3, 3)) <= black
-    measured &= ~filled
+    measured &= ~maximum_filter(filled, size=(1, 5, 5))
     missing = zero - level[measured & (level < zero)]
     return TO_DEVIATION * float(np.median(missing)) if missing.size > DARKER * np.count_nonzero(measured) else 0.0
 

@@ -63,6 +63,8 @@ def checked(problem: Problem, image: Tensor) -> tuple[Tensor, str]:
     if any(problem.noiseless):
         clean = image.new_tensor(problem.noiseless).reshape(1, -1, *(1,) * (image.ndim - 2)) > 0
         whole = torch.where(clean, problem.measured, whole)
+    if problem.filled is not None:
+        whole = torch.where(problem.filled, problem.measured, whole)
     return whole, remark
 
 

@@ -18,6 +18,7 @@ from ..arrays.axes import Array
 from ..arrays.frame import Frame, MissingPixels
 from ..arrays.pieces import Piece
 from ..estimation.channels import GivenNoise, correlation_length
+from ..estimation.filled import filled_with_black
 from ..estimation.residual_check import checked
 from ..physics.averaged_misfit import AveragedMisfit
 from ..physics.kernels import Kernel
@@ -241,6 +242,12 @@ class TaskWithGuide(Task):
                 measured.piece, measured.values, measured.weight, prepared.operator, register=self.register
             )
         problem = replace(problem_of(measured, prepared, misfit, guide), model=inputs.model)
+        filled = None
+        if self.removes_noise:
+            filled = filled_with_black(measured.values, prepared.noise, measured.frame.units)
+        if filled is not None:
+            # Nothing was measured there: it tells nothing of its neighbours, and comes back as it is.
+            problem = replace(problem, weight=torch.where(filled, 0.0, problem.weight), filled=filled)
         return Posed(problem=problem, frame=frame or measured.frame, misfit=name, guide_remark=remark)
 
 
