@@ -7,15 +7,18 @@ from typing import Any, NamedTuple
 
 import machine
 import numpy as np
-from stopping import chosen_step
+from stopping import last_step
 
 COLUMNS = (
     "| network | best | at step | at the stop | gap | worst gap | drop | runs |\n|---|---|---|---|---|---|---|---|"
 )
 
+CURVES = ("psnr", "answers", "errors")
+"""What a line of a run has for every step: PSNR (dB) of the average and of the answer, held-out error."""
+
 
 class Outcome(NamedTuple):
-    """PSNR (dB) and number of the best step, PSNR of the one that was chosen, and what became of the best one."""
+    """PSNR (dB) and number of the best step, PSNR of the answer, and what became of the best step."""
 
     best: float
     best_step: int
@@ -25,16 +28,17 @@ class Outcome(NamedTuple):
     went_twice_as_far: bool
 
 
-def outcome(ratios: Sequence[float], errors: Sequence[float], patience: int) -> Outcome:
-    """Return what came of a fit, from the PSNR and the held-out error of every step.
+def outcome(ratios: Sequence[float], answers: Sequence[float], errors: Sequence[float], patience: int) -> Outcome:
+    """Return what came of a fit, from the PSNR of every step, of the answer then, and the held-out error.
 
+    The answer is a mean of many steps, which can be better than the best one.
     The drop is what was lost after twice the steps of the best image, or at the end if it came before.
     """
     best = int(np.argmax(ratios)) + 1
-    stop, has_stopped = chosen_step(errors, patience)
+    end, has_stopped = last_step(errors, patience)
     later = ratios[min(2 * best, len(ratios)) - 1]
     return Outcome(
-        ratios[best - 1], best, ratios[stop - 1], has_stopped, ratios[best - 1] - later, 2 * best <= len(ratios)
+        ratios[best - 1], best, answers[end - 1], has_stopped, ratios[best - 1] - later, 2 * best <= len(ratios)
     )
 
 
@@ -44,7 +48,7 @@ def print_tables(lines: list[dict[str, Any]], networks: list[str], steps: int) -
     Of a run with more steps only the first ``steps`` count.
     """
     rows = [
-        line | outcome(line["psnr"][:steps], line["errors"][:steps], line["patience"])._asdict()
+        line | outcome(*(line[name][:steps] for name in CURVES), line["patience"])._asdict()
         for line in lines
         if "network" in line
     ]

@@ -25,7 +25,7 @@ import machine
 import torch
 from pairs import DEFAULT_DATA
 from prior_scenes import IMAGES, TASKS, Scene, scene_of, without_a_network
-from prior_tables import outcome, print_tables
+from prior_tables import CURVES, outcome, print_tables
 from torch import Tensor
 
 from napari_deep_prior import (
@@ -119,7 +119,7 @@ def _measure_all(options: argparse.Namespace) -> None:
             row = run._asdict() | _measure(scene, run, options.steps, options.rate)
             file.write(json.dumps(row) + "\n")
             file.flush()
-            found = outcome(row["psnr"], row["errors"], row["patience"])
+            found = outcome(*(row[name] for name in CURVES), row["patience"])
             print(*run, f"best {found.best:.2f} @ {found.best_step}, at the stop {found.stopped:.2f}", flush=True)
 
 
@@ -145,6 +145,7 @@ def _measure(scene: Scene, run: Run, steps: int, rate: float | None) -> dict[str
     watched = scene.watched()
     fit = prior.fit(watched.problem)
     ratios: list[float] = []
+    answers: list[float] = []
     errors: list[float] = []
     seconds = 0.0
     while len(ratios) < steps:
@@ -152,8 +153,9 @@ def _measure(scene: Scene, run: Run, steps: int, rate: float | None) -> dict[str
         step = next(fit)
         seconds += time.process_time() - began
         ratios.append(scene.psnr(watched.average))
+        answers.append(scene.psnr(step.image))
         errors.append(float(step.criterion))
-        found = outcome(ratios, errors, usual.patience)
+        found = outcome(ratios, answers, errors, usual.patience)
         if found.has_stopped and len(ratios) >= FEWEST and found.went_twice_as_far:
             break
     return {
@@ -164,6 +166,7 @@ def _measure(scene: Scene, run: Run, steps: int, rate: float | None) -> dict[str
         "patience": usual.patience,
         "rate": usual.rate * network.prior_rate_factor,
         "psnr": [round(ratio, 3) for ratio in ratios],
+        "answers": [round(ratio, 3) for ratio in answers],
         "errors": [float(f"{error:.6g}") for error in errors],
     }
 

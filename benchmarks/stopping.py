@@ -1,13 +1,14 @@
-"""How much it costs to choose by held-out pixels: the chosen image, beside the best one, which only the truth knows.
+"""How much it costs to stop by held-out pixels: the answer, beside the best image, which only the truth knows.
 
     python benchmarks/stopping.py [--data FOLDER] [--images fish,mice] [--size 128] [--steps 900] [--seeds 0,1]
 
 The deep image prior goes on to the last step here, once alone and once mixed with similar patches, as it denoises.
 Where it would have stopped by itself is told afterwards from its held-out errors: once without a limit of steps, and
-once with its own. Of a mixture the images are compared that the held-out pixels judge, for which similar patches have
-not used these pixels. "balanced" looks at the image now and then; beside the looks stands what it gives back in the
-end. Beside the gaps stands how far the answer is above that of "fast". The images and their truth are those of
-``denoising.py``, of each the square in the middle.
+once with its own. Its answer is a mean, which can be better than the best single image: then the gap is below 0. Of a
+mixture the images are compared that the held-out pixels judge, for which similar patches have not used these pixels.
+"balanced" looks at the image now and then; beside the looks stands what it gives back in the end. Beside the gaps
+stands how far the answer is above that of "fast". The images and their truth are those of ``denoising.py``, of each the
+square in the middle.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from napari_deep_prior.problem import Problem
 from napari_deep_prior.progress import Step
 from napari_deep_prior.tasks.inputs import Inputs
 from napari_deep_prior.tasks.task import Measured
-from napari_deep_prior.training.stopping import CHECK_EVERY, PATIENCE_FACTOR
+from napari_deep_prior.training.stopping import CHECK_EVERY, LEAST_POWER, PATIENCE_FACTOR, WEIGHT_POWER
 
 PRIOR = cast(DeepImagePrior, settings_for(Denoise(), "deep-image-prior"))
 
@@ -46,7 +47,7 @@ SMALLEST = 32
 
 
 class Row(NamedTuple):
-    """PSNR (dB) and step of the best image, the chosen one and the one that is given; dB of the answer above "fast"."""
+    """PSNR (dB) of the best image, the answer and the one that is given, with the best step; its dB above "fast"."""
 
     image: str
     best: tuple[float, int]
@@ -135,12 +136,17 @@ class Scene:
 def _prior(scene: Scene, settings: DeepImagePrior, steps: int) -> Row:
     judged, run = _judged(scene.problem, dataclasses.replace(settings, steps=steps, patience=steps))
     errors = [float(step.criterion) for step in run]
-    ratios = [scene.psnr(image) for image in judged.values()]
+    images = list(judged.values())
+    ratios = [scene.psnr(image) for image in images]
     best = int(np.argmax(ratios)) + 1
-    patience = PRIOR.patience
-    numbers = (best, chosen_step(errors, patience)[0], chosen_step(errors[: PRIOR.steps], patience)[0])
-    rows = [(ratios[number - 1], number) for number in numbers]
-    return Row(f"{scene.name}, {settings.seed}", *rows, scene.above_fast(run[numbers[-1] - 1]))
+    rows = [(ratios[best - 1], best)]
+    pixels = round(PRIOR.held_out * scene.problem.measured.numel())
+    for part in (errors, errors[: PRIOR.steps]):
+        end, _ = last_step(part, PRIOR.patience)
+        weights = weights_of(part[:end], pixels)
+        mean = sum(float(weight) * image for weight, image in zip(weights, images, strict=False))
+        rows.append((scene.psnr(cast(Tensor, mean)), int(np.nanargmin(part[:end])) + 1))
+    return Row(f"{scene.name}, {settings.seed}", *rows, scene.above_fast(run[end - 1]))
 
 
 def _balanced(scene: Scene, seed: int) -> Row:
@@ -165,13 +171,21 @@ def _judged(problem: Problem, method: Method) -> tuple[dict[int, Tensor], list[S
     return judged, run
 
 
-def chosen_step(errors: Sequence[float], patience: int) -> tuple[int, bool]:
-    """Return the step that the deep image prior would have chosen with its own patience, and whether it has stopped."""
+def last_step(errors: Sequence[float], patience: int) -> tuple[int, bool]:
+    """Return the step with which the deep image prior would have ended, and whether that is by its own patience."""
     for number in range(CHECK_EVERY, len(errors) + 1, CHECK_EVERY):
         chosen = int(np.nanargmin(errors[:number])) + 1
         if number - chosen > max(patience, PATIENCE_FACTOR * chosen):
-            return chosen, True
-    return int(np.nanargmin(errors)) + 1, False
+            return number, True
+    return len(errors), False
+
+
+def weights_of(errors: Sequence[float], pixels: int) -> Array:
+    """Return how much each step counts in the answer of the deep image prior, by its held-out pixels; the sum is 1."""
+    weights = np.nan_to_num((np.nanmin(errors) / np.asarray(errors)) ** max(LEAST_POWER, WEIGHT_POWER * pixels))
+    # The first image counts only as long as there is no other.
+    weights[:-1][:1] = 0
+    return weights / weights.sum()
 
 
 def _middle(image: Array, size: int) -> Array:

@@ -20,6 +20,7 @@ import torch
 from napari_deep_prior import DeepImagePrior, Hourglass, Problem
 from napari_deep_prior.physics.misfit import GaussianMisfit
 from napari_deep_prior.physics.operators import Identity
+from napari_deep_prior.training.stopping import HeldOutError
 
 from .test_docs import PRIVATE_WORDS
 
@@ -102,7 +103,7 @@ def test_a_prior_is_averaged_over_images_of_which_each_counts_the_same(benchmark
 
 
 def test_the_stop_that_is_found_afterwards_is_that_of_a_run(benchmark: Callable[[str], ModuleType]) -> None:
-    chosen_step = benchmark("stopping").chosen_step
+    stopping = benchmark("stopping")
     prior = DeepImagePrior(steps=80, patience=15, network=Hourglass(channels=(8, 8), skip=(2, 2)))
     generator = torch.Generator().manual_seed(0)
     measured = torch.rand(1, 1, 32, 32, generator=generator)
@@ -110,17 +111,44 @@ def test_the_stop_that_is_found_afterwards_is_that_of_a_run(benchmark: Callable[
     stopped = list(prior.fit(problem))
     assert len(stopped) < 80
     errors = [float(step.criterion) for step in prior.fit(problem) if step.criterion is not None]
-    assert chosen_step(errors, prior.patience) == (int(stopped[-1].chosen), True)
-    longer = [float(step.criterion) for step in dataclasses.replace(prior, patience=80).fit(problem)]
-    assert chosen_step(longer, prior.patience) == (int(stopped[-1].chosen), True)
-    assert not chosen_step(errors[: len(errors) - 10], prior.patience)[1]
+    assert stopping.last_step(errors, prior.patience) == (len(stopped), True)
+    watched = list(dataclasses.replace(prior, patience=80).fit(problem))
+    longer = [float(step.criterion) for step in watched]
+    assert stopping.last_step(longer, prior.patience) == (len(stopped), True)
+    assert not stopping.last_step(errors[: len(errors) - 10], prior.patience)[1]
+    torch.testing.assert_close(watched[len(stopped) - 1].image, stopped[-1].image)
+
+
+def test_the_answer_that_is_found_afterwards_is_that_of_a_run(benchmark: Callable[[str], ModuleType]) -> None:
+    problem = Problem(
+        measured=torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0)),
+        weight=torch.ones(1, 1, 32, 32),
+        operator=Identity(),
+        misfit=GaussianMisfit(),
+    )
+    rule = HeldOutError(problem, 10, torch.ones_like(problem.weight), torch.ones_like(problem.weight))
+    images, errors = [problem.measured + distance for distance in (0.3, 0.2004, -0.2, 0.2008)], []
+    for number, image in enumerate(images, start=1):
+        rule.observe(number, image, image)
+        errors.append(float(rule.criterion))
+    weights = benchmark("stopping").weights_of(errors, 1024)
+    assert weights.max() < 0.6
+    expected = sum(float(weight) * image for weight, image in zip(weights, images, strict=True))
+    torch.testing.assert_close(rule.kept.image, expected, rtol=0, atol=1e-5)
 
 
 def test_networks_are_compared_where_each_of_them_was_fitted(
     benchmark: Callable[[str], ModuleType], capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run(network: str, image: str, seed: int, psnr: float) -> dict[str, Any]:
-        measured = {"psnr": [psnr, psnr - 1], "errors": [1.0, 2.0], "patience": 100, "without": 20.0, "weights": 7}
+        measured = {
+            "psnr": [psnr, psnr - 1],
+            "answers": [psnr, psnr],
+            "errors": [1.0, 2.0],
+            "patience": 100,
+            "without": 20.0,
+            "weights": 7,
+        }
         return {"task": "denoise", "network": network, "image": image, "seed": seed, "seconds a step": 0.01} | measured
 
     runs = [run("unet", "one", 0, 30.0), run("plain", "one", 0, 28.0)]
@@ -134,10 +162,10 @@ def test_networks_are_compared_where_each_of_them_was_fitted(
 
 def test_what_came_of_a_fit(benchmark: Callable[[str], ModuleType]) -> None:
     outcome = benchmark("prior_tables").outcome
-    ratios, errors = [20.0, 25.0, 24.0, 22.0, 21.0], [9.0, 8.0, 7.0, 7.5, 7.6]
-    found = outcome(ratios, errors, 100)
-    assert found == (25.0, 2, 24.0, False, 3.0, True)
-    found = outcome(ratios[:3], errors[:3], 100)
+    ratios, answers, errors = [20.0, 25.0, 24.0, 22.0, 21.0], [20.0, 23.0, 24.5, 24.6, 24.7], [9.0, 8.0, 7.0, 7.5, 7.6]
+    found = outcome(ratios, answers, errors, 100)
+    assert found == (25.0, 2, 24.7, False, 3.0, True)
+    found = outcome(ratios[:3], answers[:3], errors[:3], 100)
     assert (found.drop, found.went_twice_as_far) == (1.0, False)
 
 

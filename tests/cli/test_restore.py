@@ -44,7 +44,7 @@ def test_a_run_writes_the_image_with_its_pixel_size_and_record(folder: Path, cap
     assert "YX 21 × 17, uint16, pixel size" in said
     assert "restoring" in said
     (chosen,) = after.record["chosen_steps"]
-    ending = "" if chosen == 4 else f"; the result is the image of step {chosen}, the best one"
+    ending = "" if chosen == 4 else f"; the best image is that of step {chosen}"
     assert f"out.tif: finished{ending}" in said.splitlines()
 
 

@@ -67,6 +67,10 @@ def test_the_fit_comes_closer_to_the_measurement(problem: Problem, tiny: Make) -
     assert losses[-1] < 0.5 * losses[0]
 
 
+def distance(one: torch.Tensor, other: torch.Tensor) -> float:
+    return float((one - other).abs().mean())
+
+
 def test_the_fit_stops_by_itself_when_the_held_out_error_has_not_improved(
     pose: Callable[..., Problem], rng: np.random.Generator, tiny: Make
 ) -> None:
@@ -79,7 +83,9 @@ def test_the_fit_stops_by_itself_when_the_held_out_error_has_not_improved(
     assert steps[-1].criterion_name == "held-out error"
     smallest = min(steps, key=lambda step: float(step.criterion))
     assert chosen == smallest.number
-    assert torch.equal(steps[-1].image, smallest.image)
+    # The answer is a mean in which this one counts most: 115 pixels hardly tell it from its neighbours.
+    answer, best = steps[-1].image, smallest.image
+    assert 0 < distance(answer, best) < 0.5 * distance(steps[0].image, best)
 
 
 def test_stopping_early_gives_the_same_image_as_fewer_steps(problem: Problem, tiny: Make) -> None:
@@ -238,11 +244,12 @@ def test_a_single_network_has_no_deviation(problem: Problem, tiny: Make) -> None
     assert last(tiny(), problem).deviation is None
 
 
-def test_an_ensemble_stops_by_its_mean_and_keeps_the_deviation_of_its_best(problem: Problem, tiny: Make) -> None:
+def test_an_ensemble_stops_by_its_mean_and_has_the_deviation_of_its_best_steps(problem: Problem, tiny: Make) -> None:
     steps = list(tiny(members=3, steps=60, averaging=0.5, held_out=0.2).fit(problem))
     best = steps[int(steps[-1].chosen) - 1]
-    assert torch.equal(steps[-1].image, best.image)
-    assert torch.equal(steps[-1].deviation, best.deviation)
+    for name in ("image", "deviation"):
+        answer, nearest, first = (getattr(step, name) for step in (steps[-1], best, steps[0]))
+        assert distance(answer, nearest) < 0.2 * distance(answer, first)
 
 
 @pytest.mark.slow
@@ -292,7 +299,7 @@ def test_a_mixed_image_lies_between_the_fit_and_similar_patches_by_the_share_tha
     mixed = last(settings, problem)
     told = float(mixed.remark.split()[-2]) / 100
     assert 0 < told < 1
-    # The same fit, alone and up to the step that was chosen.
+    # The same fit, alone and up to the best step; those beside it, which count as well, have nearly the same average.
     generator = settings.generator(problem)
     rule = choose_rule("held-out", problem, fraction=settings.held_out, patience=1, generator=generator)
     member = _Member(settings, problem, rule.fit_weight, generator)
@@ -300,7 +307,7 @@ def test_a_mixed_image_lies_between_the_fit_and_similar_patches_by_the_share_tha
         member.iterate(number, problem, rule.fit_weight)
     difference = member.average - by_patches.image
     torch.testing.assert_close(
-        mixed.image, by_patches.image + told * difference, atol=0.006 * float(difference.abs().max()), rtol=0
+        mixed.image, by_patches.image + told * difference, atol=0.02 * float(difference.abs().max()), rtol=0
     )
 
 

@@ -147,8 +147,8 @@ def test_a_residual_that_shows_nothing_gets_no_sentence(values: np.ndarray) -> N
     ("chosen", "steps", "stopped", "words"),
     [
         ([9], 9, False, "finished"),
-        ([5], 9, False, "finished; the result is the image of step 5, the best one"),
-        ([3], 4, True, "stopped at step 4 of at most 9; the result is the image of step 3, the best one"),
+        ([5], 9, False, "finished; the best image is that of step 5"),
+        ([3], 4, True, "stopped at step 4 of at most 9; the best image is that of step 3"),
         ([1], 4, True, "stopped at step 4 of at most 9; the first estimate is still the best one, and the result"),
         ([4], 4, False, "stopped by itself at step 4 of at most 9"),
     ],

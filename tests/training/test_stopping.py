@@ -14,6 +14,7 @@ from napari_deep_prior.training.held_out import mean_misfit
 from napari_deep_prior.training.stopping import (
     CHECK_EVERY,
     FEWEST_HELD_OUT,
+    LEAST_POWER,
     PATIENCE_FACTOR,
     Answer,
     FixedSteps,
@@ -51,9 +52,43 @@ def observe_distances(rule: HeldOutError, problem: Problem, distances: list[floa
 def test_the_best_average_by_held_out_error_is_kept(rule: HeldOutError, problem: Problem) -> None:
     observe_distances(rule, problem, [0.5, 0.3, 0.1, 0.2, 0.4])
     assert int(rule.chosen) == 3
-    torch.testing.assert_close(rule.kept.image, problem.measured + 0.1)
+    torch.testing.assert_close(rule.kept.image, problem.measured + 0.1, rtol=0, atol=1e-5)
     # The criterion is that of the last iteration, for the curve.
     assert float(rule.criterion) == pytest.approx(0.16)
+
+
+def test_images_of_nearly_the_smallest_error_share_the_answer(rule: HeldOutError, problem: Problem) -> None:
+    distances, errors = [0.5, 0.203, 0.2, 0.201, 0.25], []
+    for number, distance in enumerate(distances, start=1):
+        rule.observe(number, problem.measured, problem.measured + distance)
+        errors.append(float(rule.criterion))
+    # 80 pixels are held out.
+    weights = (min(errors) / np.array(errors)) ** LEAST_POWER
+    assert 0.2 < weights[3] / weights.sum() < 0.4
+    expected = problem.measured + float(weights @ distances / weights.sum())
+    torch.testing.assert_close(rule.kept.image, expected, rtol=0, atol=1e-4)
+    assert int(rule.chosen) == 3
+
+
+def test_many_pixels_tell_images_apart_that_few_cannot(pose: Callable[..., Problem], rng: np.random.Generator) -> None:
+    def share_of_the_second(side: int) -> float:
+        problem = pose(rng.permutation(side**2).reshape(side, side).astype(np.float32))
+        rule = choose_rule("held-out", problem, fraction=0.5, patience=20, generator=generator())
+        observe_distances(rule, problem, [0.5, 0.1, 0.101])
+        return float((rule.kept.image - problem.measured).mean() - 0.1) / 0.001
+
+    assert share_of_the_second(30) > 0.2
+    assert share_of_the_second(200) < 0.01
+
+
+def test_the_mean_of_images_on_either_side_of_the_truth_is_nearer_to_it(rule: HeldOutError, problem: Problem) -> None:
+    observe_distances(rule, problem, [0.2, -0.2, 0.2, -0.2, 0.2, -0.2, 0.2])
+    assert float((rule.kept.image - problem.measured).abs().max()) < 0.1
+
+
+def test_an_error_of_0_decides_alone(rule: HeldOutError, problem: Problem) -> None:
+    observe_distances(rule, problem, [0.5, 0.0, 0.3])
+    torch.testing.assert_close(rule.kept.image, problem.measured)
 
 
 def test_before_anything_better_the_first_average_is_the_answer(rule: HeldOutError, problem: Problem) -> None:
@@ -117,6 +152,11 @@ def test_an_error_that_is_no_number_is_never_better(rule: HeldOutError, problem:
     observe_distances(rule, problem, [0.5, 0.3, float("nan"), 0.4])
     assert int(rule.chosen) == 2
     assert torch.isfinite(rule.kept.image).all()
+
+
+def test_an_image_that_is_no_number_has_no_share(rule: HeldOutError, problem: Problem) -> None:
+    observe_distances(rule, problem, [float("nan"), 0.3, float("nan"), 0.3])
+    torch.testing.assert_close(rule.kept.image, problem.measured + 0.3)
 
 
 def test_a_fixed_number_of_steps_keeps_the_last_average_and_never_ends(problem: Problem) -> None:

@@ -33,7 +33,7 @@ SECONDS_PER_STEP, BYTES_PER_SECOND = 0.067, 3.3e8
 cores with AVX2: the default network takes 0.1 s a step for 128² pixels, 0.2 s for 256², 0.6 s for 512²)."""
 
 IMAGES = 16
-"""Images (float32) beside the network: measurement, weights, outputs, averages, the best one, and what the misfit and
+"""Images (float32) beside the network: measurement, weights, outputs, averages, the answer, and what the misfit and
 the held-out error need, similar patches among them."""
 
 
@@ -43,7 +43,8 @@ class DeepImagePrior(SeededMethod):
     """Fit a network that maps fixed noise to the image (Ulyanov et al. 2018, doi 10.1109/CVPR.2018.00984).
 
     The network fits the image before it fits the noise. Its outputs are averaged over the iterations, a few pixels are
-    held out, and the average of smallest held-out error is the answer: alone, or mixed with similar patches.
+    held out, and the answer is the mean of the averages in which those of smallest held-out error count most: alone, or
+    mixed with similar patches.
 
     A guide (flash for no-flash, bright field for fluorescence) goes into the network beside the fixed noise.
 

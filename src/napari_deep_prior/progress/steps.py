@@ -28,7 +28,7 @@ class Step:
     criterion_name : str
         What the criterion is, for people; empty if nothing decides.
     chosen : Tensor, 0-d int64
-        The iteration that ``image`` is from: the best so far.
+        The iteration of the best image so far: ``image`` is that, or a mean in which it counts most.
     image : Tensor, (1, C, *S)
         The answer if the caller stops here.
     deviation : Tensor, (1, C, *S), or None

@@ -215,7 +215,7 @@ def done_in_words(record: Record, *, steps: int, total: int, stopped: bool) -> s
         return made
     if chosen == 1:
         return f"{made}; the first estimate is still the best one, and the result"
-    return f"{made}; the result is the image of step {chosen}, the best one"
+    return f"{made}; the best image is that of step {chosen}"
 
 
 def progress_in_words(place: str, *, step: int, total: int, chosen: int, seconds_left: float | None) -> str:

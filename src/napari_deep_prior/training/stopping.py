@@ -1,4 +1,4 @@
-"""When to stop a fit: rules that watch it, keep the best image so far and say when waiting for a better one ends.
+"""When to stop a fit: rules that watch it, keep its best images so far and say when waiting for a better one ends.
 
 A rule never waits for the device while it observes; only :meth:`StoppingRule.finished` does, every ``CHECK_EVERY``
 iterations.
@@ -37,6 +37,15 @@ PATIENCE_FACTOR = 0.4
 """A minimum is final after this share of the iterations that it took (and never before the patience)."""
 
 
+WEIGHT_POWER, LEAST_POWER = 0.1, 48.0
+"""An image counts in the answer by its held-out error to the power of minus a tenth of the number of held-out pixels,
+and of minus 48 if they are few: if it is a hundredth larger than the smallest, 0.6 times as much.
+
+Few pixels cannot tell which of many images is best, and the mean of those that they cannot tell apart is hardly worse
+than the best of them. By half of the number it would be the likelihood of the images, but errors of pixels that a
+network has drawn are not independent."""
+
+
 @final
 @dataclass(frozen=True)
 class Answer:
@@ -45,7 +54,7 @@ class Answer:
     Parameters
     ----------
     image : Tensor, (1, C, *S)
-        The answer if no later iteration is better.
+        The answer if no other iteration counts.
     deviation : Tensor, (1, C, *S), or None
         Standard deviation of the image between several networks.
     share : Tensor, (1, C, 1, ...), or None
@@ -56,21 +65,24 @@ class Answer:
     deviation: Tensor | None = None
     share: Tensor | None = None
 
-    def if_better(self, better: Tensor, other: Answer) -> Answer:
-        """Return this where ``better`` (0-d) is true, else the other one, without waiting for the device."""
+    def mixed(self, other: Answer, share: Tensor) -> Answer:
+        """Return this with a share (0-d) of another one, without waiting for the device."""
 
-        def chosen(mine: Tensor | None, theirs: Tensor | None) -> Tensor | None:
-            return mine if mine is None or theirs is None else torch.where(better, mine, theirs)
+        def mean(mine: Tensor | None, theirs: Tensor | None) -> Tensor | None:
+            return mine if mine is None or theirs is None else _mean(mine, theirs, share)
 
         return Answer(
-            torch.where(better, self.image, other.image),
-            chosen(self.deviation, other.deviation),
-            chosen(self.share, other.share),
+            _mean(self.image, other.image, share), mean(self.deviation, other.deviation), mean(self.share, other.share)
         )
 
 
+def _mean(mine: Tensor, theirs: Tensor, share: Tensor) -> Tensor:
+    # What has no share may be no number.
+    return torch.where(share > 0, torch.where(share < 1, mine.lerp(theirs, share), theirs), mine)
+
+
 class StoppingRule(ABC):
-    """Keeps the best image of a fit by a criterion (smaller is better).
+    """Keeps the best image of a fit by a criterion (smaller is better), or a mean of its best images.
 
     Parameters
     ----------
@@ -78,29 +90,34 @@ class StoppingRule(ABC):
         The problem that is solved.
     patience : int
         Fewest iterations to wait for a better image.
+    power : float, optional
+        Of the criterion, by which images count in their mean; if it is not given the best one is kept.
 
     Attributes
     ----------
     fit_weight : Tensor, (1, C, *S)
         Weight of the measured pixels in the loss: 0 where they are held out.
     kept : Answer
-        The best image so far, and what was observed with it.
+        The best image so far, and what was observed with it; or the mean of all, in which the best ones count most.
     chosen : Tensor, 0-d
-        Number of the iteration that it is from.
+        Number of the iteration of the best image.
     criterion : Tensor, 0-d, or None
         The criterion of the last iteration.
     """
 
     name: ClassVar[str] = ""
 
-    def __init__(self, problem: Problem, patience: int) -> None:
+    def __init__(self, problem: Problem, patience: int, power: float | None = None) -> None:
         device = problem.measured.device
+        self._power = power
         self.patience = patience
         self.fit_weight = problem.weight
         self.kept = Answer(problem.measured)
         self.chosen = torch.zeros((), dtype=torch.int64, device=device)
         self.best = torch.full((), math.inf, device=device)
         self.criterion: Tensor | None = None
+        # The sum of the weights in the mean, of which that of the best image is 1.
+        self._weights = torch.zeros((), device=device)
 
     @abstractmethod
     def measure(self, number: int, output: Tensor, average: Tensor) -> Tensor | None:
@@ -126,9 +143,19 @@ class StoppingRule(ABC):
             self.kept, self.chosen = kept, now
             return
         better = self.criterion < self.best
+        share = better.to(self.best.dtype) if self._power is None else self._share(self.criterion, self._power)
         self.best = torch.where(better, self.criterion, self.best)
-        self.kept = kept.if_better(better, self.kept)
+        self.kept = self.kept.mixed(kept, share)
         self.chosen = torch.where(better, now, self.chosen)
+
+    def _share(self, error: Tensor, power: float) -> Tensor:
+        """Return the share (0-d) of an image in the mean of all so far; 0 if its error is no number."""
+        least = torch.finfo(error.dtype).tiny
+        ratio = (self.best.clamp(min=least) / error.clamp(min=least)) ** power
+        better = error < self.best
+        weight = torch.where(error.isfinite(), torch.where(better, 1, ratio), 0)
+        self._weights = weight + torch.where(better, self._weights / ratio, self._weights)
+        return weight / self._weights.clamp(min=least)
 
     @final
     def finished(self, number: int) -> bool:
@@ -143,7 +170,9 @@ class StoppingRule(ABC):
 class HeldOutError(StoppingRule):
     """The misfit, on the running average or a mixture with it, of pixels that neither has ever used.
 
-    It is a mean in which no single pixel counts too much (``MISFIT_POWER``).
+    It is a mean in which no single pixel counts too much (``MISFIT_POWER``). The answer is a mean of the images in
+    which those of smallest error count most (``WEIGHT_POWER``), as with the exponential weights of Leung & Barron 2006
+    (doi 10.1109/TIT.2006.878172).
 
     Attributes
     ----------
@@ -154,7 +183,8 @@ class HeldOutError(StoppingRule):
     name = HELD_OUT_ERROR
 
     def __init__(self, problem: Problem, patience: int, held_out: Tensor, evaluated: Tensor) -> None:
-        super().__init__(problem, patience)
+        count = float((problem.weight * evaluated > 0).expand_as(problem.measured).sum())
+        super().__init__(problem, patience, max(LEAST_POWER, WEIGHT_POWER * count))
         self.problem = problem
         self.held_out = problem.weight * held_out
         self.evaluated = problem.weight * evaluated
