@@ -76,7 +76,7 @@ class ZeroShotSR(SeededMethod):
     label = "Zero-shot super-resolution"
     reason = "a network is trained on smaller versions of the image itself"
 
-    steps: Annotated[int, Setting("Steps", "the most training steps", 1, 1_000_000, False)] = 850
+    steps: Annotated[int, Setting("Steps", "the most training steps", 1, 1_000_000, False)] = 950
     optimizer: Annotated[
         OptimizerName, Setting("Optimizer", "muon: for convolutions, more gained by a step; adam: for all weights")
     ] = "muon"
