@@ -213,6 +213,18 @@ def test_a_constant_or_empty_image_has_no_noise_and_says_so() -> None:
         assert "constant" in found.in_words()
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_few_bright_places_show_how_the_noise_grows(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    row, column = np.mgrid[:128, :128]
+    spots = sum(np.exp(-((row - r) ** 2 + (column - c) ** 2) / 18) for r, c in random.uniform(8, 120, (5, 2)))
+    signal = 110 + 120 * spots
+    found = estimate_noise(photograph(signal, 2.0, 100.0, 3.0, seed + 50))
+    level = np.array([110.0, 194.0])
+    np.testing.assert_allclose(np.sqrt(found.variance(level)) / np.sqrt(2 * (level - 100) + 9), 1, atol=0.25)
+    assert estimate_noise(photograph(signal, 0.0, 0.0, 5.0, seed)).gain == 0
+
+
 @pytest.mark.parametrize("share", [0.06, 0.3])
 def test_the_noise_of_what_is_not_saturated_is_known(share: float) -> None:
     signal = 100 + 500 * scene()

@@ -30,8 +30,11 @@ MODEL_ERROR = 0.05
 LEAST_SHARE = 0.05
 """Share of the median variance below which no variance is expected."""
 
-HUBER, SIGNIFICANT, OUTLIER = 2.0, 2.5, 8.0
-"""Standard errors: where Huber's weights begin, of a slope that is believed, of a block with a hot pixel."""
+HUBER, OUTLIER = 2.0, 8.0
+"""Standard errors: where Huber's weights begin, of a block with a hot pixel."""
+
+SIGNIFICANT = 2.5, 4.0
+"""Standard errors of a slope that is believed, and of one that a few bright blocks show: they may not be flat."""
 
 NOTICEABLE = 1.25
 """Ratio of the variances of bright and dark parts below which one variance serves both."""
@@ -80,9 +83,20 @@ def fit_line(blocks: Blocks, white: float) -> tuple[Line, Blocks]:
 
     The gain is 0 if the variance does not noticeably depend on the level.
     """
+    line, used = _fitted(blocks, white, few=False)
+    if line.gain == 0:
+        # Where hardly anything is bright, its few blocks alone show how the noise grows.
+        steeper = _fitted(blocks, white, few=True)
+        return steeper if steeper[0].gain > 0 else (line, used)
+    return line, used
+
+
+def _fitted(blocks: Blocks, white: float, *, few: bool) -> tuple[Line, Blocks]:
+    """Fit a line; ``few``: bins of the brightness that have too few blocks are joined, and not left out."""
     used = blocks
     for _ in range(ROUNDS):
-        line = _regress(*_points(used))
+        points = _points(used, few=few)
+        line = _regress(*points)
         expected = np.maximum(line.at(blocks.level), 0.1 * line.flat)
         spread = np.sqrt(_spread(expected, line.gain) / blocks.pixels)
         keep = blocks.variance - expected < OUTLIER * spread
@@ -91,9 +105,10 @@ def fit_line(blocks: Blocks, white: float) -> tuple[Line, Blocks]:
         if not keep.any():
             break
         used = Blocks(*(values[keep] for values in blocks))
-    least, most = np.sort(line.at(np.quantile(used.level, [0.05, 0.95])))
+    ends = points[0][[0, -1]] if few else np.quantile(used.level, [0.05, 0.95])
+    least, most = np.sort(line.at(ends))
     constant = most < NOTICEABLE * least
-    if constant or abs(line.gain) < SIGNIFICANT * line.error:
+    if constant or abs(line.gain) < SIGNIFICANT[few] * line.error:
         line = line._replace(gain=0.0)
     return line, used
 
@@ -103,7 +118,7 @@ def _spread(variance: Floats, gain: float) -> Floats:
     return LAPLACIAN_SPREAD * variance**2 + max(gain, 0.0) ** 2 * variance
 
 
-def _points(blocks: Blocks) -> tuple[Floats, Floats, Floats]:
+def _points(blocks: Blocks, *, few: bool) -> tuple[Floats, Floats, Floats]:
     """Return mean level, mean variance and number of pixels of the flat blocks in each bin of the brightness."""
     # The standard deviation of photon noise grows with the square root of the level, and so do the bins.
     root = np.sqrt(blocks.level - blocks.level.min())
@@ -112,11 +127,12 @@ def _points(blocks: Blocks) -> tuple[Floats, Floats, Floats]:
     which = np.digitize(root, edges)
     fewest = min(FEWEST_MEMBERS, np.bincount(which).max())
     points = []
+    members = np.empty(0, np.intp)
     for bin_number in range(number):
-        members = np.flatnonzero(which == bin_number)
+        members = np.append(members[: members.size * few], np.flatnonzero(which == bin_number))
         if members.size < fewest:
             continue
-        flat = _flat(blocks, members)
+        flat, members = _flat(blocks, members), members[:0]
         weight = blocks.pixels[flat]
         means = [np.average(values[flat], weights=weight) for values in blocks[:2]]
         points.append((*means, weight.sum()))
