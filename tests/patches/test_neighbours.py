@@ -65,9 +65,9 @@ def test_missing_pixels_of_a_neighbour_do_not_count(scene: Tensor) -> None:
 
 
 def test_the_estimated_risk_follows_the_true_error(scene: Tensor) -> None:
-    own = frame(scene, 0)
-    repeats, brighter = [frame(scene, seed) for seed in (1, 2, 3)], [frame(scene + 0.6, seed) for seed in (1, 2, 3)]
-    averages = [averaged(own, others, NOISE, SINGLE) for others in ([], repeats, brighter)]
+    own, stripes = frame(scene, 0), torch.sin(torch.arange(72) / 4)
+    repeats, others = ([frame(each, seed) for seed in (1, 2, 3)] for each in (scene, scene + 0.8 * stripes))
+    averages = [averaged(own, each, NOISE, SINGLE) for each in ([], repeats, others)]
     risks = [float(risk(own, each, NOISE)) for each in averages]
     errors = [
         error(pilot_of(each.values, own.weight, AveragedMisfit(NOISE, each.variance_share)), scene) for each in averages

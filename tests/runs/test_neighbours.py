@@ -84,3 +84,18 @@ def test_no_neighbours_are_looked_at_if_there_are_to_be_none(static: Stacks) -> 
     run = restore(static[0], Denoise(neighbours=0), effort="fast", axes="TYX")
     run.finish()
     assert not any(remark.startswith(SAME) for remark in run.record.remarks)
+
+
+def test_a_bleaching_series_keeps_the_brightness_of_every_frame_and_gains_as_one_that_does_not_bleach() -> None:
+    rng, scene = np.random.default_rng(0), cells((64, 64))
+    light = 0.1 ** (np.arange(8) / 7)[:, None, None]
+    truth = 100 + 2 * 60 * light * (scene / scene.max() + 0.05)
+    noisy = (100 + 2 * rng.poisson((truth - 100) / 2) + rng.normal(0, 2, truth.shape)).astype(np.float32)
+    run = restore(noisy, Denoise(), effort="fast", axes="TYX")
+    image = run.finish()
+    assert any(remark.startswith(SAME) for remark in run.record.remarks)
+    signal = truth.mean(axis=(1, 2)) - 100
+    assert (np.abs((image - noisy).mean(axis=(1, 2))) < 0.01 * signal).all()
+    single = restore(noisy, Denoise(neighbours=0), effort="fast", axes="TYX").finish()
+    errors, before = (((each - truth) ** 2).mean(axis=(1, 2)) for each in (image, single))
+    assert (errors[1:] < 0.5 * before[1:]).all()

@@ -22,6 +22,7 @@ from ..physics.averaged_misfit import AveragedMisfit
 from ..physics.misfit import Misfit, weighted_mean
 from ..progress.stages import checkpoint, stage
 from . import scales
+from .brightness import Shown, brightness_of
 from .patch_denoising import fill_missing
 from .similar_patches import WIDE_STRIDE, WIDEST_STRIDE
 
@@ -139,16 +140,23 @@ def averaged(frame: NoisyFrame, others: Sequence[NoisyFrame], misfit: Misfit, we
         What differences of the pilots mean.
     """
     variance = misfit.variance_at(frame.pilot).clamp(min=SMALLEST_VARIANCE)
+    ours = Shown(frame.values, misfit.unstabilise(frame.pilot))
     weights = frame.weight.clone()
     sums, squares = frame.values * weights, weights.clone()
     for other in others:
         checkpoint()
         moved = _moved(other, _shift(frame.pilot, other.pilot))
-        difference = _local_mean((frame.pilot - moved.pilot).square()) / variance
-        weight = moved.weight / (1 + weighting.slope * (difference - weighting.ignored).clamp(min=0))
-        sums += weight * moved.values
+
+        def same(estimate: Tensor, seen: Tensor = moved.weight * (frame.weight > 0)) -> Tensor:
+            difference = _local_mean((frame.pilot - misfit.expected(estimate)).square()) / variance
+            return seen / (1 + weighting.slope * (difference - weighting.ignored).clamp(min=0))
+
+        theirs = Shown(moved.values, misfit.unstabilise(moved.pilot))
+        brightness = brightness_of(theirs, ours, same)
+        weight = same(brightness.of(theirs.estimate), moved.weight) / brightness.variance
+        sums += weight * brightness.of(moved.values)
         weights += weight
-        squares += weight.square()
+        squares += weight.square() * brightness.variance
     known = weights.clamp(min=1e-9)
     return Average(sums / known, frame.weight / known, squares / known.square())
 

@@ -1,0 +1,96 @@
+"""Brightness of frames: a frame of a series that bleaches, or of a lamp that flickers, as bright as another one.
+
+Frames whose brightness differs by less than their noise look alike, pixel by pixel. Their mean would be brighter than
+the darker one all the same, and a bleaching curve that is measured on it too flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+ROUNDS = 2
+"""How often brightness is estimated, each time from the pixels that show the same by what was found before."""
+
+MOST = 10.0
+"""Largest ratio of two brightnesses, or of their inverse, that is believed."""
+
+CORRELATED = 0.7
+"""Correlation from which the contrast of two frames tells their ratio; below it only their means are compared."""
+
+
+@final
+@dataclass(frozen=True)
+class Brightness:
+    """What makes a frame as bright as another one: ``gain * values + shift``, both (1, C, 1, 1)."""
+
+    gain: Tensor
+    shift: Tensor
+
+    def of(self, values: Tensor) -> Tensor:
+        """Return values as bright as those of the other frame."""
+        return values * self.gain + self.shift
+
+    @property
+    def variance(self) -> Tensor:
+        """Variance of their noise, in units of that of the other frame: at most the ratio, or its square above 1."""
+        return torch.maximum(self.gain, self.gain.square())
+
+
+@final
+@dataclass(frozen=True)
+class Shown:
+    """What a frame shows, (1, C, rows, columns): as it was measured, and an estimate of it without noise."""
+
+    measured: Tensor
+    estimate: Tensor
+
+
+def brightness_of(theirs: Shown, ours: Shown, same: Callable[[Tensor], Tensor]) -> Brightness:
+    """Return what makes a frame as bright as ours.
+
+    Of the pixels that show the same the contrast is compared by the estimates, and the mean by what was measured, since
+    estimates of a few photons are not right on average. Both a start with all pixels, since the whole image
+    bleaches, and one with those that are equal as they are, since something has moved, are tried; what lets more pixels
+    show the same is right.
+
+    Parameters
+    ----------
+    theirs, ours : Shown
+        The frames.
+    same : function
+        Returns the weights of the pixels of an estimate of theirs, by how much they show the same as ours; 0 where one
+        of them is missing.
+    """
+    one = torch.ones_like(ours.estimate[..., :1, :1])
+    as_it_is = Brightness(one, torch.zeros_like(one))
+    found = [as_it_is]
+    likely = same(theirs.estimate)
+    for weights in (likely, (likely > 0).to(likely)):
+        each = as_it_is
+        for _ in range(ROUNDS):
+            each = _compared(theirs, ours, weights, each)
+            weights = same(each.of(theirs.estimate))
+        found.append(each)
+    return max(found, key=lambda each: float(same(each.of(theirs.estimate)).sum()))
+
+
+def _compared(theirs: Shown, ours: Shown, weights: Tensor, before: Brightness) -> Brightness:
+    """Return the brightness by the pixels of some weights; what was known before where they do not tell it."""
+    total = weights.sum(dim=(-2, -1), keepdim=True).clamp(min=1e-9)
+
+    def mean(values: Tensor) -> Tensor:
+        return (values * weights).sum(dim=(-2, -1), keepdim=True) / total
+
+    here, there = (each.estimate - mean(each.estimate) for each in (ours, theirs))
+    spread, other_spread = (mean(each.square()).sqrt().clamp(min=1e-9) for each in (here, there))
+    correlation = mean(here * there) / (spread * other_spread)
+    # Both estimates keep some noise. A regression would take the ratio for smaller, the ratio of the spreads does not.
+    gain = torch.where(correlation > CORRELATED, spread / other_spread, torch.ones_like(spread))
+    believed = (total > 1) & (gain < MOST) & (gain > 1 / MOST)
+    shift = mean(ours.measured) - gain * mean(theirs.measured)
+    return Brightness(torch.where(believed, gain, before.gain), torch.where(believed, shift, before.shift))
