@@ -89,7 +89,16 @@ def test_with_nothing_held_out_an_estimate_is_still_refined(scene: Scene) -> Non
 
 def test_a_perfect_estimate_stays_about_as_good(scene: Scene) -> None:
     refined = refined_by(scene.problem, scene.truth, some_held_out(scene))
-    assert scene.error(refined) < 0.1 * scene.error(scene.problem.measured)
+    assert scene.error(refined) < 0.05 * scene.error(scene.problem.measured)
+
+
+def test_an_estimate_that_held_out_pixels_reject_does_not_spoil_the_result(scene: Scene) -> None:
+    held_out = some_held_out(scene)
+    patches = denoise_without_held_out(scene.problem, held_out)
+    far_away = both(patches.means + 20 * scene.problem.misfit.variance_at(patches.means).sqrt())
+    image, share = refine(scene.problem, far_away, patches, held_out)
+    assert float(share) < 0.01
+    assert scene.error(image) < 0.5 * scene.error(scene.problem.measured)
 
 
 def test_refining_changes_neither_the_problem_nor_the_estimate(scene: Scene) -> None:
