@@ -63,6 +63,14 @@ def test_a_damaged_file_is_read_or_refused_with_one_sentence(
     assert capfd.readouterr() == ("", "")
 
 
+def test_an_empty_file_and_a_link_to_nothing_are_called_so(tmp_path: Path) -> None:
+    (tmp_path / "empty.tif").write_bytes(b"")
+    assert str(refusal(images.read, tmp_path / "empty.tif")).endswith("as an image: it is damaged, the file is empty")
+    for name, target in (("dead.tif", "gone.tif"), ("loop.tif", "loop.tif")):
+        (tmp_path / name).symlink_to(target)
+        assert "the link of that name leads to none" in str(refusal(images.read, tmp_path / name))
+
+
 def written(path: Path, kind: str) -> Path:
     """Write the stack in one of several ways in which the planes of a TIFF lie in it."""
     if kind == "imagej":

@@ -270,7 +270,9 @@ def test_a_tiff_of_a_few_bytes_is_refused(tmp_path: Path, length: int) -> None:
 def test_what_is_no_picture_is_refused_without_words_of_a_library(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "empty.png"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"it is empty, damaged, or of another kind than its name says$"):
+    with pytest.raises(
+        ValueError, match=r"(the file is empty|it is empty, damaged, or of another kind than its name says)$"
+    ):
         read(path)
 
 

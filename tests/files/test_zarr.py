@@ -131,13 +131,22 @@ def test_a_group_without_an_image_is_refused(tmp_path: Path) -> None:
             {"axes": AXES, "coordinateTransformations": [{"type": "scale", "scale": [1, 2]}]},
             "it has 4 axes, and sizes of pixels for another number",
         ),
-        ({"axes": AXES, "datasets": [{"path": "gone"}]}, "cannot read"),
+        ({"axes": AXES, "datasets": [{"path": "gone"}]}, "name the array 'gone', and it holds 'full': it is damaged"),
     ],
 )
 def test_damaged_metadata_are_refused(tmp_path: Path, image: dict[str, Any], message: str) -> None:
     make_image(tmp_path / "in.zarr", some_pixels((2, 3, 5, 7)), image)
     with pytest.raises(ValueError, match=message):
         read(tmp_path / "in.zarr")
+
+
+def test_metadata_that_break_off_are_called_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "in.zarr"
+    zarr.create_array(str(path), data=some_pixels((5, 7)))
+    text = (path / "zarr.json").read_text()
+    (path / "zarr.json").write_text(text[: len(text) // 2])
+    with pytest.raises(ValueError, match="it is damaged, its metadata are broken off or overwritten"):
+        read(path)
 
 
 def test_a_voxel_size_of_zero_is_left_out_and_said(tmp_path: Path) -> None:
@@ -158,8 +167,10 @@ def test_missing_and_damaged_chunks_are_said(tmp_path: Path) -> None:
     assert image.remarks == ("1 of its 3 chunks are not stored: they are read as 0",)
     (path / "c" / "2" / "0" / "0").write_bytes(b"\0\1")
     assert image.pixels[0].any()
-    with pytest.raises(ValueError, match=r"cannot read .*in.zarr' as an image"):
+    with pytest.raises(ValueError, match=r"cannot read .*in.zarr' as an image at \[2\]"):
         image.pixels[2]
+    with pytest.raises(ValueError, match=r"cannot read .*in.zarr' as an image at \[1:3, 0:, 2:4\]"):
+        image.pixels[1:3, :, 2:4]
 
 
 def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:

@@ -49,6 +49,21 @@ def test_a_row_says_everything_in_its_column(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_batch_without_references_keeps_what_one_with_them_has_compared(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    scores = Scores(psnr_before=20.0, psnr=30.0, ssim_before=0.5, ssim=0.9)
+    Table(file).add(outcome("a.tif", scores=scores))
+    table = Table(file)
+    table.add(outcome("a.tif", status="skipped"))
+    table.write()
+    assert rows(file)[0]["psnr"] == "30.00"
+    table.add(outcome("a.tif", status="skipped", scores=Scores(psnr_before=1.0, psnr=2.0, ssim_before=None, ssim=None)))
+    table.write()
+    assert (rows(file)[0]["psnr"], rows(file)[0]["ssim"]) == ("2.00", "")
+    table.add(outcome("a.tif", identity="another result"))
+    assert rows(file)[0]["psnr"] == ""
+
+
 def test_rows_are_sorted_and_those_of_earlier_batches_stay(tmp_path: Path) -> None:
     file = tmp_path / "table.csv"
     table = Table(file)

@@ -50,7 +50,7 @@ class LazyPixels:
             If the file is damaged there, or has gone.
         """
         given = index if isinstance(index, tuple) else (index,)
-        with reading(self._file, "an image"):
+        with reading(self._file, f"an image{_in_words(given)}"):
             return self._read((*given, *(slice(None),) * (self.ndim - len(given))))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
@@ -91,6 +91,14 @@ def read_places(read: Callable[[Index], Array], axis: int, numbers: Sequence[int
     parts = [read((*before, number, *after)) for number in numbers[at]]
     kept = sum(_stays(each) for each in before)
     return np.stack(parts, axis=kept) if parts else read((*before, slice(0), *after))
+
+
+def _in_words(index: Index) -> str:
+    """Return which part of an array that is, so that a damaged one can be found; nothing if it is all of it."""
+    numbers = [
+        str(at) if isinstance(at, int) else f"{at.start or 0}:{'' if at.stop is None else at.stop}" for at in index
+    ]
+    return f" at [{', '.join(numbers)}]" if any(number != "0:" for number in numbers) else ""
 
 
 def _stays(index: int | slice) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import lzma
 import re
@@ -67,14 +68,17 @@ def reading(file: Path, kind: str) -> Iterator[list[str]]:
     """
     # Zarr is a folder.
     if not file.is_file() and not file.is_dir():
-        raise ValueError(f"there is no file {str(file)!r}")
+        link = ": the link of that name leads to none" if file.is_symlink() else ""
+        raise ValueError(f"there is no file {str(file)!r}{link}")
     words: list[str] = []
     with warnings.catch_warnings(record=True) as warned, _collected_logs(words):
         warnings.simplefilter("always")
         try:
             yield words
         except UNREADABLE as error:
-            raise ValueError(f"cannot read {str(file)!r} as {kind}: {_in_words(error)}") from error
+            empty = file.is_file() and file.stat().st_size == 0
+            what = "it is damaged, the file is empty" if empty else _in_words(error)
+            raise ValueError(f"cannot read {str(file)!r} as {kind}: {what}") from error
     words += [str(warning.message) for warning in warned if not issubclass(warning.category, HARMLESS)]
 
 
@@ -109,6 +113,8 @@ def _in_words(error: BaseException) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "it is empty, damaged, or of another kind than its name says"
     text = _short(str(error))
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is damaged, its metadata are broken off or overwritten ({text})"
     return text if text and not isinstance(error, MEANINGLESS) else f"it is damaged ({text or type(error).__name__})"
 
 

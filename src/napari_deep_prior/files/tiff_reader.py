@@ -68,7 +68,9 @@ def read_tiff(file: Path, *, lazily: bool = False) -> ImageFile:
         planes = lazy_planes(file) if lazily and _are_planes_as_they_are(tiff, series) else None
         read = _pixels(tiff, series) if planes is None else _Read(planes, series.axes, _sparse(series.keyframe))
         if len(tiff.series) > 1:
-            read.remarks.append(f"it holds {len(tiff.series)} images of different shapes: the first was read")
+            read.remarks.append(
+                f"it holds {len(tiff.series)} images of different shapes or pixel types: the first was read"
+            )
         page = series.keyframe
         _convert_colours(read, page, is_imagej=tiff.is_imagej)
         described = _description(tiff)

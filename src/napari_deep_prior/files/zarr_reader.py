@@ -106,6 +106,9 @@ def _bytes_of(node: Any) -> int:
 
 
 def _described(folder: Path, group: Any, found: Multiscale) -> ImageFile:
+    if found.paths[0] not in group:
+        held = ", ".join(sorted(repr(name) for name, _ in group.members())) or "nothing"
+        raise ValueError(f"its metadata name the array {found.paths[0]!r}, and it holds {held}: it is damaged")
     array = group[found.paths[0]]
     if len(found.axes) != array.ndim:
         raise ValueError(f"its metadata name {len(found.axes)} axes, and its array has {array.ndim}: it is damaged")

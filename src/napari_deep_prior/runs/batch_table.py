@@ -21,6 +21,9 @@ COLUMNS = (
 MEASURED = ("seconds", "memory_mib")
 """Columns that only the batch knows that has restored a file."""
 
+COMPARED = ("psnr_before", "psnr", "ssim_before", "ssim")
+"""Columns that only a batch with references knows."""
+
 
 @final
 class Table:
@@ -41,7 +44,8 @@ class Table:
         row = row_of(outcome)
         before = self._rows.get(row["file"], {})
         if outcome.status == "skipped" and before.get("hash") == row["hash"]:
-            row |= {name: before.get(name, "") for name in MEASURED}
+            kept = MEASURED if outcome.scores is not None else (*MEASURED, *COMPARED)
+            row |= {name: before.get(name, "") for name in kept}
         self._rows[row["file"]] = row
         if outcome.status != "skipped":
             self.write()
