@@ -57,6 +57,15 @@ def test_an_ome_zarr_tells_axes_sizes_units_place_and_channels(tmp_path: Path, v
     assert image.place["translate"] == [0, 0, 10, 20]
 
 
+def test_a_time_step_without_a_unit_is_kept_and_said(tmp_path: Path) -> None:
+    axes = [{"name": "t", "type": "time"}, *AXES[2:]]
+    datasets = [{"path": "full", "coordinateTransformations": [{"type": "scale", "scale": [2, 0.5, 0.25]}]}]
+    make_image(tmp_path / "in.zarr", some_pixels((3, 5, 7)), {"axes": axes, "datasets": datasets})
+    image = read(tmp_path / "in.zarr")
+    assert image.spacing == {"T": 2, "Y": 0.5, "X": 0.25}
+    assert image.remarks == ("its time step of 2 has no unit: an OME-Zarr keeps it, an OME-TIFF cannot",)
+
+
 def test_scales_of_the_whole_image_count_too(tmp_path: Path) -> None:
     time = [{"name": "t", "type": "time", "unit": "second"}, *AXES[2:]]
     image = {

@@ -95,6 +95,7 @@ def test_an_unfinished_result_is_gone_on_with_or_begun_anew(
     outcome = stop_after(dock, 2)
     assert outcome.missing in (2, 3, 4)
     assert not dock.outcome.go_on_button.isHidden()
+    assert dock.outcome.status.text().startswith(f"{6 - outcome.missing} of 6 slices restored")
     layer = viewer.layers[-1]
     assert layer.name == f"cells denoised ({6 - outcome.missing} of 6 slices)"
     assert not np.asarray(layer.data)[-1].any()

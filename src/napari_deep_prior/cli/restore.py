@@ -234,7 +234,7 @@ def _spacing(text: str, axes: str) -> dict[str, float]:
 def _in_words(file: images.ImageFile) -> str:
     lengths = " × ".join(map(str, np.shape(file.pixels)))
     sizes = {letter: f"{size:g} {file.units.get(letter, '')}" for letter, size in file.spacing.items()}
-    step = f", time step {sizes.pop('T')}" if "T" in sizes else ""
+    step = f", time step {sizes.pop('T').replace(' pixel', ' without a unit')}" if "T" in sizes else ""
     size = ", ".join(f"{letter} {words}" for letter, words in sizes.items())
     return f"{file.axes} {lengths}, {file.pixels.dtype}" + (f", pixel size {size}" if size else "") + step
 

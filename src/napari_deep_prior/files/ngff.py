@@ -101,7 +101,9 @@ def _parsed(ome: Mapping[str, Any], image: Mapping[str, Any]) -> Multiscale:
         if letter not in "TZYX" or (unit is None and size == 1):
             continue
         checked = checked_size(size, f"size of a pixel along {letter}", remarks)
-        known = checked_unit(str(unit or "pixel"), of_time=letter == "T", remarks=remarks)
+        known = "pixel" if unit is None else checked_unit(str(unit), of_time=letter == "T", remarks=remarks)
+        if unit is None and letter == "T":
+            remarks.append(f"its time step of {size:g} has no unit: an OME-Zarr keeps it, an OME-TIFF cannot")
         if checked is not None and known is not None:
             spacing[letter], units[letter] = checked, known
     return Multiscale(

@@ -110,8 +110,8 @@ class OutcomePanel(QWidget):
         # What lies in a folder is saved already.
         self.save_button.setVisible(not outcome.folder)
         self.model_button.setVisible(outcome.model is not None)
-        chosen = record.chosen_steps[0]
-        if record.piece_count == 1 and chosen is not None:
+        chosen = record.chosen_steps[0] if record.piece_count == 1 else None
+        if chosen is not None:
             self.curve.mark(chosen)
         self._show_blur(record)
 

@@ -74,7 +74,7 @@ class TrainChoices:
         self.clean_folder = FolderInput(
             "Clean folder",
             "A folder with clean images of the same places, with the same names: what is to come out",
-            "none: similar patches denoise them first",
+            "none: denoised by patches",
         )
         tooltip = "Image layers to train on; of a stack all planes"
         self.layers = LayerTicks(lambda: images_of(self._viewer), tooltip=tooltip)

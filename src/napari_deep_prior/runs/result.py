@@ -41,7 +41,10 @@ class Result:
 def _in_folder(run: Restoration, output: ZarrOutput) -> Result:
     """Return the result of a run whose pieces lie in a folder; if all of them are there, it is finished."""
     record, missing = run.record, run.piece_count - output.pieces_done
-    if not missing:
+    if missing:
+        # The piece under way is shown, and not written.
+        record = replace(record, chosen_steps=record.chosen_steps[: output.pieces_done])
+    else:
         output.finish(record.to_json())
     return Result(image=output.image(), diagnostics={}, record=record, missing=missing)
 
