@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, rotate
+from scipy.ndimage import gaussian_filter, rotate, zoom
 
 from napari_deep_prior.arrays.phantom import cells
 from napari_deep_prior.estimation.noise import estimate_noise
@@ -107,6 +107,16 @@ def test_correlation_of_the_noise_is_estimated_and_corrected_for(weights: tuple[
     assert found.correlation == pytest.approx((lag, lag), abs=0.08)
     assert np.sqrt(found.variance(100.0)) == pytest.approx(20 * power, rel=0.15)
     assert "correlated" in found.in_words()
+
+
+@pytest.mark.parametrize("order", [1, 3])
+def test_the_noise_of_an_image_that_was_enlarged_twofold_is_found(order: int) -> None:
+    signal = 100 + 120 * scene(128)
+    image, truth = (zoom(each, 2, order=order) for each in (photograph(signal, 3.0, 100.0, 1.0), signal))
+    found = estimate_noise(image.round())
+    assert found.reliable, found.reasons
+    assert min(found.correlation) > 0.6
+    assert np.sqrt(found.variance(truth).mean()) == pytest.approx((image - truth).std(), rel=0.15)
 
 
 def test_correlation_is_given_along_row_then_column() -> None:

@@ -27,8 +27,9 @@ PILE_UP = 5
 FEWEST_PIXELS = 600
 """Pixels in whole blocks below which no line is trusted (32 x 32 is too small)."""
 
-STRONGEST_CORRELATION = 0.7
-"""Correlation above which it is rather the scene's: 0.64 is the strongest in raw noise (wide-field frames of FMD)."""
+STRONGEST_CORRELATION = 0.8
+"""Correlation above which it is rather the scene's: that of raw noise is up to 0.64 (wide-field frames of FMD), that of
+an image enlarged twofold by bilinear interpolation 0.77."""
 
 MOST_SATURATED = 0.5
 """Share of saturated pixels above which the bright parts are not measured."""
