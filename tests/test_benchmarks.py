@@ -137,6 +137,17 @@ def test_the_answer_that_is_found_afterwards_is_that_of_a_run(benchmark: Callabl
     torch.testing.assert_close(rule.kept.image, expected, rtol=0, atol=1e-5)
 
 
+def test_noise_that_a_smaller_picture_cannot_show_is_a_limit(
+    benchmark: Callable[[str], ModuleType], rng: np.random.Generator
+) -> None:
+    training = benchmark("training")
+    slope = np.linspace(0, 200, 128)[:, None]
+    picture = slope + rng.normal(0, 2, (128, 128))
+    # Three quarters of a variance of 4 are lost at ×2.
+    assert training.ceiling(picture, 2) == pytest.approx(10 * np.log10(255**2 / 3), abs=0.5)
+    assert training.ceiling(slope + rng.normal(0, 1, (128, 128)), 2) > training.ceiling(picture, 2) + 5
+
+
 def test_networks_are_compared_where_each_of_them_was_fitted(
     benchmark: Callable[[str], ModuleType], capsys: pytest.CaptureFixture[str]
 ) -> None:
