@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -112,3 +114,14 @@ def test_opacity_is_never_missing(axes: str, shape: tuple[int, ...]) -> None:
     assert not spread[-1].any()
     for sample in spread[:-1]:
         np.testing.assert_array_equal(sample, np.broadcast_to(mask, sample.shape))
+
+
+def test_a_mask_of_a_stack_is_not_copied() -> None:
+    mask = np.zeros((32, 128, 128), bool)
+    mask[:, 3:9] = True
+    tracemalloc.start()
+    spread = spread_mask(mask, mask.shape, "ZYX")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(spread, mask)
+    assert peak < 0.1 * mask.nbytes

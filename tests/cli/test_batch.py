@@ -96,7 +96,7 @@ def test_broken_and_strange_files_are_reported_at_the_end_and_stop_no_other(raw:
     assert said[-3] == "4 restored, 2 failed of 6 files"
     assert said[-2].startswith("deep-prior: a.tif: failed: cannot read 'raw/a.tif' as an image: it is damaged")
     assert said[-1].startswith("deep-prior: constant.tif: failed: the image is constant (every pixel is 7)")
-    assert "large.tif is YX 12 × 15, float32; most images are YX 16 × 15, uint16" in said
+    assert "'large.tif' is YX 12 × 15, float32; most images are YX 16 × 15, uint16" in said
     assert "every pixel is 7" in rows()["constant.tif"]["message"]
     # What was wrong is put right, and only that is done.
     for name in ("a.tif", "constant.tif"):

@@ -177,7 +177,7 @@ def test_stop_keeps_what_is_finished_and_the_reopened_dock_shows_the_batch(
     assert not again.run_button.isEnabled()
     with qtbot.waitSignal(batch.finished, timeout=30_000):
         click(again.stop_button)
-    assert again.status.text().startswith("Stopped. ")
+    assert again.status.text().startswith("Stopped. Nothing was written of 2 files.")
     assert column(again, "State") == ["not restored", "not restored"]
     assert not list((raw.parent / "out").glob("*.tif"))
     assert batch not in ACTIVE

@@ -117,8 +117,8 @@ def test_the_residuals_of_a_stack_are_counted() -> None:
 
 def test_most_images_are_of_a_kind_only_if_they_are_more_than_half() -> None:
     kinds = ["YX 8 × 8, uint8", "YX 9 × 9, uint8", "YX 7 × 7, uint8"]
-    different = end_in_words([outcome(f"{kind[3]}.tif", image=kind) for kind in kinds])
+    different = end_in_words([outcome(f"{kind[3]}.tif", image=kind) for kind in kinds], 3)
     assert different[0] == "the images are of 3 different shapes or types: see the table"
-    same = end_in_words([outcome(f"{number}.tif", image=kinds[min(number, 1)]) for number in (0, 2, 3)])
-    assert same[0] == "0.tif is YX 8 × 8, uint8; most images are YX 9 × 9, uint8"
-    assert end_in_words([outcome("a.tif", image=kinds[0])]) == ["1 restored of 1 file"]
+    same = end_in_words([outcome(f"{number}.tif", image=kinds[min(number, 1)]) for number in (0, 2, 3)], 3)
+    assert same[0] == "'0.tif' is YX 8 × 8, uint8; most images are YX 9 × 9, uint8"
+    assert end_in_words([outcome("a.tif", image=kinds[0])], 12) == ["1 restored of 12 files"]

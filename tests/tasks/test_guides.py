@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +232,16 @@ def test_guides_have_the_shape_of_the_image_of_its_volumes_or_planes(
 ) -> None:
     guide = np.random.default_rng(0).normal(size=given)
     assert guides_of(guide, axes, shape).channels == channels
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint16"])
+def test_guides_of_a_stack_are_checked_without_a_copy_of_them(dtype: str) -> None:
+    guide = (1000 * np.random.default_rng(0).random((32, 128, 128))).astype(dtype)
+    tracemalloc.start()
+    Guides([guide], axes="ZYX", shape=guide.shape, enlarged=guide.shape)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.2 * guide.nbytes
 
 
 def test_slices_get_their_part_normalised_and_channels_that_show_nothing_are_zero() -> None:

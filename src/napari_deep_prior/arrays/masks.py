@@ -27,7 +27,8 @@ def spread_mask(mask: Array, shape: tuple[int, ...], axes: str) -> Array:
     """
     lengths = dict(zip(axes, shape, strict=True))
     letters = _mask_axes(mask, lengths, axes)
-    marked = mask != 0
+    # Another copy would take the memory of the mask of a stack once more.
+    marked = mask if mask.dtype == bool else mask != 0
     if not marked.any():
         raise ValueError("the mask is empty: paint what is to be filled, with a value that is not 0")
     if marked.all():

@@ -206,7 +206,7 @@ def _drive(jobs: Sequence[Job], table: Table) -> int:
 
 def _say_end(outcomes: Sequence[JobOutcome]) -> None:
     """Say how many files are restored, which ones are not, and which images are unlike most."""
-    for words in end_in_words(outcomes):
+    for words in end_in_words(outcomes, len(outcomes)):
         say(words)
     for outcome in outcomes:
         if outcome.status in WITHOUT_RESULT:

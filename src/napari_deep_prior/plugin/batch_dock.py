@@ -152,7 +152,7 @@ class BatchDock(QWidget):
         for number in range(len(outcomes) + 1, count + 1):
             self.table.show_state(number, "not restored")
         ended = "Stopped. " if len(outcomes) < count else ""
-        said = [*end_in_words(outcomes), f"the table is {TABLE} in the folder of the results"]
+        said = [*end_in_words(outcomes, count), f"the table is {TABLE} in the folder of the results"]
         self.status.tell(f"{ended}{'. '.join(map(sentence, said))}.")
         wrong = [outcome_in_words(each) for each in outcomes if each.status in WITHOUT_RESULT]
         wrong += [sentence(self._failure)] if self._failure else []

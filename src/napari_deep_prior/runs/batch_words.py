@@ -39,16 +39,16 @@ def outcome_in_words(outcome: JobOutcome) -> str:
     return f"{outcome.job.name}: {outcome.status}: {outcome.message}"
 
 
-def end_in_words(outcomes: Sequence[JobOutcome]) -> list[str]:
-    """Return sentences on the end of a batch: which images are unlike most, how many are restored, which are not."""
+def end_in_words(outcomes: Sequence[JobOutcome], count: int) -> list[str]:
+    """Return sentences on a batch of ``count`` files that has ended: what is unlike most, how many are restored."""
     kinds = Counter(outcome.image for outcome in outcomes if outcome.image).most_common()
     unlike = [outcome for outcome in outcomes if outcome.image and outcome.image != kinds[0][0]]
     most = bool(kinds) and kinds[0][1] > len(unlike)
     if not unlike or (most and len(unlike) <= report.MOST_NAMED):
-        said = [f"{outcome.job.name} is {outcome.image}; most images are {kinds[0][0]}" for outcome in unlike]
+        said = [f"{outcome.job.name!r} is {outcome.image}; most images are {kinds[0][0]}" for outcome in unlike]
     else:
         said = [f"the images are of {len(kinds)} different shapes or types: see the table"]
-    said.append(f"{counts_in_words(outcomes)} of {files_in_words(len(outcomes))}")
+    said.append(f"{counts_in_words(outcomes)} of {files_in_words(count)}")
     return said
 
 

@@ -70,10 +70,8 @@ class Guides:
         self._axes, self._enlarged = axes, enlarged != shape
         self._found: dict[tuple[int, ...], list[Registration | None]] = {}
         self._guides = [_matched(np.asarray(guide), axes, shape, enlarged) for guide in guides]
-        for guide in self._guides:
-            finite = guide.channels[np.isfinite(guide.channels)]
-            if finite.size == 0 or finite.min() == finite.max():
-                raise ValueError("the guide shows nothing, all of its pixels are equal: choose another image")
+        if any(_is_flat(guide.channels) for guide in self._guides):
+            raise ValueError("the guide shows nothing, all of its pixels are equal: choose another image")
 
     @property
     def channels(self) -> int:
@@ -191,6 +189,16 @@ def _matched(guide: Array, axes: str, shape: tuple[int, ...], enlarged: tuple[in
         f"the guide has shape {guide.shape}; the image's is {plain}: give a guide of that shape, or of its planes; "
         "in the viewer, one of another size is resampled"
     )
+
+
+def _is_flat(channels: Array) -> bool:
+    """Return whether all known values are equal, or there are none."""
+    limits = []
+    # Plane by plane: what is compared must not take the memory of the guide once more.
+    for index in np.ndindex(channels.shape[:-2]):
+        known = channels[index][np.isfinite(channels[index])]
+        limits += [known.min(), known.max()] if known.size else []
+    return not limits or min(limits) == max(limits)
 
 
 def _refuse_copy(values: Array, target: Array) -> None:
