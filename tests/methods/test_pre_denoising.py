@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from skimage import data
 
@@ -39,3 +40,15 @@ def test_a_noisy_measurement_is_denoised_and_one_without_noise_is_not() -> None:
             assert float((result - truth).square().mean()) < 0.6 * float((measured - truth).square().mean())
         else:
             assert torch.equal(result, measured)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "camera", "coins"])
+def test_the_noise_of_small_images_full_of_structure_is_found(name: str) -> None:
+    image = getattr(data, name)()
+    image = image if image.ndim == 2 else image.mean(2)
+    middle = tuple(slice(length // 2 - 72, length // 2 + 72) for length in image.shape)
+    reduced = OPERATOR(canonical(image[middle]))
+    assert white_noise(reduced, OPERATOR) is None
+    found = white_noise(reduced + 0.8 * (with_noise(reduced) - reduced), OPERATOR)
+    assert found is not None
+    assert 0.03 < found < 0.045
