@@ -15,7 +15,7 @@ import pytest
 import tifffile
 import torch
 
-from napari_deep_prior.cli.main import DONE, FAILED, INTERRUPTED, main
+from napari_deep_prior.cli.main import DONE, FAILED, INTERRUPTED, TERMINATED, main
 from napari_deep_prior.files import images
 from napari_deep_prior.runs.identity import VERSION
 from napari_deep_prior.tasks import Denoise
@@ -80,8 +80,10 @@ sys.exit(main())
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process there")
-def test_ctrl_c_writes_the_best_so_far_and_exits_with_130(folder: Path) -> None:
+# A cluster sends SIGTERM some seconds before it kills a job.
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, INTERRUPTED), (signal.SIGTERM, TERMINATED)])
+@pytest.mark.skipif(sys.platform == "win32", reason="signals cannot be sent to one process there")
+def test_ctrl_c_and_sigterm_write_the_best_so_far(folder: Path, sent: signal.Signals, code: int) -> None:
     files, endless = ["denoise", "in.ome.tif", "out.tif"], [*QUICK, "--stop", "none", "--steps"]
     # Tests that run in the background of a shell inherit that Ctrl-C is ignored, and would hand it on.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -97,9 +99,9 @@ def test_ctrl_c_writes_the_best_so_far_and_exits_with_130(folder: Path) -> None:
             more = os.read(process.stderr.fileno(), 4096)
             assert more, said.decode()
             said += more
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         _, rest = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert b"Traceback" not in said + rest
     written = images.read("out.tif")
     (chosen,) = written.record["chosen_steps"]

@@ -13,3 +13,6 @@ FAILED = 2
 
 INTERRUPTED = 130
 """Ctrl-C (128 + SIGINT)."""
+
+TERMINATED = 143
+"""SIGTERM (128 + SIGTERM), with which clusters end a job."""

@@ -13,21 +13,23 @@ from ..runs.identity import VERSION
 from ..tasks import TASKS
 from . import batch, compare, encode, restore, train
 from .deliver import say
-from .exit_codes import DONE, FAILED, INCOMPLETE, INTERRUPTED
+from .exit_codes import DONE, FAILED, INCOMPLETE, INTERRUPTED, TERMINATED
 from .options import layout
 from .streams import calm_streams
+from .termination import interrupted_by_sigterm
 
 NEGATIVE = r"-(\d+\.?\d*|\.\d+)[eE][+-]?\d+|-inf(inity)?|-nan"
 """A negative number that argparse does not know."""
 
-__all__ = ["DONE", "FAILED", "INCOMPLETE", "INTERRUPTED", "main"]
+__all__ = ["DONE", "FAILED", "INCOMPLETE", "INTERRUPTED", "TERMINATED", "main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     given = with_negative_numbers(sys.argv[1:] if arguments is None else arguments)
-    with calm_streams():
-        return _run(_parser(given).parse_args(given))
+    with calm_streams(), interrupted_by_sigterm() as terminated:
+        code = _run(_parser(given).parse_args(given))
+        return TERMINATED if terminated and code == INTERRUPTED else code
 
 
 def with_negative_numbers(given: Sequence[str]) -> list[str]:
@@ -72,7 +74,8 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
         description="Restore microscopy images with no training data: everything is estimated from the one image.",
         epilog="Example: deep-prior denoise noisy.tif clean.ome.tif --effort fast. "
         "'deep-prior TASK --help' lists the options of a task. Ctrl-C writes the best image so far, of a stack "
-        "only what was restored, and exits with 130; an error is one sentence and exit code 2.",
+        "only what was restored, and exits with 130; so does SIGTERM, with 143. An error is one sentence and exit "
+        "code 2.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="TASK")
