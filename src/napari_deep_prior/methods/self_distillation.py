@@ -67,10 +67,10 @@ class SelfDistillation(SeededMethod):
     label = "Self-distilled U-Net"
     reason = "a U-Net is trained on the image itself, since the noise is independent from pixel to pixel"
 
-    steps: Annotated[int, Setting("Steps", "most training steps of each network", 1, 1_000_000, False)] = 1200
+    steps: Annotated[int, Setting("Steps", "most training steps of each network", 1, 1_000_000, False)] = 800
     patience: Annotated[
         int, Setting("Patience", "steps without a smaller held-out error after which training ends", 1, 1_000_000)
-    ] = 1200
+    ] = 600
     members: Annotated[
         int, Setting("Members", "networks that are trained and averaged; 2 or more also give the uncertainty", 1, 16)
     ] = 1
