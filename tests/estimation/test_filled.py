@@ -50,6 +50,12 @@ def test_dark_noise_and_dead_pixels_were_measured() -> None:
     assert filled_with_black(0 * dead, [NoiseModel(read_noise=1.0)], UNITS) is None
 
 
+def test_a_slice_that_is_dark_as_a_whole_was_measured() -> None:
+    slice_ = torch.zeros(1, 1, 40, 40)
+    slice_[..., ::9, ::9] = 0.01
+    assert filled_with_black(slice_, [NoiseModel(gain=1.0, offset=50.0)], UNITS) is None
+
+
 def test_pixels_that_interpolation_has_mixed_with_black_count_as_filled() -> None:
     image = torch.ones(1, 1, 20, 20)
     image[..., :6, :] = 0

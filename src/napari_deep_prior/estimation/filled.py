@@ -19,6 +19,9 @@ IMPOSSIBLE = 5.0
 EQUAL = 3
 """Pixels along a side of the smallest area that must be equal."""
 
+MOST_DEAD = 0.01
+"""Share of the other pixels that may be as dark."""
+
 
 def filled_with_black(values: Tensor, noise: Sequence[NoiseModel], units: tuple[Array, Array]) -> Tensor | None:
     """Return where an image was filled with black, (1, C, *S); None if nowhere.
@@ -51,5 +54,10 @@ def filled_with_black(values: Tensor, noise: Sequence[NoiseModel], units: tuple[
         return None
     # Where it is thin, or interpolation has mixed it with the image, it hangs together with the middle.
     neighbours = np.ones((1, 3, 3), bool)
-    filled = binary_propagation(middle, structure=neighbours, mask=below)
-    return torch.from_numpy(filled).to(values.device).reshape(values.shape)
+    found = binary_propagation(middle, structure=neighbours, mask=below)
+    filled = torch.from_numpy(found).to(values.device).reshape(values.shape)
+    # Where all is as dark, or much of the rest, it is dark, and zero light lies lower.
+    spatial = tuple(range(2, values.ndim))
+    dark = (impossible & ~filled).sum(spatial, keepdim=True) >= MOST_DEAD * (~filled).sum(spatial, keepdim=True)
+    filled &= ~dark
+    return filled if bool(filled.any()) else None
