@@ -45,6 +45,13 @@ def test_a_frame_of_which_nothing_is_seen_stays_as_it_is(scene: Tensor) -> None:
     assert (float(brightness.gain), float(brightness.shift)) == (1.0, 0.0)
 
 
+def test_a_frame_that_shows_something_else_stays_as_it_is(scene: Tensor) -> None:
+    dark = torch.zeros_like(scene)
+    dark[..., ::16, ::16] = 0.01
+    brightness = found(1e4 * scene, dark)
+    assert (float(brightness.gain), float(brightness.shift)) == (1.0, 0.0)
+
+
 def test_each_channel_has_a_brightness_of_its_own(scene: Tensor) -> None:
     both = torch.cat([scene, scene.flip(-1)], dim=1)
     factors = torch.tensor([0.6, 1.0]).reshape(1, 2, 1, 1)

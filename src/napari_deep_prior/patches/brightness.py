@@ -19,6 +19,10 @@ ROUNDS = 2
 MOST = 10.0
 """Largest ratio of two brightnesses, or of their inverse, that is believed."""
 
+LEAST_SHOWN = 0.1
+"""Share of the pixels that must show the same with a brightness, since a few do so by chance (measured: 0.25 to 0.98 in
+series that bleach, less than 0.001 with a frame of something else)."""
+
 CORRELATED = 0.7
 """Correlation from which the contrast of two frames tells their ratio; below it only their means are compared."""
 
@@ -56,7 +60,7 @@ def brightness_of(theirs: Shown, ours: Shown, same: Callable[[Tensor], Tensor]) 
     Of the pixels that show the same the contrast is compared by the estimates, and the mean by what was measured, since
     estimates of a few photons are not right on average. Both a start with all pixels, since the whole image
     bleaches, and one with those that are equal as they are, since something has moved, are tried; what lets more pixels
-    show the same is right.
+    show the same is right, if they are not too few.
 
     Parameters
     ----------
@@ -68,15 +72,16 @@ def brightness_of(theirs: Shown, ours: Shown, same: Callable[[Tensor], Tensor]) 
     """
     one = torch.ones_like(ours.estimate[..., :1, :1])
     as_it_is = Brightness(one, torch.zeros_like(one))
-    found = [as_it_is]
     likely = same(theirs.estimate)
-    for weights in (likely, (likely > 0).to(likely)):
+    seen = (likely > 0).to(likely)
+    found = [(LEAST_SHOWN * float(seen.sum()), as_it_is), (float(likely.sum()), as_it_is)]
+    for weights in (likely, seen):
         each = as_it_is
         for _ in range(ROUNDS):
             each = _compared(theirs, ours, weights, each)
             weights = same(each.of(theirs.estimate))
-        found.append(each)
-    return max(found, key=lambda each: float(same(each.of(theirs.estimate)).sum()))
+        found.append((float(weights.sum()), each))
+    return max(found, key=lambda each: each[0])[1]
 
 
 def _compared(theirs: Shown, ours: Shown, weights: Tensor, before: Brightness) -> Brightness:
