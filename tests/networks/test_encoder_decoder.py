@@ -105,6 +105,11 @@ def test_the_output_depends_on_no_more_than_the_margin(settings: EncoderDecoder)
         assert reached.max() - reached.min() > margin / 2
 
 
+def test_of_an_even_image_the_border_is_drawn_like_the_middle() -> None:
+    drawn = built(EncoderDecoder(channels=(4, 4), bottleneck=4), (16, 16))(torch.ones(1, 3, 16, 16))
+    torch.testing.assert_close(drawn, drawn[..., 8:9, 8:9].expand_as(drawn))
+
+
 def test_no_joining_sends_everything_through_the_bottleneck() -> None:
     for settings, through in ((Autoencoder(), True), (EncoderDecoder(joining="none"), True), (EncoderDecoder(), False)):
         module = built(settings, (16, 16), outputs=1)

@@ -8,8 +8,10 @@ from torch.nn import functional
 
 from napari_deep_prior.networks import Hourglass
 from napari_deep_prior.networks.layers import (
+    _pad_edges_by_slices,
     _pad_reflection_by_slices,
     _upsample_linear_by_slices,
+    pad_edges,
     pad_reflection,
     upsample,
 )
@@ -76,6 +78,15 @@ def test_thin_axes_keep_their_planes_while_the_others_are_halved() -> None:
     network(code((2, 16, 16)))
     assert (2, 2, 2) in sizes
     assert all(size[0] == 2 for size in sizes)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 7), (1, 3, 4)])
+def test_both_ways_of_repeating_the_edges_agree(shape: tuple[int, ...]) -> None:
+    image = torch.rand(1, 3, *shape)
+    padded = pad_edges(image, 3)
+    assert torch.equal(padded, _pad_edges_by_slices(image, 3))
+    assert padded.shape[2:] == tuple(length + 6 for length in shape)
+    assert torch.equal(padded[..., 3, :3], padded[..., 3, 3:4].expand(*padded.shape[:-2], 3))
 
 
 @pytest.mark.parametrize("shape", [(2, 2), (5, 7), (2, 3, 4)])

@@ -74,8 +74,9 @@ class ActivatedConvolution(DrawnLayer):
     def forward(self, image: Tensor) -> Tensor:
         """Return the features (N, outputs, *T) of images (N, inputs, *S)."""
         weight, bias = self.weight.to(image.dtype), self.bias.to(image.dtype)
-        convolve = CONVOLVE[len(self.strides)]
-        features = convolve(image, weight, bias, self.strides, self.padding, self.dilation)
+        # Of zeros a network makes lines along the border, which a deep image prior keeps.
+        padded = pad_edges(image, self.padding) if self.padding else image
+        features = CONVOLVE[len(self.strides)](padded, weight, bias, self.strides, 0, self.dilation)
         return functional.leaky_relu(features, LEAK, inplace=True)
 
 
@@ -159,6 +160,14 @@ def pad_reflection(image: Tensor) -> Tensor:
     return _pad_reflection_by_slices(image)
 
 
+def pad_edges(image: Tensor, pixels: int) -> Tensor:
+    """Return ``image`` (N, C, *S) with its outermost pixels repeated so many times on every side."""
+    dimensions = image.ndim - 2
+    if image.device.type == "cpu":
+        return functional.pad(image, (pixels, pixels) * dimensions, mode="replicate")
+    return _pad_edges_by_slices(image, pixels)
+
+
 def upsample(image: Tensor, factors: tuple[int, ...], mode: Upsampling) -> Tensor:
     """Return ``image`` (N, C, *S) enlarged by 1 or 2 along each spatial axis, pixel areas aligned."""
     if mode == "nearest":
@@ -176,6 +185,14 @@ def _pad_reflection_by_slices(image: Tensor) -> Tensor:
     for axis in range(2, image.ndim):
         length = image.shape[axis]
         image = torch.cat([image.narrow(axis, 1, 1), image, image.narrow(axis, length - 2, 1)], dim=axis)
+    return image
+
+
+def _pad_edges_by_slices(image: Tensor, pixels: int) -> Tensor:
+    for axis in range(2, image.ndim):
+        shape = [pixels if each == axis else -1 for each in range(image.ndim)]
+        first, last = (image.narrow(axis, place, 1).expand(shape) for place in (0, image.shape[axis] - 1))
+        image = torch.cat([first, image, last], dim=axis)
     return image
 
 
