@@ -190,7 +190,7 @@ def test_what_cannot_be_begun_is_a_sentence(
     monkeypatch.chdir(tmp_path)
     images.write("in.tif", images.ImageFile(pixels=stack, axes="TYX"))
     assert main(["denoise", "in.tif", "out.tif", "--compute", "none.yml"]) == FAILED
-    assert "cannot read 'none.yml' as yaml" in capsys.readouterr().err
+    assert "cannot read 'none.yml': No such file" in capsys.readouterr().err
 
 
 def test_the_settings_for_slurm_in_the_documentation_make_a_job(tmp_path: Path) -> None:

@@ -180,7 +180,9 @@ def read_compute(path: str) -> dict[str, Any]:
     yaml = library("yaml")
     try:
         settings = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise ValueError(f"cannot read {path!r}: {error.strerror}") from error
+    except (UnicodeError, yaml.YAMLError) as error:
         raise ValueError(f"cannot read {path!r} as yaml: {error}") from error
     if not isinstance(settings, dict) or not all(isinstance(name, str) for name in settings):
         raise ValueError(f"{path!r} has no settings: give lines such as 'cores: 8' (see docs/cluster.md)")
