@@ -203,4 +203,5 @@ class _BilinearTransposedConvolution(DrawnLayer):
 
 
 def _block(channels: tuple[int, ...], strides: tuple[int, ...]) -> nn.Sequential:
-    return nn.Sequential(*(ActivatedConvolution(*pair, strides) for pair in itertools.pairwise(channels)))
+    # With the zeros around the image that VGG has; with its edge repeated the priors were 0.4 to 1.4 dB worse.
+    return nn.Sequential(*(ActivatedConvolution(*pair, strides, zeros=True) for pair in itertools.pairwise(channels)))

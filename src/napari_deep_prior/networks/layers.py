@@ -56,12 +56,23 @@ class ActivatedConvolution(DrawnLayer):
         Side of the kernel, odd.
     dilation : int
         Distance of the pixels under the kernel (atrous convolution).
+    zeros : bool
+        Whether zeros lie around the image. Of them a network can make lines along its border, which a deep image prior
+        keeps; so else its edge is repeated.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, strides: tuple[int, ...], *, kernel: int = 3, dilation: int = 1
+        self,
+        inputs: int,
+        outputs: int,
+        strides: tuple[int, ...],
+        *,
+        kernel: int = 3,
+        dilation: int = 1,
+        zeros: bool = False,
     ) -> None:
         super().__init__()
+        self.zeros = zeros
         self.strides, self.dilation, self.padding = strides, dilation, kernel // 2 * dilation
         self.weight = nn.Parameter(torch.empty(outputs, inputs, *(kernel,) * len(strides)))
         self.bias = nn.Parameter(torch.empty(outputs))
@@ -74,9 +85,10 @@ class ActivatedConvolution(DrawnLayer):
     def forward(self, image: Tensor) -> Tensor:
         """Return the features (N, outputs, *T) of images (N, inputs, *S)."""
         weight, bias = self.weight.to(image.dtype), self.bias.to(image.dtype)
-        # Of zeros a network makes lines along the border, which a deep image prior keeps.
-        padded = pad_edges(image, self.padding) if self.padding else image
-        features = CONVOLVE[len(self.strides)](padded, weight, bias, self.strides, 0, self.dilation)
+        convolve = CONVOLVE[len(self.strides)]
+        repeated = 0 if self.zeros else self.padding
+        padded = pad_edges(image, repeated) if repeated else image
+        features = convolve(padded, weight, bias, self.strides, self.padding - repeated, self.dilation)
         return functional.leaky_relu(features, LEAK, inplace=True)
 
 
