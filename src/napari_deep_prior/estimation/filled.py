@@ -41,15 +41,17 @@ def filled_with_black(values: Tensor, noise: Sequence[NoiseModel], units: tuple[
     if not any(model.gain > 0 for model in noise):
         return None
     factor, shift = units
-    zero = [model.offset - IMPOSSIBLE * model.read_noise - model.gain if model.gain > 0 else -np.inf for model in noise]
-    darkest = torch.as_tensor((np.array(zero) - shift) / factor).to(values).reshape(1, -1, *(1,) * (values.ndim - 2))
-    impossible = values < darkest
+    limits = [
+        model.offset - IMPOSSIBLE * model.read_noise - model.gain if model.gain > 0 else -np.inf for model in noise
+    ]
+    limit = torch.as_tensor((np.array(limits) - shift) / factor).to(values).reshape(1, -1, *(1,) * (values.ndim - 2))
+    impossible = values < limit
     if not bool(impossible.any()):
         return None
     planes = values.flatten(0, -3)[:, None]
-    brightest, darkest = (functional.max_pool2d(each, EQUAL, 1, EQUAL // 2) for each in (planes, -planes))
+    brightest, minus_darkest = (functional.max_pool2d(each, EQUAL, 1, EQUAL // 2) for each in (planes, -planes))
     below = impossible.flatten(0, -3).cpu().numpy()
-    middle = (brightest == -darkest)[:, 0].cpu().numpy() & below
+    middle = (brightest == -minus_darkest)[:, 0].cpu().numpy() & below
     if not middle.any():
         return None
     # Where it is thin, or interpolation has mixed it with the image, it hangs together with the middle.

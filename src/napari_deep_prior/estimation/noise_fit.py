@@ -33,7 +33,7 @@ LEAST_SHARE = 0.05
 HUBER, OUTLIER = 2.0, 8.0
 """Standard errors: where Huber's weights begin, of a block with a hot pixel."""
 
-SIGNIFICANT = 2.5, 4.0
+SIGNIFICANT, SIGNIFICANT_OF_FEW = 2.5, 4.0
 """Standard errors of a slope that is believed, and of one that a few bright blocks show: they may not be flat."""
 
 NOTICEABLE = 1.25
@@ -108,7 +108,8 @@ def _fitted(blocks: Blocks, white: float, *, few: bool) -> tuple[Line, Blocks]:
     ends = points[0][[0, -1]] if few else np.quantile(used.level, [0.05, 0.95])
     least, most = np.sort(line.at(ends))
     constant = most < NOTICEABLE * least
-    if constant or abs(line.gain) < SIGNIFICANT[few] * line.error:
+    significant = SIGNIFICANT_OF_FEW if few else SIGNIFICANT
+    if constant or abs(line.gain) < significant * line.error:
         line = line._replace(gain=0.0)
     return line, used
 
@@ -127,12 +128,14 @@ def _points(blocks: Blocks, *, few: bool) -> tuple[Floats, Floats, Floats]:
     which = np.digitize(root, edges)
     fewest = min(FEWEST_MEMBERS, np.bincount(which).max())
     points = []
-    members = np.empty(0, np.intp)
+    too_few = np.empty(0, np.intp)
     for bin_number in range(number):
-        members = np.append(members[: members.size * few], np.flatnonzero(which == bin_number))
+        members = np.append(too_few, np.flatnonzero(which == bin_number))
         if members.size < fewest:
+            too_few = members if few else too_few
             continue
-        flat, members = _flat(blocks, members), members[:0]
+        too_few = too_few[:0]
+        flat = _flat(blocks, members)
         weight = blocks.pixels[flat]
         means = [np.average(values[flat], weights=weight) for values in blocks[:2]]
         points.append((*means, weight.sum()))

@@ -1,6 +1,6 @@
 """Brightness of frames: a frame of a series that bleaches, or of a lamp that flickers, as bright as another one.
 
-Frames whose brightness differs by less than their noise look alike, pixel by pixel. Their mean would be brighter than
+Frames whose brightness differs by less than their noise look the same at every pixel. Their mean would be brighter than
 the darker one all the same, and a bleaching curve that is measured on it too flat.
 """
 
@@ -54,8 +54,10 @@ class Shown:
     estimate: Tensor
 
 
-def brightness_of(theirs: Shown, ours: Shown, same: Callable[[Tensor], Tensor]) -> Brightness:
-    """Return what makes a frame as bright as ours.
+def brightness_of(
+    theirs: Shown, ours: Shown, similar: Callable[[Tensor], Tensor], seen: Tensor
+) -> tuple[Brightness, Tensor]:
+    """Return what makes a frame as bright as ours, and how much its pixels then show the same, from 0 to 1.
 
     Of the pixels that show the same the contrast is compared by the estimates, and the mean by what was measured, since
     estimates of a few photons are not right on average. Both a start with all pixels, since the whole image
@@ -66,22 +68,24 @@ def brightness_of(theirs: Shown, ours: Shown, same: Callable[[Tensor], Tensor]) 
     ----------
     theirs, ours : Shown
         The frames.
-    same : function
-        Returns the weights of the pixels of an estimate of theirs, by how much they show the same as ours; 0 where one
-        of them is missing.
+    similar : function
+        Returns how much the pixels of an estimate of theirs show the same as ours, from 0 to 1.
+    seen : Tensor, (1, C, rows, columns)
+        0 where one of them is missing.
     """
     one = torch.ones_like(ours.estimate[..., :1, :1])
     as_it_is = Brightness(one, torch.zeros_like(one))
-    likely = same(theirs.estimate)
-    seen = (likely > 0).to(likely)
-    found = [(LEAST_SHOWN * float(seen.sum()), as_it_is), (float(likely.sum()), as_it_is)]
-    for weights in (likely, seen):
+    at_first = similar(theirs.estimate)
+    best, shown = (as_it_is, at_first), max(LEAST_SHOWN * float((seen > 0).sum()), float((seen * at_first).sum()))
+    for weights in (seen * at_first, (seen > 0).to(seen)):
         each = as_it_is
         for _ in range(ROUNDS):
             each = _compared(theirs, ours, weights, each)
-            weights = same(each.of(theirs.estimate))
-        found.append((float(weights.sum()), each))
-    return max(found, key=lambda each: each[0])[1]
+            shares = similar(each.of(theirs.estimate))
+            weights = seen * shares
+        if float(weights.sum()) > shown:
+            best, shown = (each, shares), float(weights.sum())
+    return best
 
 
 def _compared(theirs: Shown, ours: Shown, weights: Tensor, before: Brightness) -> Brightness:

@@ -141,19 +141,19 @@ def averaged(frame: NoisyFrame, others: Sequence[NoisyFrame], misfit: Misfit, we
     """
     variance = misfit.variance_at(frame.pilot).clamp(min=SMALLEST_VARIANCE)
     ours = Shown(frame.values, misfit.unstabilise(frame.pilot))
+
+    def similar(estimate: Tensor) -> Tensor:
+        difference = _local_mean((frame.pilot - misfit.expected(estimate)).square()) / variance
+        return 1 / (1 + weighting.slope * (difference - weighting.ignored).clamp(min=0))
+
     weights = frame.weight.clone()
     sums, squares = frame.values * weights, weights.clone()
     for other in others:
         checkpoint()
         moved = _moved(other, _shift(frame.pilot, other.pilot))
-
-        def same(estimate: Tensor, seen: Tensor = moved.weight * (frame.weight > 0)) -> Tensor:
-            difference = _local_mean((frame.pilot - misfit.expected(estimate)).square()) / variance
-            return seen / (1 + weighting.slope * (difference - weighting.ignored).clamp(min=0))
-
         theirs = Shown(moved.values, misfit.unstabilise(moved.pilot))
-        brightness = brightness_of(theirs, ours, same)
-        weight = same(brightness.of(theirs.estimate), moved.weight) / brightness.variance
+        brightness, shares = brightness_of(theirs, ours, similar, moved.weight * (frame.weight > 0))
+        weight = moved.weight * shares / brightness.variance
         sums += weight * brightness.of(moved.values)
         weights += weight
         squares += weight.square() * brightness.variance

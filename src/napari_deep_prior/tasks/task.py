@@ -235,16 +235,15 @@ class TaskWithGuide(Task):
     @final
     def pose(self, measured: Measured, prepared: Prepared, inputs: Inputs, *, frame: Frame | None = None) -> Posed:
         """Return the problem with the operator that was prepared, the noise that was estimated, and the guides."""
-        name, misfit = choose_misfit(self.noise, prepared.noise, measured.frame.units, measured.values)
+        units = measured.frame.units
+        name, misfit = choose_misfit(self.noise, prepared.noise, units, measured.values)
         guide, remark = None, ""
         if inputs.guide is not None:
             guide, remark = inputs.guide.of_piece(
                 measured.piece, measured.values, measured.weight, prepared.operator, register=self.register
             )
         problem = replace(problem_of(measured, prepared, misfit, guide), model=inputs.model)
-        filled = None
-        if self.removes_noise:
-            filled = filled_with_black(measured.values, prepared.noise, measured.frame.units)
+        filled = filled_with_black(measured.values, prepared.noise, units) if self.removes_noise else None
         if filled is not None:
             # Nothing was measured there: it tells nothing of its neighbours, and comes back as it is.
             problem = replace(problem, weight=torch.where(filled, 0.0, problem.weight), filled=filled)
