@@ -29,7 +29,7 @@ from napari_deep_prior.arrays.axes import Array
 from napari_deep_prior.files import images as io
 from napari_deep_prior.files.model_files import read_model, write_model
 from napari_deep_prior.methods import TrainedNetwork
-from napari_deep_prior.networks import Autoencoder, Plain, UNet
+from napari_deep_prior.networks import ENLARGING_AUTOENCODER, Autoencoder, Plain, UNet
 from napari_deep_prior.training.model import Model
 
 
@@ -57,12 +57,14 @@ CORNER = 0.8
 
 NETWORKS = {
     "unet": {"network": UNet(channels=(32, 64, 64))},
-    "autoencoder": {"network": Autoencoder(), "correction": False},
-    "autoencoder-correction": {"network": Autoencoder()},
+    "autoencoder": {"network": ENLARGING_AUTOENCODER},
+    "autoencoder-image": {"network": ENLARGING_AUTOENCODER, "correction": False},
+    "autoencoder-8": {"network": Autoencoder()},
+    "autoencoder-8-image": {"network": Autoencoder(), "correction": False},
     "plain": {"network": Plain(channels=(48,) * 7)},
 }
-"""Ways to train: a U-Net, an autoencoder that draws the image itself or only a correction of the interpolation, and the
-network of zero-shot super-resolution."""
+"""Ways to train: a U-Net; the autoencoder that enlarges, and that of all other tasks, whose code has a pixel for 8 × 8,
+each of which draws a correction of the interpolation or the image itself; the network of zero-shot super-resolution."""
 
 UNTRAINED = {"back-projected": None, "zero-shot-sr": "zero-shot-sr"}
 """Ways without training on other pictures: bicubic interpolation that is made to agree with what was measured; ZSSR."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from napari_deep_prior.cli.main import DONE, INTERRUPTED, main
 from napari_deep_prior.files import images as images_of_files
 from napari_deep_prior.files.model_files import read_model, write_model
 from napari_deep_prior.files.trainings import read_checkpoint
+from napari_deep_prior.networks import ENLARGING_AUTOENCODER, Autoencoder
 
 from ..models import trained_model
 from .conftest import Capture, Refused
@@ -55,6 +57,27 @@ def test_a_training_goes_on_with_the_settings_that_it_had(images: str) -> None:
     assert model.training["steps"] > steps
     assert model.factors == (3.0, 3.0)
     assert int(read_checkpoint("n.last.safetensors").state["steps"]) == model.training["steps"]
+
+
+@pytest.mark.parametrize(
+    ("task", "given", "network"),
+    [
+        ("super-resolve", [], ENLARGING_AUTOENCODER),
+        ("super-resolve", ["--channels", "4,4"], dataclasses.replace(ENLARGING_AUTOENCODER, channels=(4, 4))),
+        ("denoise", [], Autoencoder()),
+    ],
+)
+def test_an_autoencoder_has_the_scales_that_suit_the_task(
+    images: str, task: str, given: list[str], network: Autoencoder
+) -> None:
+    arguments = ["--network", "autoencoder", "--epochs", "1", "--crop", "16", "--device", "cpu", *given]
+    arguments += ["--clean", "--sigma", "1"] if task == "denoise" else []
+    assert main(["train", task, images, "--out", "m.safetensors", *arguments]) == DONE
+    assert read_model("m.safetensors").network == network
+    # A training that goes on keeps it.
+    arguments = ["--network", "autoencoder", "--resume", "m.last.safetensors", "--epochs", "1", "--device", "cpu"]
+    assert main(["train", task, images, "--out", "n.safetensors", *arguments]) == DONE
+    assert read_model("n.safetensors").network == network
 
 
 def test_ctrl_c_keeps_the_networks(images: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.cli.main import main
 from napari_deep_prior.files.images import RECORD
 from napari_deep_prior.files.model_files import read_model
+from napari_deep_prior.networks import ENLARGING_AUTOENCODER, Autoencoder
 from napari_deep_prior.plugin import kept_networks, train_dock, training_job, viewer_job
 from napari_deep_prior.plugin.train_choices import LAYERS
 from napari_deep_prior.plugin.train_dock import LAST
@@ -149,6 +150,22 @@ def test_layers_are_trained_on_to_enlarge_and_the_last_network_can_be_used(
     assert str(other.inputs["model"].file.value).endswith("own.last.safetensors")
     assert other.task_form.read().factor == 3
     assert read_model(str(place)).factors == (3.0, 3.0)
+
+
+def test_an_autoencoder_is_shown_with_the_scales_that_suit_the_task_until_somebody_chooses_others(open_train):
+    choices = open_train().choices
+    group = choices.form.groups["network"]
+    group.choice.value = "autoencoder"
+    assert choices.form.read().network == Autoencoder()
+    choices.task.value = "super-resolve"
+    assert choices.form.read().network == ENLARGING_AUTOENCODER
+    choices.task.value = "denoise"
+    assert choices.form.read().network == Autoencoder()
+    for text in ("8, 8", "8, eight"):
+        group.form.widgets["channels"].value = text
+        choices.task.value = "super-resolve"
+        assert group.form.widgets["channels"].value == text
+        choices.task.value = "denoise"
 
 
 def test_stop_keeps_the_best_network_and_the_training_goes_on_from_the_last(

@@ -9,7 +9,7 @@ import pytest
 
 from napari_deep_prior import Denoise, SuperResolve, TrainingImage, TrainingSettings, train
 from napari_deep_prior.arrays.phantom import Camera, cells
-from napari_deep_prior.networks import UNet
+from napari_deep_prior.networks import ENLARGING_AUTOENCODER, Autoencoder, UNet
 from napari_deep_prior.runs.training_images import checked_images, split
 
 QUICK = TrainingSettings(
@@ -43,8 +43,9 @@ def clean(side: int = 48) -> list[TrainingImage]:
         (clean, Denoise(gain=4.0, offset=100.0, sigma=6.0), dataclasses.replace(QUICK, clean=True)),
         (clean, SuperResolve(), QUICK),
         (clean, SuperResolve(factor=2.5, sigma=1.0, blur="gaussian"), QUICK),
+        (clean, SuperResolve(), dataclasses.replace(QUICK, network=ENLARGING_AUTOENCODER)),
     ],
-    ids=["noisy", "pairs", "clean", "enlarge", "enlarge noisy"],
+    ids=["noisy", "pairs", "clean", "enlarge", "enlarge noisy", "autoencoder"],
 )
 def test_what_is_held_out_gets_better(images: object, task: object, settings: TrainingSettings) -> None:
     run = train(images(), task, settings, device="cpu")
@@ -152,3 +153,13 @@ def test_crops_that_are_small_for_the_network_are_named() -> None:
     (remark,) = train(clean(), SuperResolve(), small, device="cpu").remarks
     assert "coarsest pixels of the network are 8 pixels wide, and a crop of 16 has few of them" in remark
     assert "better are crops of 64" in remark
+
+
+def test_an_autoencoder_whose_code_is_too_coarse_to_enlarge_is_named() -> None:
+    coarse = dataclasses.replace(QUICK, network=Autoencoder(channels=(4, 4, 4), bottleneck=4), crop=48, epochs=1)
+    remarks = train(clean(), SuperResolve(), coarse, device="cpu").remarks
+    assert "a pixel of this autoencoder's code is 8 pixels wide, and finer detail does not pass it" in remarks[-1]
+    fine = dataclasses.replace(coarse, network=ENLARGING_AUTOENCODER)
+    for task, settings in ((SuperResolve(), fine), (Denoise(gain=4.0, offset=100.0, sigma=6.0), coarse)):
+        remarks = train(noisy(), task, settings, device="cpu").remarks
+        assert not any("autoencoder" in each for each in remarks)

@@ -18,7 +18,7 @@ from ..runs import report
 from ..runs.devices import DEVICES, describe_device, resolve_device
 from ..runs.errors import RestorationError
 from ..runs.train import Checkpoint, Training, train
-from ..runs.training_choices import OF_TASK, settings_of, task_of
+from ..runs.training_choices import OF_TASK, network_for, settings_of, task_of
 from ..settings import Settings, choose_group, fields, flat_fields, replace_flat
 from ..tasks import TASKS, Denoise, Task
 from ..training.image_training import TrainingStep
@@ -73,7 +73,8 @@ def run(options: argparse.Namespace) -> int:
     refuse_empty(options, {"folders": "FOLDER"})
     outputs = outputs_of(options)
     checkpoint = None if options.resume is None else read_checkpoint(options.resume)
-    task, settings = _task(options, checkpoint), _settings(options, checkpoint)
+    task = _task(options, checkpoint)
+    settings = _settings(options, checkpoint, task)
     files = FileReader()
     images = read_images(options, files)
     device = resolve_device(options.device)
@@ -102,7 +103,8 @@ def _add_options(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
     parser.set_defaults(**{"kernel": None} if kind is Denoise else {"clean_folder": None})
     how = parser.add_argument_group("how").add_argument
     (network,) = (each for each in fields(TrainingSettings) if each.groups)
-    how("--network", dest=f"{GROUP}network", metavar="NAME", default=argparse.SUPPRESS, help=", ".join(network.groups))
+    names = f"{network.about.help}: {', '.join(network.groups)}"
+    how("--network", dest=f"{GROUP}network", metavar="NAME", default=argparse.SUPPRESS, help=names)
     how("--resume", metavar="FILE", help="go on from the last network of another training, with the same settings")
     how("--device", metavar="NAME", default=DEVICES[0], help=", ".join(DEVICES))
     how("--overwrite", action="store_true", help="replace networks that have these names")
@@ -112,7 +114,7 @@ def _add_options(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
 def _sections(kind: type[Task]) -> list[Section]:
     training, groups = TrainingSettings(), dict[str, Settings]()
     for group, choice, chosen in choices_of(training):
-        groups[f"{group} {choice}"] = getattr(chosen, group)
+        groups[f"{group} {choice}"] = network_for(kind(), getattr(chosen, group))
     of_task = tuple(each for each in _own(kind()) if each.name in OF_TASK[kind])
     # All of them are shown: there is no further help.
     shown = [
@@ -145,7 +147,7 @@ def _task(options: argparse.Namespace, checkpoint: Checkpoint | None) -> Task:
     return replace_flat(task, values)
 
 
-def _settings(options: argparse.Namespace, checkpoint: Checkpoint | None) -> TrainingSettings:
+def _settings(options: argparse.Namespace, checkpoint: Checkpoint | None, task: Task) -> TrainingSettings:
     """Return the settings that are asked for; of a training that goes on all but its time are those that it had.
 
     Raises
@@ -165,6 +167,8 @@ def _settings(options: argparse.Namespace, checkpoint: Checkpoint | None) -> Tra
     chosen = getattr(options, f"{GROUP}network", None)
     if chosen is not None:
         settings = choose_group(settings, "network", chosen)
+        if checkpoint is None:
+            settings = dataclasses.replace(settings, network=network_for(task, settings.network))
     lacking = sorted(set(values) - {each.name for each in flat_fields(settings)})
     if lacking:
         names = " and ".join(map(option_of, lacking))

@@ -3,7 +3,7 @@
 To add a network, write one file with a subclass of :class:`.network.Network` and add one row here.
 """
 
-from .encoder_decoder import Autoencoder, EncoderDecoder
+from .encoder_decoder import ENLARGING_AUTOENCODER, Autoencoder, EncoderDecoder
 from .fcn import FCN8s, FCN16s, FCN32s
 from .hourglass import Hourglass
 from .network import Network, ResidualNetwork
@@ -28,6 +28,7 @@ RESIDUAL_NETWORKS: dict[str, type[ResidualNetwork]] = {
 """The networks that can be trained to correct images: by self-distillation and for zero-shot super-resolution."""
 
 __all__ = [
+    "ENLARGING_AUTOENCODER",
     "NETWORKS",
     "RESIDUAL_NETWORKS",
     "Autoencoder",

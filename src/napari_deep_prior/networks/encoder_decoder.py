@@ -157,6 +157,11 @@ class Autoencoder(_EncoderDecoderSettings):
         return _EncoderDecoderModule(self, "none", inputs, outputs, shape)
 
 
+ENLARGING_AUTOENCODER = Autoencoder(channels=(16,), bottleneck=64, downsampling="strided", upsampling="pixel-shuffle")
+"""The autoencoder that enlarges: its code has a pixel for two by two of the large image. Halved once it is better than
+halved twice, at ×4, too, and than with max-pooling and bilinear upsampling (measured; docs/training.md)."""
+
+
 @final
 class _EncoderDecoderModule(nn.Module):
     def __init__(

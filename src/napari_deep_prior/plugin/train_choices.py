@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import TYPE_CHECKING, Any, final
 
@@ -12,10 +13,12 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from ..files.model_files import LAST_ENDING
 from ..files.trainings import read_checkpoint
+from ..networks import RESIDUAL_NETWORKS
+from ..networks.network import ResidualNetwork
 from ..runs.devices import available_devices, resolve_device
 from ..runs.report import TASK_NAMES
 from ..runs.train import Checkpoint
-from ..runs.training_choices import OF_TASK, settings_of, task_of
+from ..runs.training_choices import OF_TASK, network_for, settings_of, task_of
 from ..runs.training_forecast import TrainingForecast
 from ..tasks import TASKS, Task
 from ..tasks.inputs import INPUTS
@@ -55,6 +58,7 @@ class TrainChoices:
         )
         self.task_forms = {command: Form(TASKS[command](), only=OF_TASK[TASKS[command]]) for command in commands}
         self.form = Form(TrainingSettings())
+        self._suggested = self._networks()
         self.resume: Any = FileEdit(
             label="Go on from",
             filter=f"Last networks of trainings (*{LAST_ENDING})",
@@ -174,6 +178,7 @@ class TrainChoices:
     def _connect(self) -> None:
         for widget in (self.task, self.source):
             widget.changed.connect(self._show_rows)
+        self.task.changed.connect(self._suggest_networks)
         self.resume.changed.connect(self._show_resumed)
         for form in (self.form, *self.task_forms.values()):
             form.changed.connect(self._emit)
@@ -182,6 +187,20 @@ class TrainChoices:
             folder.changed.connect(self._emit)
         for ticks in self._labels:
             ticks.itemChanged.connect(self._emit)
+
+    def _networks(self) -> dict[str, ResidualNetwork]:
+        """Return each network with the settings that suit the task."""
+        task = TASKS[self.task.value]()
+        return {name: network_for(task, kind()) for name, kind in RESIDUAL_NETWORKS.items()}
+
+    def _suggest_networks(self) -> None:
+        """Show the networks with the settings that suit the task, but those that somebody has changed."""
+        before, self._suggested = self._suggested, self._networks()
+        for name, form in self.form.groups["network"].forms.items():
+            # A text that is no number was changed, too.
+            with contextlib.suppress(ValueError):
+                if form.read() == before[name] != self._suggested[name]:
+                    form.show(self._suggested[name])
 
     def _task(self) -> Task:
         task: Task = self.task_forms[self.task.value].read()

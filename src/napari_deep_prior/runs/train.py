@@ -20,6 +20,7 @@ from ..training.trainer import TrainingPlan
 from ..training.training_settings import TrainingSettings
 from .devices import give_memory_back, resolve_device
 from .errors import errors_as_sentences, refuse_without_memory
+from .training_choices import about_code
 from .training_images import TrainingImage, channels_of, checked_images, split
 from .training_sets import Source, material_of
 
@@ -85,7 +86,7 @@ class Training(Iterator[TrainingStep]):
             if resume is not None:
                 kept = {name.removeprefix(KEPT): each for name, each in resume.state.items() if name.startswith(KEPT)}
                 self._training.resume(resume.state, kept, chosen=int(resume.model.training["chosen"]))
-        self.remarks = (*self._material.remarks, *_about_crop(settings))
+        self.remarks = (*self._material.remarks, *_about_crop(settings), *about_code(source.task, settings.network))
         self._steps: Generator[TrainingStep] = self._training.steps()
 
     @property

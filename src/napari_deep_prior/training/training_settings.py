@@ -87,7 +87,12 @@ class TrainingSettings(Settings):
     ] = 0
     network: Annotated[
         ResidualNetwork,
-        Setting("Network", "the network that is trained", advanced=False, groups=RESIDUAL_NETWORKS),
+        Setting(
+            "Network",
+            "the network that is trained; to enlarge, autoencoder is better than unet",
+            advanced=False,
+            groups=RESIDUAL_NETWORKS,
+        ),
     ] = field(default_factory=UNet)
 
     def __post_init__(self) -> None:
