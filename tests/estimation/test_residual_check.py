@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from napari_deep_prior import Denoise, restore
-from napari_deep_prior.estimation.residual_check import keep_total, put_back, structure_in
+from napari_deep_prior.estimation.residual_check import checked, keep_total, put_back, structure_in
 from napari_deep_prior.methods import NLRidge
 from napari_deep_prior.physics.misfit import GaussianMisfit
 from napari_deep_prior.physics.operators import Identity
@@ -154,3 +154,25 @@ def test_spots_narrower_than_a_pixel_keep_their_light_in_a_type_without_a_sign(
     image = (photons + offset).astype(np.uint16)
     restored = restore(image, Denoise(), effort="fast", device="cpu").finish()
     assert (restored.astype(float) - offset).sum() == pytest.approx(photons.sum(), rel=0.02)
+
+
+def test_lone_pixels_that_noise_has_made_do_not_come_back() -> None:
+    """Detectors that multiply single photons have them; a spot is spread over several pixels, at least a little."""
+    strength, places = 7.0, slice(8, 90, 9)
+    lone, spots = torch.zeros(1, 1, 96, 96), torch.zeros(1, 1, 96, 96)
+    lone[0, 0, places, places] = strength
+    spots[0, 0, 12:90:9, 12:90:9] = 1
+    spots = torch.from_numpy(gaussian_filter(spots.numpy(), (0, 0, 0.7, 0.7)))
+    spots *= strength / float(spots.max())
+    measured = 0.05 * (lone + spots + white(1, 1, 96, 96))
+    whole, _ = checked(problem(measured), torch.zeros_like(measured))
+    back = whole / (0.05 * strength)
+    assert float(back[lone > 0].mean()) < 0.05
+    assert float(back[spots == spots.max()].mean()) > 0.6
+
+
+def test_a_lone_pixel_that_is_clearly_there_comes_back() -> None:
+    measured = 0.05 * white(1, 1, 96, 96)
+    measured[0, 0, 40, 50] = 1.0
+    whole, _ = checked(problem(measured), torch.zeros_like(measured))
+    assert float(whole[0, 0, 40, 50]) > 0.7
