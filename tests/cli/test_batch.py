@@ -299,6 +299,7 @@ def refusals(raw: Path) -> dict[str, tuple[list[str], str]]:
         "settings over an image": (["raw", "out", "--save-settings", "raw/a.tif"], "input and saved settings are the"),
         "settings of another kind": (["raw", "out", "--save-settings", "run.txt"], "the name must end in .json"),
         "settings over a table": (["raw", "out", "--save-settings", f"out/{TABLE}"], "table and saved settings are"),
+        "no model": (["raw", "out", "--model", "truth.tif"], "cannot read 'truth.tif' as a model"),
         "settings that are none": (["raw", "out", "--settings", "truth.tif"], "there are no settings of Deep Prior"),
     }
 

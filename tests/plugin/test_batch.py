@@ -14,10 +14,12 @@ from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.cli.main import main
 from napari_deep_prior.files import images
 from napari_deep_prior.files.folders import TABLE
+from napari_deep_prior.files.model_files import write_model
 from napari_deep_prior.plugin.batch_choices import LAYERS, REPLACE, SHARED
 from napari_deep_prior.plugin.batch_table_view import COLUMNS
 from napari_deep_prior.plugin.viewer_job import ACTIVE
 
+from ..models import trained_model
 from .conftest import LONG, QUICK
 
 
@@ -276,6 +278,27 @@ def test_an_enlarged_layer_overlays_its_input_when_its_file_is_opened(viewer, op
     assert layer.data.shape == (40, 46)
     for ours, its in (((-0.5, -0.5), (-0.5, -0.5)), ((39.5, -0.5), (19.5, -0.5)), ((39.5, 45.5), (19.5, 22.5))):
         np.testing.assert_allclose(layer.data_to_world(ours), image.data_to_world(its), atol=1e-6)
+
+
+def test_a_trained_network_restores_all_images_as_the_command_does(raw, open_batch, run_batch, refused, tmp_path):
+    for name, enlarges in (("net", False), ("large", True)):
+        write_model(str(tmp_path / f"{name}.safetensors"), trained_model(enlarges=enlarges))
+    (raw / "broken.tif").unlink()
+    dock = open_batch(raw, None)
+    choices = dock.choices
+    choices.tasks.form.method_form.effort.value = "fast"
+    choices.model.file.value = str(raw / "0.tif")
+    assert "as a model" in refused(dock)
+    choices.model.file.value = str(tmp_path / "large.safetensors")
+    assert "was trained for 'super-resolve', and the images are to keep their size" in refused(dock)
+    choices.model.file.value = path = str(tmp_path / "net.safetensors")
+    run_batch(dock)
+    assert column(dock, "State") == ["restored", "restored"]
+    assert images.read(raw.parent / "out" / "0.tif").record["method"]["kind"] == "TrainedNetwork"
+    assert main(["batch", "denoise", str(raw), str(raw.parent / "out"), "--effort", "fast", "--model", path]) == 0
+    assert {row["status"] for row in rows_of(raw.parent / "out").values()} == {"skipped"}
+    choices.tasks.choice.value = "inpaint"
+    assert choices.model.file.native.isHidden()
 
 
 def test_one_network_is_trained_for_all_images(viewer, raw, open_batch, run_batch, click):

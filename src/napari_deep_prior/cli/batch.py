@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from ..files.folders import TABLE, size_of
-from ..files.model_files import refuse_model, write_model
+from ..files.model_files import read_model, refuse_model, write_model
 from ..files.recipes import read_recipe, refuse_recipe, write_recipe
 from ..files.replacing import alone_in, refuse_place
 from ..runs.batch import Job, JobOutcome, restore_all
@@ -29,12 +29,13 @@ from ..runs.batch_words import (
 )
 from ..runs.devices import describe_device, resolve_device
 from ..runs.recommend import Wish, asked
-from ..tasks import TASKS, Task
+from ..tasks import TASKS, SuperResolve, Task
 from . import restore
 from .batch_files import make_folders, open_file, options_of_files
 from .chosen import changed_task, recipe_of, task_of, wish_of, with_recipe
 from .deliver import say
 from .exit_codes import DONE, FAILED, INCOMPLETE, INTERRUPTED
+from .inputs import given_text
 from .options import layout
 from .paths import SAVED, refuse_all_paths
 
@@ -144,6 +145,9 @@ def _refuse_settings(options: argparse.Namespace) -> torch.device:
         )
     if options.reference is not None and options.reference_folder is not None:
         raise ValueError("--reference and --reference-folder exclude each other: leave out one of them")
+    path = given_text("model", options)
+    if path is not None and not Path(path).is_dir():
+        read_model(path).refuse_task(enlarges=isinstance(task, SuperResolve))
     return resolve_device(options.device)
 
 

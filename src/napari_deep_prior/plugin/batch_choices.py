@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any, final
 from magicgui.widgets import CheckBox, ComboBox, LineEdit
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout
 
+from ..files.model_files import read_model
 from ..runs.batch import Job
 from ..runs.batch_network import BatchNetwork
 from ..runs.recommend import asked
-from ..tasks import Denoise
+from ..tasks import Denoise, SuperResolve, Task
 from ..tasks.inputs import INPUTS
+from ..training.model import Model
 from .batch_jobs import BatchRequest, jobs_of_folder, jobs_of_layers
 from .channel_input import ChannelInput
 from .folder_input import FolderInput
 from .form import add_row, show_row
+from .inputs import ModelInput
 from .layers import images_of
 from .run_options import RunOptionsForm
 from .task_forms import TaskForms
@@ -61,6 +64,7 @@ class BatchChoices:
             name: FolderInput(INPUTS[name].label, f"{OF_NAMES}: {INPUTS[name].help}", nothing)
             for name, nothing in NONE.items()
         }
+        self.model = ModelInput(viewer, INPUTS["model"].label)
         self.results = FolderInput("Results in", "A folder for the results and their table (CSV)")
         truth = f"{OF_NAMES}, which show the truth: PSNR in the table"
         self.reference = FolderInput("References", truth, "none: no PSNR")
@@ -85,6 +89,7 @@ class BatchChoices:
         self.volume.changed.connect(self.tasks.set_volume)
         for widget in self.others.values():
             widget.changed.connect(self._given_changed)
+        self.model.changed.connect(self._given_changed)
 
     def lay_out(self, column: QVBoxLayout) -> None:
         """Add all widgets to a dock."""
@@ -95,6 +100,7 @@ class BatchChoices:
         add_row(rows, self.pattern)
         for other in self.others.values():
             other.lay_out(rows)
+        self.model.lay_out(rows)
         self.results.lay_out(rows)
         self.reference.lay_out(rows)
         add_row(rows, self.axes)
@@ -137,6 +143,7 @@ class BatchChoices:
             wish=wish,
             results=self.results.needed(),
             others=others,
+            model=self._model(task),
             reference=self.reference.existing(),
             device=self.options.device.value,
             dtype=self.options.dtype.value,
@@ -151,6 +158,13 @@ class BatchChoices:
             jobs = BatchNetwork(jobs, asked(task, wish)[0]).jobs
         return request, jobs
 
+    def _model(self, task: Task) -> Model | None:
+        if "model" not in task.takes or not self.model.is_chosen:
+            return None
+        model = read_model(str(self.model.file.value))
+        model.refuse_task(enlarges=isinstance(task, SuperResolve))
+        return model
+
     def _jobs(self, request: BatchRequest) -> list[Job]:
         if self.source.value == LAYERS:
             selected = self._viewer.layers.selection
@@ -164,13 +178,15 @@ class BatchChoices:
         if self._rows is not None:
             show_row(self._rows, self.pattern, visible=of_folder)
             show_row(self._rows, self.shared, visible=self.tasks.task is Denoise)
+            show_row(self._rows, self.model.file, visible="model" in self.tasks.task.takes)
         for name, widget in self.others.items():
             widget.show_row(visible=name in self.tasks.task.takes)
         self.align()
         self._given_changed()
 
     def _given_changed(self) -> None:
-        self.tasks.set_given({name for name, widget in self.others.items() if widget.folder is not None})
+        given = {name for name, widget in self.others.items() if widget.folder is not None}
+        self.tasks.set_given(given | ({"model"} if self.model.is_chosen else set()))
 
 
 def in_dock(text: str) -> str:

@@ -33,6 +33,7 @@ from ..runs.run_options import ResultType, RunOptions
 from ..runs.setup import Setup, set_up
 from ..tasks import Task
 from ..tasks.inputs import INPUTS
+from ..training.model import Model
 from .files import image_of
 from .layers import FILE, pixels_of
 
@@ -53,6 +54,8 @@ class BatchRequest:
         Folder of the results and of the table.
     others : mapping of str to Path
         For inputs such as masks, by their name in ``INPUTS``, a folder with files of the names of the images.
+    model : Model or None
+        A trained network that restores all of them.
     reference : Path or None
         A folder with images of the truth, of the same names.
     replace : bool
@@ -68,6 +71,7 @@ class BatchRequest:
     wish: Wish
     results: Path
     others: Mapping[str, Path]
+    model: Model | None = None
     reference: Path | None = None
     device: str = "auto"
     dtype: ResultType = "same"
@@ -224,6 +228,8 @@ def _opened(request: BatchRequest, whole: ImageFile, place: _Place, given: dict[
         given["mask"] = mask_in(read(place.others["mask"]))
     if "guide" in place.others:
         given["guide"] = [guide_in(read(place.others["guide"]))]
+    if request.model is not None:
+        given["model"] = request.model
     in_folder = is_zarr_name(place.result)
     if in_folder and place.reference is not None:
         raise ValueError("a result that is written slice by slice is not compared with a reference: compare it later")

@@ -79,6 +79,15 @@ class Model:
         """Numbers that were trained."""
         return sum(weight.numel() for weight in self.weights.values())
 
+    def refuse_task(self, *, enlarges: bool) -> None:
+        """Raise a ValueError if images are to be enlarged and the network does not, or the other way round."""
+        if bool(self.factors) != enlarges:
+            wanted = "to be enlarged" if enlarges else "to keep their size"
+            raise ValueError(
+                f"the network was trained for {self.task!r}, and the images are {wanted}: give another network, or "
+                "leave it out"
+            )
+
     def refuse_weights(self) -> None:
         """Raise a ValueError if the weights are not those of the network."""
         module = build_corrector(self.network, channels=self.channels, shape=self.shape, device=torch.device("meta"))
