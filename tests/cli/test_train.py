@@ -38,6 +38,7 @@ def images(tmp_path: Path, folder: Path) -> str:
 def test_the_best_and_the_last_network_are_written(images: str, capsys: Capture) -> None:
     assert main([*ENLARGE, images, "--out", "m.safetensors", *QUICK, "--factor", "3", "--seed", "4"]) == DONE
     said = capsys.readouterr().err
+    assert "trains for 8 epochs, about " in said
     assert "held out: own/" in said
     assert "held out: loss" in said
     assert "m.safetensors: the network of step" in said
@@ -88,6 +89,28 @@ def test_ctrl_c_keeps_the_networks(images: str, capsys: Capture, monkeypatch: py
     monkeypatch.setattr(command, "_in_words", pressed)
     assert main([*ENLARGE, images, "--out", "m.safetensors", *QUICK]) == INTERRUPTED
     assert read_model("m.safetensors").training["steps"] > 0
+
+
+def test_a_network_that_is_worse_than_none_is_named(images: str, capsys: Capture) -> None:
+    once = ["--epochs", "1", "--crop", "32", "--rate", "0.000001"]
+    assert main([*ENLARGE, images, "--out", "m.safetensors", *QUICK, *once]) == DONE
+    assert "on the held-out images the network is no better than what goes in" in capsys.readouterr().err
+    assert main([*ENLARGE, images, "--out", "n.safetensors", *QUICK, "--epochs", "60"]) == DONE
+    assert "no better" not in capsys.readouterr().err
+
+
+def test_the_help_has_the_noise_that_is_drawn_on_clean_images(capsys: Capture) -> None:
+    for task, clean in (("denoise", True), ("super-resolve", False)):
+        with pytest.raises(SystemExit):
+            main(["train", task, "--help"])
+        said = capsys.readouterr().out
+        assert all(f"--{name} N" in said for name in ("gain", "offset", "sigma"))
+        assert ("--clean," in said) is clean
+
+
+def test_a_stroke_at_the_end_of_the_name_is_no_part_of_it(images: str) -> None:
+    assert main([*ENLARGE, images, "--out", "m.safetensors/", *QUICK, "--epochs", "1"]) == DONE
+    assert read_checkpoint("m.last.safetensors").model.training["weights"] == "last"
 
 
 def test_pairs_are_found_by_their_names(images: str, refused: Refused) -> None:

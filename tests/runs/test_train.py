@@ -104,9 +104,9 @@ def refusals() -> list[tuple[str, list[TrainingImage], str]]:
     pixels = [
         ("small", grey[:12], "fewer than a crop of 16: leave it out, or choose a crop of at most 12"),
         ("constant", np.full_like(grey, 7), "constant: every pixel is 7; leave it out"),
-        ("incomplete", np.where(grey > 200, np.nan, grey), "are NaN or infinite: fill them first"),
+        ("incomplete", np.where(grey > 200, np.nan, grey), "are NaN or infinite: fill it first"),
         ("another type", grey.astype(np.uint8), "train on images of one kind"),
-        ("complex", grey.astype(complex), "real numbers are needed"),
+        ("complex", grey.astype(complex), "'complex' has pixels of type complex128: real numbers are needed"),
     ]
     found = [(name, [second, third, TrainingImage(name=name, pixels=each)], text) for name, each, text in pixels]
     colours = TrainingImage(name="colours", pixels=np.stack([grey] * 3, -1), axes="YXS")
@@ -115,6 +115,7 @@ def refusals() -> list[tuple[str, list[TrainingImage], str]]:
         *found,
         ("colours", [second, colours], "'colours' has 3 channels and 'b' 1 channel: train on images of one kind"),
         ("nothing", [], "there is no image to train on"),
+        ("no noise", [dataclasses.replace(first, clean=first.pixels)], "is the same as the noisy one"),
         ("another size", [shifted], "both must show the same place with the same pixels"),
     ]
 
@@ -150,9 +151,11 @@ def test_a_task_that_no_network_is_trained_for_is_refused() -> None:
 
 def test_crops_that_are_small_for_the_network_are_named() -> None:
     small = dataclasses.replace(QUICK, network=UNet(channels=(4, 4, 4)), epochs=1)
-    (remark,) = train(clean(), SuperResolve(), small, device="cpu").remarks
+    (remark,) = train(clean(96), SuperResolve(), small, device="cpu").remarks
     assert "coarsest pixels of the network are 8 pixels wide, and a crop of 16 has few of them" in remark
     assert "better are crops of 64" in remark
+    (remark,) = train(clean(48), SuperResolve(), small, device="cpu").remarks
+    assert "better are crops of 48" in remark
 
 
 def test_an_autoencoder_whose_code_is_too_coarse_to_enlarge_is_named() -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
 from ..files.kernels import parse_kernel
@@ -19,13 +20,15 @@ from ..runs.devices import DEVICES, describe_device, resolve_device
 from ..runs.errors import RestorationError
 from ..runs.train import Checkpoint, Training, train
 from ..runs.training_choices import OF_TASK, network_for, settings_of, task_of
+from ..runs.training_forecast import TrainingForecast
+from ..runs.training_images import TrainingImage, pixel_count
 from ..settings import Settings, choose_group, fields, flat_fields, replace_flat
 from ..tasks import TASKS, Denoise, Task
 from ..training.image_training import TrainingStep
 from ..training.training_settings import TrainingSettings
 from .chosen import given_settings
 from .deliver import say
-from .exit_codes import DONE, FAILED, INTERRUPTED
+from .exit_codes import DONE, FAILED, INTERRUPTED, TERMINATED
 from .inputs import FileReader
 from .options import GROUP, Section, add_settings, choices_of, layout, option_of, refuse_empty
 from .training_files import outputs_of, read_images
@@ -34,9 +37,12 @@ COMMAND = "train"
 SUMMARY = "Train a network on your own images, to denoise or enlarge others of the same kind."
 CODES = (
     "'deep-prior denoise --help-advanced' lists the settings of the networks. The best network goes to OUT, the last "
-    "one beside it, from which --resume goes on. Ctrl-C ends the training and keeps both. Exit codes: "
-    f"{DONE} done; {FAILED} the training could not begin or go on; {INTERRUPTED} Ctrl-C."
+    "one beside it, from which --resume goes on. Ctrl-C and SIGTERM end the training and keep both. Exit codes: "
+    f"{DONE} done; {FAILED} the training could not begin or go on; {INTERRUPTED} Ctrl-C; {TERMINATED} SIGTERM."
 )
+
+DENOISING = ("clean",)
+"""Settings of a training that only one for denoising has."""
 
 BETWEEN = 0.5
 """Seconds between two changes of the line of progress."""
@@ -79,6 +85,7 @@ def run(options: argparse.Namespace) -> int:
     images = read_images(options, files)
     device = resolve_device(options.device)
     say(f"{len(images)} image{'s' * (len(images) != 1)}; on {describe_device(device)}")
+    say(_forecast(images, task, settings, device).in_words())
     training = train(images, task, settings, kernel=_kernel(options), device=options.device, resume=checkpoint)
     _say_beginning(training)
     try:
@@ -91,7 +98,8 @@ def _add_options(parser: argparse.ArgumentParser, kind: type[Task]) -> None:
     add = parser.add_argument
     add("folders", metavar="FOLDER", nargs="+", help="of images (.tif, .png, .jpg, .zarr), or single images")
     add("--out", metavar="MODEL", required=True, help="the network: a name that ends in .safetensors")
-    add("--pattern", metavar="NAMES", help="which files of the folders, such as '*.tif'; default: all images")
+    add("--pattern", metavar="NAMES", help="which files of the folders, such as '*.tif', or '**/*.tif' with those in "
+        "their folders; default: all images")  # fmt: skip
     add("--axes", help="one letter per axis of all images, such as ZYX or YXS (colour); default: as in the files")
     pairs = parser.add_argument_group("training pairs").add_argument
     if kind is Denoise:
@@ -115,12 +123,14 @@ def _sections(kind: type[Task]) -> list[Section]:
     training, groups = TrainingSettings(), dict[str, Settings]()
     for group, choice, chosen in choices_of(training):
         groups[f"{group} {choice}"] = network_for(kind(), getattr(chosen, group))
-    of_task = tuple(each for each in _own(kind()) if each.name in OF_TASK[kind])
+    of_task = [each for each in _own(kind()) if each.name in OF_TASK[kind]]
+    of_training = [each for each in _own(training) if kind is Denoise or each.name not in DENOISING]
     # All of them are shown: there is no further help.
-    shown = [
-        dataclasses.replace(each, about=dataclasses.replace(each.about, advanced=False)) for each in _own(training)
-    ]
-    own = Section("task", (*of_task, *shown))
+    shown = (
+        dataclasses.replace(each, about=dataclasses.replace(each.about, advanced=False))
+        for each in (*of_task, *of_training)
+    )
+    own = Section("task", tuple(shown))
     return [own, *(Section(title, _own(group)) for title, group in groups.items())]
 
 
@@ -180,6 +190,18 @@ def _kernel(options: argparse.Namespace) -> Kernel | None:
     return None if options.kernel is None else parse_kernel(options.kernel, dimensions=2)
 
 
+def _forecast(
+    images: Sequence[TrainingImage], task: Task, settings: TrainingSettings, device: torch.device
+) -> TrainingForecast:
+    return TrainingForecast(
+        settings=settings,
+        images=len(images),
+        pixels=pixel_count(images),
+        restored=isinstance(task, Denoise) and not settings.clean and images[0].clean is None,
+        device=device,
+    )
+
+
 def _say_beginning(training: Training) -> None:
     """Say what is trained on, what is held out, and what is to be known of both."""
     names = [image.name for image in training.split.held_out]
@@ -196,7 +218,7 @@ def _drive(training: Training, outputs: TrainingFiles) -> int:
     """Train under a progress bar to the end, to Ctrl-C or to a failure; write the networks and return the exit code."""
     tqdm.monitor_interval = 0  # no thread that only watches the bar
     code = DONE
-    shown = 0.0
+    began, shown = time.monotonic(), 0.0
     with tqdm(total=100, unit="%", file=sys.stderr, dynamic_ncols=True, bar_format="{l_bar}{bar}{postfix}") as bar:
         try:
             for step in training:
@@ -206,7 +228,8 @@ def _drive(training: Training, outputs: TrainingFiles) -> int:
                     outputs.write_now_and_then(training)
                 if time.monotonic() - shown > BETWEEN:
                     shown = time.monotonic()
-                    bar.set_postfix_str(f" step {step.number}, loss {float(step.loss):.3g}")
+                    left = report.duration((shown - began) * (1 - step.done) / max(step.done, 1e-6))
+                    bar.set_postfix_str(f" step {step.number}, loss {float(step.loss):.3g}, about {left} left")
         except KeyboardInterrupt:
             code = INTERRUPTED
             training.conclude()
@@ -220,6 +243,8 @@ def _drive(training: Training, outputs: TrainingFiles) -> int:
         said = f": PSNR of held-out images {about['psnr_before']:.2f} → {about['psnr']:.2f} dB"
     say(f"{outputs.best}: the network of step {about['chosen']} of {about['steps']}{said}")
     say(f"{outputs.last}: the last network, for --resume")
+    if training.doubt:
+        say(training.doubt)
     return code
 
 

@@ -96,7 +96,7 @@ def read_state(path: str) -> dict[str, Tensor]:
 
 def name_of_last(path: str) -> str:
     """Return the name of the file of the last weights of a training, beside that of the best ones."""
-    return path[: -len(ENDING)] + LAST_ENDING
+    return str(Path(path).with_suffix(LAST_ENDING))
 
 
 def refuse_model(path: str, *, overwrite: bool) -> None:

@@ -74,11 +74,12 @@ class TrainChoices:
         self.pattern = LineEdit(
             label="Files", tooltip="Which files of the folder, such as *.tif, or **/*.tif with those in its folders"
         )
-        self.pattern.native.setPlaceholderText("all images, or a pattern such as *.tif")
+        self.pattern.native.setPlaceholderText("all, or such as *.tif")
         self.clean_folder = FolderInput(
             "Clean folder",
-            "A folder with clean images of the same places, with the same names: what is to come out",
-            "none: denoised by patches",
+            "A folder with clean images of the same places, with the same names: what is to come out. None: similar "
+            "patches denoise the noisy ones first",
+            "none",
         )
         tooltip = "Image layers to train on; of a stack all planes"
         self.layers = LayerTicks(lambda: images_of(self._viewer), tooltip=tooltip)

@@ -43,6 +43,7 @@ class TrainDock(QWidget):
         self._failure: str | None = None
         self.choices = TrainChoices(viewer)
         self.run_button, self.stop_button = QPushButton("Run"), QPushButton("Stop")
+        self.run_button.setToolTip("Train a new network on these images")
         self.stop_button.setToolTip("End now and keep the best network so far")
         self.stop_button.setEnabled(False)
         self.go_on_button = QPushButton("Go on")
@@ -250,8 +251,10 @@ class TrainDock(QWidget):
         elif training is not None and job is not None:
             ended = "Stopped after" if job.is_stopping else "Trained for"
             what = "the best" if training.best is not None else "kept"
-            said = f"{ended} {training.steps} steps. The network of step {training.chosen} is {what}: save or use it."
-            self.status.tell(f"{said} Until then it is kept as {job.kept!r}." if job.kept else said)
+            said = [f"{ended} {training.steps} steps. The network of step {training.chosen} is {what}: save or use it."]
+            said += [f"{sentence(training.doubt)}."] if training.doubt else []
+            said += [f"Until then it is kept as {job.kept!r}."] if job.kept else []
+            self.status.tell(" ".join(said))
 
     def _text_colour(self) -> str:
         return str(get_theme(self._viewer.theme).text.as_hex())

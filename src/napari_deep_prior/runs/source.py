@@ -183,11 +183,11 @@ class SourceArray:
         return channels, tuple(lengths[letter] for letter in spatial_axes(self.piece_axes))
 
 
-def real_type(array: ArrayLike) -> np.dtype[Any]:
+def real_type(array: ArrayLike, name: str = "the image") -> np.dtype[Any]:
     """Return the type of the pixels, which must be real numbers, and there must be some."""
     kind: np.dtype[Any] = np.dtype(array.dtype)
     if kind.kind not in "iuf":
-        raise ValueError(f"the image has pixels of type {kind}: real numbers are needed; convert it first")
+        raise ValueError(f"{name} has pixels of type {kind}: real numbers are needed; convert it first")
     if 0 in array.shape:
-        raise ValueError(f"the image is empty: its shape is {tuple(array.shape)}")
+        raise ValueError(f"{name} is empty: its shape is {tuple(array.shape)}")
     return kind

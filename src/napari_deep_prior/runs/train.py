@@ -22,6 +22,7 @@ from .devices import give_memory_back, resolve_device
 from .errors import errors_as_sentences, refuse_without_memory
 from .training_choices import about_code
 from .training_images import TrainingImage, channels_of, checked_images, split
+from .training_remarks import about_crop, about_outcome
 from .training_sets import Source, material_of
 
 METHOD = "trained on images"
@@ -29,9 +30,6 @@ METHOD = "trained on images"
 
 CANONICAL = "image's range to [0.05, 0.95], enlarged by interpolation"
 """How the pixels of an image are scaled before a network for super-resolution improves them."""
-
-SPACIOUS = 8
-"""Coarsest pixels of a network along a side of a crop from which on most of them do not touch the border."""
 
 BLUR_DIGITS = 6
 """Decimal places of the blur in a model, with which that of an image is compared."""
@@ -86,7 +84,11 @@ class Training(Iterator[TrainingStep]):
             if resume is not None:
                 kept = {name.removeprefix(KEPT): each for name, each in resume.state.items() if name.startswith(KEPT)}
                 self._training.resume(resume.state, kept, chosen=int(resume.model.training["chosen"]))
-        self.remarks = (*self._material.remarks, *_about_crop(settings), *about_code(source.task, settings.network))
+        self.remarks = (
+            *self._material.remarks,
+            *about_crop(settings, self.split.training),
+            *about_code(source.task, settings.network),
+        )
         self._steps: Generator[TrainingStep] = self._training.steps()
 
     @property
@@ -98,6 +100,11 @@ class Training(Iterator[TrainingStep]):
     def best(self) -> Validation | None:
         """What the held-out images say of the best network so far; None if nothing is held out."""
         return self._training.kept.best
+
+    @property
+    def doubt(self) -> str:
+        """A sentence if the best network so far is no better than none; else nothing."""
+        return about_outcome(self.before, None if self.best is None else self.best.after)
 
     @property
     def task(self) -> Task:
@@ -205,6 +212,9 @@ class Training(Iterator[TrainingStep]):
 
 KEPT = "kept."
 
+CALLED = {"shape": "crops of", "intensity": "intensities scaled as"}
+"""What the fields of a model are called that have other names in the settings."""
+
 
 def train(
     images: Sequence[TrainingImage | Array],
@@ -258,18 +268,6 @@ def train(
     return Training(named, source, settings, resume)
 
 
-def _about_crop(settings: TrainingSettings) -> Sequence[str]:
-    """Return a sentence on crops in which too many of the network's coarsest pixels touch the border; else none."""
-    stride = settings.network.stride
-    if settings.crop >= SPACIOUS * stride:
-        return ()
-    sentence = (
-        f"the coarsest pixels of the network are {stride} pixels wide, and a crop of {settings.crop} has few of them: "
-        f"it may fail on whole images; better are crops of {SPACIOUS * stride} (--crop), or fewer scales"
-    )
-    return (sentence,)
-
-
 def _largest(images: Sequence[TrainingImage]) -> int:
     """Return the pixels of the largest plane."""
     sizes = []
@@ -286,6 +284,6 @@ def _refuse_other(old: Model, new: Model) -> None:
         before, now = getattr(old, name), getattr(new, name)
         if before != now:
             raise ValueError(
-                f"the training to go on from has {name} {before!r}, and {now!r} is asked for: give the same task, "
-                "network and settings as before, or begin anew"
+                f"the training to go on from has {CALLED.get(name, name)} {before!r}, and {now!r} is asked for: give "
+                "the same task, network and settings as before, or begin anew"
             )

@@ -63,7 +63,7 @@ def checked_images(images: Sequence[TrainingImage], settings: TrainingSettings) 
         raise ValueError("there is no image to train on: give at least one")
     found: dict[str, TrainingImage] = {}
     for image in images:
-        real_type(image.pixels)
+        real_type(image.pixels, repr(image.name))
         named = replace(image, axes=parse_axes(image.axes or None, image.pixels.shape))
         _refuse_values(named, settings.crop)
         found.setdefault(_digest(named.pixels), named)
@@ -141,7 +141,7 @@ def _refuse_values(image: TrainingImage, crop: int) -> None:
     if min(lengths["Y"], lengths["X"]) < crop:
         raise ValueError(
             f"{name!r} has {lengths['Y']} × {lengths['X']} pixels, fewer than a crop of {crop}: leave it out, or "
-            f"choose a crop of at most {min(lengths['Y'], lengths['X'])}"
+            f"choose a crop of at most {min(lengths['Y'], lengths['X'])} (--crop)"
         )
     for what, values in (("", pixels), ("the clean image of ", image.clean)):
         if values is None:
@@ -153,9 +153,15 @@ def _refuse_values(image: TrainingImage, crop: int) -> None:
             )
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             lost = int((~np.isfinite(values)).sum())
-            raise ValueError(f"{lost} pixels of {what}{name!r} are NaN or infinite: fill them first, or leave it out")
+            count, verb = (f"{lost} pixels", "are") if lost > 1 else ("one pixel", "is")
+            raise ValueError(f"{count} of {what}{name!r} {verb} NaN or infinite: fill it first, or leave it out")
         if values.min() == values.max():
             raise ValueError(f"{what}{name!r} is constant: every pixel is {values.min():g}; leave it out")
+    if image.clean is not None and np.array_equal(pixels, image.clean):
+        raise ValueError(
+            f"the clean image of {name!r} is the same as the noisy one, so that there is no noise to remove: give "
+            "clean images, or none"
+        )
 
 
 def _digest(pixels: Array) -> str:
