@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dask.array
 import numpy as np
 import pytest
 
@@ -47,6 +48,24 @@ def test_code_and_colours_lie_where_the_layer_lies(viewer, dock, press, tmp_path
     for ours, its in (((-0.5, -0.5), (-0.5, -0.5)), ((8.5, 3.5), (35.5, 15.5))):
         np.testing.assert_allclose(colours.data_to_world(ours), image.data_to_world(its), atol=1e-9)
         np.testing.assert_allclose(code.data_to_world((0, *ours))[1:], image.data_to_world(its), atol=1e-9)
+
+
+def test_planes_of_the_code_are_shown_with_those_of_the_image(viewer, dock, press, noisy, tmp_path):
+    path = str(tmp_path / "net.safetensors")
+    write_model(path, trained_model(enlarges=False))
+    stack = dask.array.from_array(np.stack([noisy] * 6).reshape(2, 3, *noisy.shape), chunks=(1, 1, -1, -1))
+    image = viewer.add_image(stack, name="stack", scale=(1, 2, 0.5, 0.5), axis_labels=("t", "z", "y", "x"))
+    dock.image.value = image
+    dock.model.value = path
+    press(dock)
+    code, colours = viewer.layers[-2:]
+    assert code.axis_labels == ("c", "t", "z", "y", "x")
+    assert colours.axis_labels == ("t", "z", "y", "x")
+    assert code.data.shape[1:] == colours.data.shape[:-1]
+    # Of all layers napari aligns the last axes.
+    place = np.array((1, 2, 0, 0))
+    np.testing.assert_allclose(code.data_to_world((0, *place))[1:3], image.data_to_world(place)[:2])
+    np.testing.assert_allclose(colours.data_to_world(place)[:2], image.data_to_world(place)[:2])
 
 
 def test_a_network_is_trained_on_the_layer_and_can_be_stopped(viewer, dock, press, click, qtbot, monkeypatch):

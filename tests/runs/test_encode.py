@@ -71,6 +71,18 @@ def test_planes_of_a_stack_are_encoded_one_by_one_and_channels_one_after_another
     assert two.pixels.shape[0] == 2 * code.pixels.shape[1]
 
 
+def test_a_constant_plane_of_a_stack_is_encoded_as_a_plane_on_which_there_is_nothing(image: np.ndarray) -> None:
+    stack = np.stack([np.full_like(image, 100), image])
+    code = encode(stack, trained_model(enlarges=False), device="cpu").pixels
+    alone = encode(image, trained_model(enlarges=False), device="cpu").pixels
+    assert np.isfinite(code).all()
+    assert code[0, :, 2:-2, 2:-2].std(axis=(1, 2)).max() < 0.01 * alone.std()
+    # The noise is that of both planes.
+    np.testing.assert_allclose(code[1], alone, atol=0.1 * alone.std())
+    with pytest.raises(ValueError, match="the image is constant"):
+        encode(stack[:1], trained_model(enlarges=False), device="cpu")
+
+
 def test_the_code_of_a_network_that_enlarges_lies_on_the_enlarged_image(image: np.ndarray) -> None:
     code = encode(image.astype(np.float32), trained_model(enlarges=True), device="cpu")
     # Two scales of a U-Net: four pixels of the enlarged image, which has twice as many.
@@ -91,6 +103,11 @@ def test_an_image_without_noise_is_encoded_by_a_network_for_noisy_ones() -> None
         (np.ones_like, {}, "constant"),
         (lambda image: image[:5], {}, "too few to train a network on"),
         (lambda image: image, {"network": "vgg"}, "network is 'vgg'; one of unet"),
+        (
+            lambda image: np.where(image > 200, np.nan, image),
+            {"model": tiny_model()},
+            "are NaN or infinite: fill them first, or replace them$",
+        ),
         (lambda image: image, {"model": tiny_model(channels=3)}, "trained on images of 3 channels, and this one has 1"),
         (
             lambda image: image,
@@ -98,7 +115,7 @@ def test_an_image_without_noise_is_encoded_by_a_network_for_noisy_ones() -> None
             "the network was trained on volumes",
         ),
     ],
-    ids=["missing", "constant", "small", "no network", "channels", "volumes"],
+    ids=["missing", "constant", "small", "no network", "missing for a model", "channels", "volumes"],
 )
 def test_what_has_no_code_is_refused(
     image: np.ndarray, change: object, arguments: dict[str, object], words: str

@@ -90,8 +90,9 @@ def _refuse_output(name: str, path: str, *, overwrite: bool) -> None:
         refuse_place(Path(path), overwrite=overwrite)
         return
     if name in _FRACTIONS and ending not in TIFF_ENDINGS:
+        label = "OUT" if name == "code" else f"--{name}"
         raise ValueError(
-            f"--{name} is {path!r}; its values are fractions, which need a TIFF: give it a name that ends in .tif"
+            f"{label} is {path!r}; its values are fractions, which need a TIFF: give it a name that ends in .tif"
         )
     refuse_output(path, overwrite=overwrite)
 

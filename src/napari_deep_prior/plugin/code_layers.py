@@ -29,9 +29,11 @@ def layers_of(code: Code, layer: Image, axes: str) -> list[tuple[Any, dict[str, 
     look = appearance(part, code.factors)
     place = {name: np.array(values) for name, values in place_in_file(look, before).items() if name != "axes"}
     units = dict(zip(before, layer.units, strict=True))
-    code_axes, colour_axes = code.axes, code.colour_axes.removesuffix("S")
+    others = code.colour_axes.removesuffix("S")
+    # napari aligns the last axes of layers: before them the channels leave T and Z where those of the image are.
+    channels = np.moveaxis(code.pixels, code.axes.index("C"), 0)
     found = []
-    for name, pixels, letters in (("code", code.pixels, code_axes), ("code in colours", code.colours, colour_axes)):
+    for name, pixels, letters in (("code", channels, f"C{others}"), ("code in colours", code.colours, others)):
         about: dict[str, Any] = {
             "name": f"{layer.name}: {name}",
             "rgb": name != "code",

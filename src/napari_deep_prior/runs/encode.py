@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..arrays.axes import Array, parse_axes, stack_axes
 from ..arrays.components import as_colours, principal_components
-from ..arrays.pieces import plan
+from ..arrays.frame import RANGE, MissingPixelsError, NothingToRestoreError
+from ..arrays.pieces import Piece, plan
 from ..estimation.channels import estimate_windows
 from ..estimation.sampling import windows_of
 from ..methods.applied_model import AppliedModel
@@ -135,13 +137,9 @@ def encode(
         _refuse_volumes(model)
         applied, task = AppliedModel(model, processor), task_of(model)
         noise = _noise(image, letters, task) if isinstance(task, Denoise) else ()
-        codes = []
         with stage("Encoding"):
-            for piece in plan(image.shape, letters):
-                checkpoint()
-                _, measured = source.measured(piece, device=processor, missing="refuse")
-                _refuse_channels(model, measured.values.shape[1])
-                codes.append(applied.code(_input(measured, model, task, noise))[0].cpu().numpy())
+            planes = (_plane(source, piece, processor) for piece in plan(image.shape, letters))
+            codes = _codes((None if each is None else _input(each, model, task, noise) for each in planes), applied)
         give_memory_back(processor)
     return _code(codes, image, letters, model)
 
@@ -178,6 +176,31 @@ def _trained_on(pixels: Array, axes: str, network: ResidualNetwork, device: str)
             checkpoint()
     training.close()
     return training.model
+
+
+def _plane(source: SourceArray, piece: Piece, device: torch.device) -> Measured | None:
+    """Return a plane; None if it is constant."""
+    checkpoint()
+    try:
+        return source.measured(piece, device=device, missing="refuse")[1]
+    except NothingToRestoreError:
+        return None
+    except MissingPixelsError as error:
+        raise ValueError(f"{str(error).partition(':')[0]}: fill them first, or replace them") from error
+
+
+def _codes(inputs: Iterable[Tensor | None], applied: AppliedModel) -> list[Array]:
+    """Return the codes of all planes; that of a constant one is the code of a plane on which there is nothing."""
+    codes: list[Array | None] = []
+    empty: Tensor | None = None
+    for given in inputs:
+        if given is not None:
+            _refuse_channels(applied.model, given.shape[1])
+            empty = torch.full_like(given, RANGE[0] if applied.model.factors else 0.0) if empty is None else empty
+        codes.append(None if given is None else applied.code(given)[0].cpu().numpy())
+    if empty is None:
+        raise ValueError("the image is constant, or has no finite pixel: there is no code of it; choose another one")
+    return [applied.code(empty)[0].cpu().numpy() if code is None else code for code in codes]
 
 
 def _noise(image: ArrayLike, axes: str, task: Denoise) -> tuple[NoiseModel, ...]:
