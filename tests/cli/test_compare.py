@@ -99,6 +99,13 @@ def test_files_with_their_axes_in_another_order_are_compared(folder: Path, capsy
     assert table(capsys, "planar.tif", "colours.png") == [["planar.tif", "0.000", "inf", "1.0000", "0.000"]]
 
 
+def test_axes_of_length_one_need_not_be_in_both_files(measured: np.ndarray, capsys: Capture) -> None:
+    images.write("plane.tif", images.ImageFile(pixels=measured, axes="YX"))
+    images.write("single.tif", images.ImageFile(pixels=measured[None, None], axes="TZYX"))
+    for result, reference in (("plane.tif", "single.tif"), ("single.tif", "plane.tif")):
+        assert table(capsys, result, reference)[0][:3] == [result, "0.000", "inf"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

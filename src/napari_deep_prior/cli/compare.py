@@ -37,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("result", metavar="RESULT", help="TIFF, OME-TIFF, PNG or JPEG")
     add("reference", metavar="REFERENCE", help="an image of the truth, or a better one of the same place")
-    add("further", metavar="RESULT", nargs="*", help="further results, one row of the table for each")
+    add("further", metavar="RESULT", nargs="*", default=[], help="further results, one row of the table for each")
     add("--axes", help="one letter per axis of all images, such as ZYX or YXS (colour); default: as in the files")
     how = parser.add_argument_group("how").add_argument
     how("--mask", metavar="FILE", help="compare only where this image is not 0; of the reference's size, or one plane")
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     region = None if options.mask is None else Region(options.mask, read_mask(options.mask, files))
     reference = Reference.of(options.reference, true.pixels, true.axes, region=region, span=options.data_range)
     rows: list[Row] = []
-    changes: Array | None = None
+    changed: tuple[str, Array] | None = None
     # One result at a time: all of them may not fit into the memory.
     for path in paths:
         pixels = _fitting(path, files.image(path, axes=options.axes, turned=True), true)
@@ -76,14 +76,15 @@ def run(options: argparse.Namespace) -> int:
         rows += found
         if options.difference is not None:
             # Of a smaller image the last row is its bicubic interpolation.
-            changes = difference(next(row for row in reversed(found) if not row.place), pixels, reference)
+            row = next(row for row in reversed(found) if not row.place)
+            changed = row.title, difference(row, pixels, reference)
     table = reference.table(rows, fitted=options.fit_intensity)
     print(table.text())
     if options.csv is not None:
         write_text(Path(options.csv), table.separated())
         say(f"{options.csv}: the table")
-    if changes is not None:
-        _write_difference(options, true, changes)
+    if changed is not None:
+        _write_difference(options, true, *changed)
     return DONE
 
 
@@ -102,16 +103,28 @@ def _refuse(options: argparse.Namespace) -> list[str]:
 
 def _fitting(path: str, file: images.ImageFile, reference: images.ImageFile) -> Array:
     """Return the pixels of a result with their axes in the order of the reference's."""
-    if sorted(file.axes) != sorted(reference.axes):
+    pixels, axes = _with_axes_of_length_one(file, reference)
+    if sorted(axes) != sorted(reference.axes):
         raise ValueError(
             f"{path!r} has the axes {file.axes} ({' × '.join(map(str, file.pixels.shape))}), and the reference "
             f"{reference.axes} ({' × '.join(map(str, reference.pixels.shape))}): if both show the same, name the axes "
             "of all images with --axes"
         )
-    return np.transpose(file.pixels, [file.axes.index(letter) for letter in reference.axes])
+    return np.transpose(pixels, [axes.index(letter) for letter in reference.axes])
 
 
-def _write_difference(options: argparse.Namespace, reference: images.ImageFile, changes: Array) -> None:
+def _with_axes_of_length_one(file: images.ImageFile, reference: images.ImageFile) -> tuple[Array, str]:
+    """Return the pixels and axes of a result with those axes of length 1 that the reference has, and no other ones."""
+    lengths = dict(zip(file.axes, file.pixels.shape, strict=True))
+    axes = "".join(letter for letter in file.axes if letter in reference.axes or lengths[letter] > 1)
+    pixels = file.pixels.reshape([lengths[letter] for letter in axes])
+    for letter, length in zip(reference.axes, reference.pixels.shape, strict=True):
+        if letter not in axes and length == 1:
+            pixels, axes = pixels[None], letter + axes
+    return pixels, axes
+
+
+def _write_difference(options: argparse.Namespace, reference: images.ImageFile, result: str, changes: Array) -> None:
     written = dataclasses.replace(reference, pixels=changes, record={}, profile=b"", shows="difference")
     images.write(options.difference, written, overwrite=options.overwrite)
-    say(f"{options.difference}: the result less the reference")
+    say(f"{options.difference}: {result} less {options.reference}")
