@@ -7,7 +7,7 @@ import pytest
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QApplication, QFileDialog, QMainWindow
+from qtpy.QtWidgets import QAbstractButton, QApplication, QFileDialog, QMainWindow
 
 from napari_deep_prior import NLRidge
 from napari_deep_prior.files import images
@@ -53,6 +53,15 @@ def test_enter_presses_run(viewer, open_task, qtbot, noisy):
             pass
     # What is being typed counts.
     assert viewer.layers[-1].metadata[RECORD]["method"]["steps"] == 3
+
+
+@pytest.mark.parametrize("name", ["Denoise", "Super-resolve", "Inpaint", "Train", "Batch", "Encode", "Compare"])
+def test_every_button_says_what_it_does(viewer, name):
+    _, dock = viewer.window.add_plugin_dock_widget("napari-deep-prior", name)
+    buttons = [button for button in dock.findChildren(QAbstractButton) if button.text()]
+    assert len(buttons) > 1
+    # What one is for that is named only when it is shown, is said there.
+    assert [button.text() for button in buttons if not button.toolTip()] == []
 
 
 def test_docks_of_the_plugin_become_tabs(viewer, open_task, qtbot):

@@ -38,6 +38,7 @@ class BatchDock(QWidget):
         self._left: float | None = None
         self.choices = BatchChoices(viewer)
         self.run_button, self.stop_button = QPushButton("Run"), QPushButton("Stop")
+        self.run_button.setToolTip("Restore all images; results that are there already are skipped")
         self.stop_button.setToolTip("End now: finished results stay, and the same batch goes on where it was")
         self.stop_button.setEnabled(False)
         self.bar = thin_bar()

@@ -41,6 +41,8 @@ class CompareDock(QWidget):
         self.compared: Compared | None = None
         self.choices = CompareChoices(viewer)
         self.compare_button, self.stop_button = QPushButton("Compare"), QPushButton("Stop")
+        self.compare_button.setToolTip("Compare the results that are ticked with the reference")
+        self.stop_button.setToolTip("End the comparison without a table")
         self.stop_button.setEnabled(False)
         self.status = StatusLine()
         self.about = text_label("", "about")

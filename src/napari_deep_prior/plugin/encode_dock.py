@@ -55,6 +55,8 @@ class EncodeDock(QWidget):
         )
         self.device: Any = ComboBox(label="Device", choices=available_devices(), tooltip="Where the work is done")
         self.run_button, self.stop_button = QPushButton("Run"), QPushButton("Stop")
+        self.run_button.setToolTip("Add the code of the image, and its colours, as two layers")
+        self.stop_button.setToolTip("End now without a result")
         self.stop_button.setEnabled(False)
         self.status, self.about = StatusLine(), text_label(ABOUT, "about")
         self._arrange()

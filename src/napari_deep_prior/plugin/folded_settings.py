@@ -43,6 +43,7 @@ class FoldedSettings(QCollapsible):
         form.changed.connect(self._name)
         self._name()
         self.addWidget(content)
+        self.toggleButton().setToolTip("Show or hide settings that are rarely needed")
 
     def _name(self) -> None:
         changed = " (changed)" if self._form.is_changed else ""

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, final
 
-from magicgui.widgets import CheckBox, ComboBox, LineEdit, SpinBox
+from magicgui.widgets import CheckBox, ComboBox, FileEdit, LineEdit, SpinBox
 from magicgui.widgets.bases import ValueWidget
 from psygnal import Signal
 from qtpy.QtCore import QEvent, QObject, Qt
@@ -244,6 +244,10 @@ def add_row(layout: QFormLayout, widget: ValueWidget[Any]) -> None:
         # Long names of layers must not make the dock wider than it is.
         widget.native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         widget.native.setMinimumContentsLength(8)
+    # Its stubs make it no widget of a value.
+    of_files: object = widget
+    if isinstance(of_files, FileEdit):
+        of_files.choose_btn.tooltip = of_files.tooltip
     label = QLabel(widget.label)
     label.setToolTip(widget.tooltip or "")
     layout.addRow(label, widget.native)
