@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_deep_prior import Denoise, SuperResolve, restore
+from napari_deep_prior import Denoise, SelfDistillation, SuperResolve, restore
 from napari_deep_prior.arrays.metrics import psnr
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.methods import TrainedNetwork
@@ -165,6 +165,8 @@ def test_a_network_for_something_else_is_refused(model: object, task: object, sh
 def test_what_excludes_a_trained_network_is_refused(noisy: np.ndarray) -> None:
     with pytest.raises(ValueError, match="'nl-ridge' does not use the trained network that was given"):
         restore(noisy, DENOISE, "nl-ridge", model=tiny_model(), device="cpu")
+    with pytest.raises(ValueError, match="'self-distillation', of which settings were given, does not use the trained"):
+        restore(noisy, DENOISE, SelfDistillation(steps=1), model=tiny_model(), device="cpu")
     with pytest.raises(ValueError, match="no trained network was given: give it with --model, or choose another"):
         restore(noisy, DENOISE, "trained-network", device="cpu")
     with pytest.raises(ValueError, match="a guide and a trained network exclude each other"):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from napari_deep_prior.methods import NLRidge
+from napari_deep_prior.methods.trained_network import UNFIT
 from napari_deep_prior.runs.batch import Job, JobOutcome, Scores, Work
 from napari_deep_prior.runs.batch_table import COLUMNS, Table, residuals_in_words
 from napari_deep_prior.runs.batch_words import end_in_words
@@ -122,3 +123,9 @@ def test_most_images_are_of_a_kind_only_if_they_are_more_than_half() -> None:
     same = end_in_words([outcome(f"{number}.tif", image=kinds[min(number, 1)]) for number in (0, 2, 3)], 3)
     assert same[0] == "'0.tif' is YX 8 × 8, uint8; most images are YX 9 × 9, uint8"
     assert end_in_words([outcome("a.tif", image=kinds[0])], 12) == ["1 restored of 12 files"]
+
+
+def test_images_that_a_trained_network_did_not_fit_are_counted() -> None:
+    every = [outcome("a.tif", message=UNFIT), outcome("b.tif"), outcome("c.tif", message=f"axes; {UNFIT}")]
+    words = "the trained network did not fit 2 files: the table says what restored them"
+    assert end_in_words(every, 3)[1:] == [words]

@@ -50,8 +50,10 @@ NARROW = 0.25
 LAST_PASSES = 1 / 2
 """Time of the last passes, in units of that of denoising by similar patches (measured)."""
 
+DOES_NOT_FIT = "the trained network does not fit this image"
+
 UNFIT = (
-    "the trained network does not fit this image: held-out pixels are explained better by similar patches, which "
+    f"{DOES_NOT_FIT}: held-out pixels are explained better by similar patches, which "
     "restored it instead; self-distillation may be better still"
 )
 
@@ -192,7 +194,7 @@ class TrainedNetwork(Method):
         complete = dataclasses.replace(problem, measured=fill_missing(problem.measured, known == 0))
         if self.compare and _is_worse_than_interpolation(complete, network):
             remark = (
-                "the trained network does not fit this image: on the image reduced once more it was worse than "
+                f"{DOES_NOT_FIT}: on the image reduced once more it was worse than "
                 "interpolation, so the image was enlarged by a network that is trained on it alone"
             )
             for step in ZeroShotSR().fit(problem):

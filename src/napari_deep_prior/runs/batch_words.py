@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from ..methods.trained_network import DOES_NOT_FIT
 from . import report
 from .batch import JobOutcome, Progress, Status
 
@@ -49,6 +50,8 @@ def end_in_words(outcomes: Sequence[JobOutcome], count: int) -> list[str]:
     else:
         said = [f"the images are of {len(kinds)} different shapes or types: see the table"]
     said.append(f"{counts_in_words(outcomes)} of {files_in_words(count)}")
+    if unfit := sum(DOES_NOT_FIT in outcome.message for outcome in outcomes):
+        said.append(f"the trained network did not fit {files_in_words(unfit)}: the table says what restored them")
     return said
 
 

@@ -172,7 +172,8 @@ def _with_model(task: Task, problem: Problem, wish: Wish) -> Choice:
     if method is None and wish.method in (AUTO, TRAINED):
         method = settings_for(task, TRAINED, wish.effort)
     if not isinstance(method, TrainedNetwork):
-        raise ValueError(f"{wish.method!r} does not use the trained network that was given: leave out one of them")
+        other = repr(wish.method) if method is None else f"{name_of(method)!r}, of which settings were given,"
+        raise ValueError(f"{other} does not use the trained network that was given: leave out one of them")
     if problem.guide is not None:
         raise ValueError("a guide and a trained network exclude each other: leave out one of them")
     if clause := method.why_not(problem):
