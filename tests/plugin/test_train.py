@@ -268,12 +268,12 @@ def test_what_the_images_lack_is_said_with_the_remedy_of_the_dock(open_train, tr
     dock = open_train(folder)
     dock.choices.form.widgets["crop"].value = 64
     train(dock)
-    assert "fewer than a crop of 64" in dock.status.text()
+    assert "choose a crop of at most 40 (under the advanced settings)" in dock.status.text()
     dock.choices.form.widgets["crop"].value = 16
     dock.choices.folder.line.setText(str(folder.parent / "clean"))
     dock.choices.form.widgets["clean"].value = True
     train(dock)
-    assert "give gain or sigma" in dock.status.text()
+    assert "give gain or sigma (under the advanced settings)" in dock.status.text()
     assert dock.outcome.isHidden()
     assert dock.run_button.isEnabled()
 

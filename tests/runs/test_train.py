@@ -129,7 +129,7 @@ def test_images_that_cannot_be_trained_on_are_refused(images: list[TrainingImage
 def test_clean_images_are_refused_unless_their_noise_is_given() -> None:
     with pytest.raises(ValueError, match="no noise was found in"):
         train(clean(96), Denoise(), QUICK, device="cpu")
-    with pytest.raises(ValueError, match="which noise is to be drawn is not said"):
+    with pytest.raises(ValueError, match=r"noise is to be drawn: give gain or sigma \(--gain, --sigma\)"):
         train(clean(), Denoise(), dataclasses.replace(QUICK, clean=True), device="cpu")
 
 

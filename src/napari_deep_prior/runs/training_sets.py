@@ -233,7 +233,7 @@ def _noise_of(image: TrainingImage, source: Source) -> tuple[NoiseModel, ...]:
     windows = windows_of(image.pixels, image.axes)
     if source.clean:
         if not given.is_given:
-            raise ValueError("the images are clean, and which noise is to be drawn is not said: give gain or sigma")
+            raise ValueError("the images are clean, and noise is to be drawn: give gain or sigma (--gain, --sigma)")
         return (_given_model(given),) * len(windows)
     refuse_impossible(windows, given)
     noise = estimate_windows(windows, given)[0]
