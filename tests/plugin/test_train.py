@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+from pathlib import Path
 
 import napari
 import numpy as np
@@ -202,6 +203,17 @@ def test_few_networks_are_kept_and_the_oldest_go_first(networks):
     assert sorted(path.name.split(".")[0] for path in networks.iterdir()) == [
         f"denoise {hour}" for hour in (3, 4, 5, 6) for _ in range(2)
     ]
+
+
+def test_networks_of_five_trainings_are_kept_one_after_another(networks):
+    names = []
+    for number in range(7):
+        file = Path(kept_networks.files_to_keep("denoise").best)
+        # The names of two trainings within a second are one.
+        names.append(f"denoise {number}.safetensors")
+        file.with_name(names[-1]).touch()
+        os.utime(file.with_name(names[-1]), (number, number))
+        assert sorted(path.name for path in networks.iterdir()) == names[-kept_networks.MOST_KEPT :]
 
 
 def test_what_run_will_do_is_said_before(viewer, open_train, folder, qtbot, monkeypatch):

@@ -34,7 +34,7 @@ def files_to_keep(task: str) -> TrainingFiles:
         (each for each in place.glob(f"*{ENDING}") if not each.name.endswith(LAST_ENDING)),
         key=lambda each: each.stat().st_mtime,
     )
-    for old in best[: len(best) - MOST_KEPT + 1]:
+    for old in best[: max(0, len(best) - MOST_KEPT + 1)]:
         for path in (old, Path(TrainingFiles(str(old)).last)):
             path.unlink(missing_ok=True)
     return TrainingFiles(str(place / f"{task} {time.strftime('%Y-%m-%d %H.%M.%S')}{ENDING}"))
