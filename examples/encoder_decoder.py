@@ -14,7 +14,7 @@ photons = cells((96, 96))
 noisy, truth = camera.expose(photons, np.random.default_rng(0)), camera.expected(photons)
 print(f"noisy: PSNR {metrics.psnr(noisy, truth):.2f} dB")
 
-# Bilinear upsampling is fixed, and draws the image before its noise; transposed convolutions are fitted, and do not.
+# Bilinear upsampling is fixed, and draws the image before its noise; transposed convolutions are fitted, and less so.
 networks = {
     "autoencoder": Autoencoder(),
     "transposed": EncoderDecoder(upsampling="transposed"),

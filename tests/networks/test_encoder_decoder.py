@@ -12,8 +12,8 @@ from napari_deep_prior import DeepImagePrior, Denoise, SelfDistillation, restore
 from napari_deep_prior.arrays.phantom import Camera, cells
 from napari_deep_prior.networks import Autoencoder, EncoderDecoder, ResidualNetwork
 from napari_deep_prior.networks.layers import halvings, pad_to_multiple
-from napari_deep_prior.networks.network import training_memory
-from napari_deep_prior.networks.resampling import Downscaling, Upscaling
+from napari_deep_prior.networks.network import initialise, training_memory
+from napari_deep_prior.networks.resampling import Downscaling, Enlarging, Upscaling
 
 from .building import built, code
 
@@ -59,6 +59,22 @@ def test_pixel_shuffle_is_that_of_pytorch() -> None:
             parameter.uniform_(-1, 1, generator=torch.Generator().manual_seed(0))
     features = upscaling.convolution(code(3, 5))
     assert torch.equal(upscaling(code(3, 5), None), functional.pixel_shuffle(features, 2))
+
+
+@pytest.mark.parametrize("upsampling", ["transposed", "pixel-shuffle"])
+@pytest.mark.parametrize(("shape", "factors"), [((3, 5), (2, 2)), ((3, 4, 2), (1, 2, 2)), ((2, 3, 2), (2, 2, 2))])
+def test_upsampling_that_is_fitted_can_start_with_equal_pixels_in_each_block(
+    upsampling: Enlarging, shape: tuple[int, ...], factors: tuple[int, ...]
+) -> None:
+    upscaling = Upscaling(upsampling, 3, 4, factors)
+    initialise(upscaling, torch.Generator().manual_seed(0))
+    upscaling.start_with_equal_pixels()
+    enlarged = upscaling(code(*shape), None).detach()
+    assert enlarged.shape[1:] == (4, *(length * factor for length, factor in zip(shape, factors, strict=True)))
+    first = enlarged[(..., *(slice(None, None, factor) for factor in factors))]
+    torch.testing.assert_close(enlarged, functional.interpolate(first, scale_factor=[float(each) for each in factors]))
+    assert float(first[0, 0].std()) > 0.01
+    assert not torch.equal(first[0, 0], first[0, 1])
 
 
 def test_no_axis_is_halved_below_one_pixel() -> None:

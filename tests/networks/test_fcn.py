@@ -51,7 +51,7 @@ def test_widths_can_be_those_of_the_paper() -> None:
 
 
 @every_fcn
-def test_before_training_nothing_finer_than_its_scores_comes_out(kind: type[ResidualNetwork]) -> None:
+def test_nothing_finer_than_its_scores_comes_out(kind: type[ResidualNetwork]) -> None:
     side = kind.finest_scores
     module = built(kind(width=2, dense=8), (128, 128))
     image = module(code(128, 128)).detach()
@@ -63,13 +63,14 @@ def test_before_training_nothing_finer_than_its_scores_comes_out(kind: type[Resi
 
 
 @every_fcn
-def test_upsampling_that_is_not_fitted_stays_as_it_is(kind: type[ResidualNetwork]) -> None:
+def test_only_upsampling_between_scores_is_fitted_and_only_if_asked_for(kind: type[ResidualNetwork]) -> None:
     image = Camera().expose(cells((40, 36)), np.random.default_rng(0))
     for fitted in (True, False):
         network = kind(width=2, dense=8, fit_upsampling=fitted)
         module = built(network, (40, 36))
         (module(code(40, 36)) - 1).square().sum().backward()
-        assert all((layer.weight.grad is not None) == fitted for layer in module.up)
+        assert all((layer.weight.grad is not None) == fitted for layer in module.up[:-1])
+        assert module.up[-1].weight.grad is None
         method = DeepImagePrior(steps=3, network=network, precision="float32")
         assert restore(image, Denoise(), method, device="cpu").finish().shape == image.shape
 

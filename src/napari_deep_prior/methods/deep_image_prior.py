@@ -76,7 +76,7 @@ class DeepImagePrior(SeededMethod):
     ] = "muon"
     rate: Annotated[
         float,
-        Setting("Learning rate", "step size of the optimizer; encoder-decoders take 0.3 of it", 1e-6, 1.0),
+        Setting("Learning rate", "step size of the optimizer; all but hourglass and plain take 0.3 of it", 1e-6, 1.0),
     ] = 0.01
     members: Annotated[
         int, Setting("Members", "networks fitted side by side and averaged; 2 or more also give the uncertainty", 1, 16)

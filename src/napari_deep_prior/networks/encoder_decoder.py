@@ -24,8 +24,6 @@ class _EncoderDecoderSettings(ResidualNetwork, ABC):
     """What all encoder-decoders have in common: everything but how the two are joined."""
 
     has_deep_kernels = True
-    # Without normalisation the fit is unstable at the rate of the hourglass.
-    prior_rate_factor = 0.3
 
     channels: Annotated[tuple[int, ...], CHANNELS] = (16, 32, 64)
     bottleneck: Annotated[
@@ -111,7 +109,10 @@ class _EncoderDecoderSettings(ResidualNetwork, ABC):
         return self.dilation if len(self.dilation) > 1 else self.dilation * (len(self.channels) + 1)
 
     def start_at(self, module: nn.Module, values: Tensor) -> None:
-        """Set the bias of the last layer so that it gives ``values``, (outputs,)."""
+        """Set the bias of the last layer so that it gives ``values``, (outputs,); enlarge by equal pixels at first."""
+        for layer in module.modules():
+            if isinstance(layer, Upscaling):
+                layer.start_with_equal_pixels()
         with torch.no_grad():
             module.get_parameter("head.bias").copy_(values / RESIDUAL_SCALE)
 

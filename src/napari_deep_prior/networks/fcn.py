@@ -60,7 +60,8 @@ class _FCNSettings(ResidualNetwork, ABC):
         bool,
         Setting(
             "Fit upsampling",
-            "fit the transposed convolutions, which start as bilinear interpolation; off: they stay so",
+            "fit the transposed convolutions between scores (fcn-32s has none), which start as bilinear interpolation; "
+            "off: they stay so, as the last one always does",
         ),
     ] = True
 
@@ -99,10 +100,10 @@ class FCN32s(_FCNSettings):
     """Five blocks of 3×3 convolutions and max-pooling, and scores enlarged 32 times (Long, Shelhamer & Darrell 2015).
 
     doi 10.1109/CVPR.2015.7298965. For the deep image prior in two and three dimensions: what it draws is blurred, since
-    nothing finer than its scores can come out before its transposed convolutions have changed. As published, but for
-    what an image needs in place of classes: one score per channel of the image, 1×1 convolutions in place of all dense
-    layers (the paper's first has 7×7), random weights, no dropout, leaky rectifiers, and scores repeated beyond the
-    border instead of a border of 100 pixels. The paper has a width of 64 and 4096 dense channels.
+    the last transposed convolution stays bilinear interpolation, and nothing finer than its scores can come out. As
+    published, but for what an image needs in place of classes: one score per channel of the image, 1×1 convolutions in
+    place of all dense layers (the paper's first has 7×7), random weights, no dropout, leaky rectifiers, and scores
+    repeated beyond the border instead of a border of 100 pixels. The paper has a width of 64 and 4096 dense channels.
 
     An axis is halved only while it has pixels to halve. On NVIDIA GPUs the gradients of max-pooling can add up in
     another order each time.
@@ -150,9 +151,11 @@ class _FCNModule(nn.Module):
         convolution = CONVOLUTIONS[len(shape)]
         self.scores = nn.ModuleList(convolution(width, outputs, 1) for width in [settings.dense, *reversed(finer)])
         between = len(BLOCKS) - self.added
+        # The last is never fitted, as in the paper: its kernel fits single pixels, and held-out ones come out worse.
+        enlargements = [(each, settings.fit_upsampling) for each in reversed(factors[between:])]
         self.up = nn.ModuleList(
-            _BilinearTransposedConvolution(outputs, each, fitted=settings.fit_upsampling)
-            for each in [*reversed(factors[between:]), product_of(factors[:between])]
+            _BilinearTransposedConvolution(outputs, each, fitted=fitted)
+            for each, fitted in [*enlargements, (product_of(factors[:between]), False)]
         )
         self.level = nn.Parameter(torch.empty(outputs))
 
@@ -174,13 +177,21 @@ class _FCNModule(nn.Module):
 
 @final
 class _BilinearTransposedConvolution(DrawnLayer):
-    """Enlarge by a transposed convolution that starts as linear interpolation with the border repeated."""
+    """Enlarge by a transposed convolution that starts as linear interpolation with the border repeated.
+
+    If it is not fitted, it stays so.
+    """
 
     def __init__(self, channels: int, factors: tuple[int, ...], *, fitted: bool) -> None:
         super().__init__()
         self.factors = factors
         sides = [1 if factor == 1 else 2 * factor for factor in factors]
-        self.weight = nn.Parameter(torch.empty(channels, channels, *sides), requires_grad=fitted)
+        kernel = torch.empty(channels, channels, *sides)
+        self.weight: Tensor
+        if fitted:
+            self.weight = nn.Parameter(kernel)
+        else:
+            self.register_buffer("weight", kernel)
 
     def draw(self, generator: torch.Generator) -> None:
         """Set the kernel of linear interpolation for each channel; nothing is random."""

@@ -90,6 +90,9 @@ class ResidualNetwork(Network, ABC):
     pixel depends only on a neighbourhood of it, so that a network trained on crops can be applied to a whole image.
     """
 
+    # Without normalisation the fit is unstable at the rate of the hourglass.
+    prior_rate_factor = 0.3
+
     has_deep_kernels: ClassVar[bool] = False
     """Whether its kernels for volumes have three dimensions. To correct images it is then built for planes, which it
     takes one by one: pieces of a volume have few planes."""

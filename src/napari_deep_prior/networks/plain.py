@@ -23,6 +23,9 @@ class Plain(ResidualNetwork):
     gaps wider than its layers. Planes of a volume go through it one by one.
     """
 
+    # Without coarse scales the fit is slow, and would hardly begin in the steps that others take.
+    prior_rate_factor = 1.0
+
     channels: Annotated[
         tuple[int, ...],
         Setting("Channels", "feature channels of each layer but the last", 1, 1024),

@@ -55,6 +55,20 @@ class Upscaling(nn.Module):
             else ActivatedConvolution(inputs, more * outputs, (1,) * len(factors))
         )
 
+    def start_with_equal_pixels(self) -> None:
+        """Make fitted upsampling start as nearest-neighbour interpolation (Aitken et al. 2017, arXiv 1707.02937).
+
+        Pixels of a block that differ at random would stay in the image of a deep image prior as a chequerboard.
+        """
+        weight = self.convolution.weight
+        with torch.no_grad():
+            if self.upsampling == "transposed":
+                blocks = weight.flatten(2)
+                blocks.copy_(blocks[..., :1].clone().expand_as(blocks))
+            elif self.upsampling == "pixel-shuffle":
+                pixels = math.prod(self.factors)
+                weight.copy_(weight[::pixels].repeat_interleave(pixels, dim=0))
+
     def forward(self, image: Tensor, places: Tensor | None) -> Tensor:
         """Return the finer features; ``places`` is what the reduction that this one undoes has told."""
         if self.upsampling == "bilinear" or self.upsampling == "nearest":

@@ -58,9 +58,14 @@ class UNet(ResidualNetwork):
         return sum(self.channels[:2])
 
     def start_at(self, module: nn.Module, values: Tensor) -> None:
-        """Set the bias of the last layer so that it gives ``values``, (outputs,), in all pixels of a block."""
+        """Set the last layer so that it starts with ``values``, (outputs,), and with equal pixels in each block.
+
+        Pixels that differ at random would stay in an enlarged image as a chequerboard.
+        """
         with torch.no_grad():
             module.get_parameter("head.bias").copy_((values / RESIDUAL_SCALE).repeat_interleave(BLOCK**2))
+            weight = module.get_parameter("head.weight")
+            weight.copy_(weight[:: BLOCK**2].repeat_interleave(BLOCK**2, dim=0))
 
     def _module(self, inputs: int, outputs: int, shape: tuple[int, ...]) -> nn.Module:
         return _UNetModule(self, inputs, outputs, volume=len(shape) == 3)
