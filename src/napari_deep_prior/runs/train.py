@@ -20,9 +20,8 @@ from ..training.trainer import TrainingPlan
 from ..training.training_settings import TrainingSettings
 from .devices import give_memory_back, resolve_device
 from .errors import errors_as_sentences, refuse_without_memory
-from .training_choices import about_code
 from .training_images import TrainingImage, channels_of, checked_images, split
-from .training_remarks import about_crop, about_outcome
+from .training_remarks import about_code, about_crop, about_outcome
 from .training_sets import Source, material_of
 
 METHOD = "trained on images"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from ..networks import ENLARGING_AUTOENCODER, Autoencoder
 from ..networks.network import ResidualNetwork
@@ -29,19 +29,6 @@ def network_for(task: Task, network: ResidualNetwork) -> ResidualNetwork:
     if isinstance(task, SuperResolve) and isinstance(network, Autoencoder):
         return ENLARGING_AUTOENCODER
     return network
-
-
-def about_code(task: Task, network: ResidualNetwork) -> Sequence[str]:
-    """Return a sentence on an autoencoder whose code is coarser than that of the one for the task; else none."""
-    suited = network_for(task, network)
-    if network.stride <= suited.stride:
-        return ()
-    sentence = (
-        f"a pixel of this autoencoder's code is {network.stride} pixels wide, and finer detail does not pass it: "
-        "better is one that halves the image once: channels 16, bottleneck 64, downsampling 'strided', upsampling "
-        "'pixel-shuffle'"
-    )
-    return (sentence,)
 
 
 def settings_of(model: Model) -> TrainingSettings:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..networks.network import ResidualNetwork
+from ..tasks import Task
 from ..training.held_out_images import Measures
 from ..training.training_settings import TrainingSettings
+from .training_choices import network_for
 from .training_images import TrainingImage
 
 SPACIOUS = 8
@@ -23,6 +26,19 @@ def about_crop(settings: TrainingSettings, images: Sequence[TrainingImage]) -> S
     sentence = (
         f"the coarsest pixels of the network are {stride} pixels wide, and a crop of {crop} has few of them: it may "
         f"fail on whole images; better are {better}, or fewer scales"
+    )
+    return (sentence,)
+
+
+def about_code(task: Task, network: ResidualNetwork) -> Sequence[str]:
+    """Return a sentence on an autoencoder whose code is coarser than that of the one for the task; else none."""
+    suited = network_for(task, network)
+    if network.stride <= suited.stride:
+        return ()
+    sentence = (
+        f"a pixel of this autoencoder's code is {network.stride} pixels wide, and finer detail does not pass it: "
+        "better is one that halves the image once: channels 16, bottleneck 64, downsampling 'strided', upsampling "
+        "'pixel-shuffle'"
     )
     return (sentence,)
 
