@@ -3,12 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from skimage import data
 
 from napari_deep_prior.methods.pre_denoising import pre_denoised, white_noise
 from napari_deep_prior.physics.kernels import Bicubic
 from napari_deep_prior.physics.misfit import GaussianMisfit
+from napari_deep_prior.physics.noise_model import NoiseModel
 from napari_deep_prior.physics.operators import Downsample
+from napari_deep_prior.physics.photon_misfits import AnscombeMisfit
 from napari_deep_prior.problem import Problem
 
 OPERATOR = Downsample((2.0, 2.0), Bicubic())
@@ -52,3 +55,21 @@ def test_the_noise_of_small_images_full_of_structure_is_found(name: str) -> None
     found = white_noise(reduced + 0.8 * (with_noise(reduced) - reduced), OPERATOR)
     assert found is not None
     assert 0.03 < found < 0.045
+
+
+@pytest.mark.parametrize("photons", [30, 100])
+def test_the_noise_of_photons_is_removed_where_structure_hides_it(photons: int) -> None:
+    """Cells that become as fine as noise when they are reduced: by their own misfit the image is noisy."""
+    random = torch.Generator().manual_seed(3)
+    image = torch.zeros(1, 1, 256, 256)
+    for width in (3.0, 1.2):
+        points = (torch.rand(256, 256, generator=random) < 0.02).double().numpy()
+        blobs = gaussian_filter(points, width)
+        image += torch.from_numpy(blobs / blobs.max()).float()
+    truth = OPERATOR(image / image.max()).clamp(min=0)
+    noisy = torch.poisson(photons * truth, generator=random) / photons
+    model = NoiseModel(gain=1 / photons, offset=0.0, read_noise=0.0)
+    misfit = AnscombeMisfit([model], (np.ones(1), np.zeros(1)), noisy)
+    problem = Problem(measured=noisy, weight=torch.ones_like(noisy), operator=OPERATOR, misfit=misfit)
+    result = pre_denoised(problem, OPERATOR).measured
+    assert float((result - truth).square().mean()) < 0.6 * float((noisy - truth).square().mean())

@@ -8,13 +8,16 @@ scales, stays.
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..estimation.faint_spots import pixel_variance
 from ..patches import similar_patches
 from ..patches.patch_denoising import denoise
+from ..patches.scales import blurred
 from ..physics.misfit import GaussianMisfit, Misfit
 from ..physics.operators import Downsample, Identity
 from ..problem import Problem
@@ -36,6 +39,16 @@ PROBE = 256
 EXAGGERATED = 1.5
 """How much stronger than the noise that was found the noise of the misfit may be to be used."""
 
+VISIBLE = 0.006
+"""Noise of the misfit counts from this share of the image's range on: what is weaker may be the grain of the sample."""
+
+HARMFUL = 0.5
+"""Share of noise in what makes an enlarged image agree with its measurement, from which on this does harm."""
+
+SMOOTHEST, PLAUSIBLE = 0.75, 0.5
+"""Variance of the fine detail of the smoothest blocks, in units of the noise, if that is known exactly; and the least
+of it with which noise of the misfit is believed."""
+
 
 def pre_denoised(problem: Problem, operator: Downsample) -> Problem:
     """Return the problem with its measurement denoised by similar patches if it is noisy, else unchanged.
@@ -49,17 +62,49 @@ def pre_denoised(problem: Problem, operator: Downsample) -> Problem:
     """
     if min(problem.measured.shape[-2:]) < 2 * similar_patches.SMALLEST_SIDE:
         return problem
-    deviation = white_noise(resliced(problem.measured, IN_PLANE), operator)
-    if deviation is None:
+    misfit = _noise_of(problem, operator)
+    if misfit is None:
         return problem
-    misfit = _plausible_misfit(problem.misfit, problem.measured, deviation)
     *_, measured = denoise(dataclasses.replace(problem, operator=Identity(), misfit=misfit))
     return dataclasses.replace(problem, measured=measured, misfit=misfit)
 
 
+def _noise_of(problem: Problem, operator: Downsample) -> Misfit | None:
+    """Return the misfit of the noise that is to be removed; None if the image is better enlarged as it is.
+
+    Structure that becomes finer when it is reduced can hide noise from :func:`white_noise`: then the noise of the
+    problem's own misfit decides, unless the smoothest blocks have less fine detail than it would give them.
+    """
+    planes = resliced(problem.measured, IN_PLANE)
+    found = white_noise(planes, operator)
+    expected = resliced(pixel_variance(problem, blurred(problem.measured)), IN_PLANE)
+    believed = min(1.0, float(_quantile(_blocks(planes) / _mean_of_blocks(expected), SMOOTH)) / SMOOTHEST)
+    deviation = (believed * float(expected.mean())) ** 0.5
+    if any(problem.noiseless) or deviation < VISIBLE * float(planes.amax() - planes.amin()):
+        return None if found is None else _plausible_misfit(problem.misfit, problem.measured, found)
+    if found is None and _share_of_noise(planes, deviation, operator) < HARMFUL:
+        return None
+    found = found or deviation
+    if believed * SMOOTHEST >= PLAUSIBLE and found < EXAGGERATED * deviation:
+        return problem.misfit
+    return _plausible_misfit(problem.misfit, problem.measured, found, expected=max(found, deviation))
+
+
+def _share_of_noise(planes: Tensor, deviation: float, operator: Downsample) -> float:
+    """Return how much of the energy of a step of back-projection is that of white noise of a standard deviation."""
+
+    def energy(image: Tensor) -> float:
+        enlarged = operator.interpolate(image)
+        rows, columns = image.shape[-2:]
+        left = image - operator(enlarged)[..., :rows, :columns]
+        return float(operator.interpolate(left).square().mean())
+
+    return energy(deviation * _white(planes)) / max(energy(planes), 1e-12)
+
+
 def white_noise(planes: Tensor, operator: Downsample) -> float | None:
     """Return the standard deviation of the white noise of planes (N, C, rows, columns); None if there is hardly any."""
-    probe = torch.randn((1, 1, PROBE, PROBE), generator=torch.Generator().manual_seed(0)).to(planes.device)
+    probe = _white(planes)
     left = float(_detail(operator(probe), TYPICAL) / _detail(probe, TYPICAL))
     reduced = operator(planes)
     if min(reduced.shape[-2:]) <= BLOCK or left >= 1:
@@ -72,17 +117,36 @@ def white_noise(planes: Tensor, operator: Downsample) -> float | None:
     return max(smooth, typical) ** 0.5 if is_noise else None
 
 
+def _white(like: Tensor) -> Tensor:
+    return torch.randn((1, 1, PROBE, PROBE), generator=torch.Generator().manual_seed(0)).to(like.device)
+
+
 def _detail(planes: Tensor, quantile: float) -> Tensor:
     """Return the variance of the finest detail of planes, a quantile over their blocks."""
+    return _quantile(_blocks(planes), quantile)
+
+
+def _blocks(planes: Tensor) -> Tensor:
+    """Return the variance of the finest detail of planes in each of their blocks: of white noise, its own."""
     rows = planes[..., 1:, :] - planes[..., :-1, :]
-    detail = (rows[..., 1:] - rows[..., :-1]) / 2
-    blocks = functional.avg_pool2d(detail.square(), BLOCK).flatten()
-    return blocks.sort().values[int(quantile * (len(blocks) - 1))]
+    return functional.avg_pool2d(((rows[..., 1:] - rows[..., :-1]) / 2).square(), BLOCK)
 
 
-def _plausible_misfit(misfit: Misfit, measured: Tensor, deviation: float) -> Misfit:
-    """Return the misfit if its noise is about as strong as the one that was found, else that of equal noise."""
-    slope = misfit.stabilise(measured + deviation) - misfit.stabilise(measured)
-    expected = deviation / float(slope.median().clamp(min=1e-6))
-    plausible = deviation / EXAGGERATED < expected < EXAGGERATED * deviation
-    return misfit if plausible else GaussianMisfit(deviation)
+def _mean_of_blocks(planes: Tensor) -> Tensor:
+    return functional.avg_pool2d(planes[..., 1:, 1:], BLOCK).clamp(min=1e-12)
+
+
+def _quantile(blocks: Tensor, quantile: float) -> Tensor:
+    values = blocks.flatten().sort().values
+    return values[int(quantile * (len(values) - 1))]
+
+
+def _plausible_misfit(misfit: Misfit, measured: Tensor, found: float, *, expected: float = 0.0) -> Misfit:
+    """Return the misfit if its noise is about as strong as the one that was found, else that of equal noise.
+
+    Of the standard deviation that was found; if another one was expected, of the geometric mean of the two.
+    """
+    slope = misfit.stabilise(measured + found) - misfit.stabilise(measured)
+    usual = found / float(slope.median().clamp(min=1e-6))
+    plausible = found / EXAGGERATED < usual < EXAGGERATED * found
+    return misfit if plausible else GaussianMisfit(math.sqrt(found * (expected or found)))

@@ -80,7 +80,7 @@ def estimates(noisy: Tensor, variance: Variance) -> Iterator[Tensor]:
     variance : callable
         That of the noise.
     """
-    first = first_estimate(noisy, variance(_blurred(noisy)), stride=WIDEST_STRIDE)
+    first = first_estimate(noisy, variance(blurred(noisy)), stride=WIDEST_STRIDE)
     yield first
     yield from refined(noisy, first, variance)
 
@@ -99,7 +99,7 @@ def refined(noisy: Tensor, pilot: Tensor, variance: Variance, *, kept: float = 0
     """
     # The same noise in every plane and every run: nothing is random, and no plane changes another.
     noise = torch.randn(noisy.shape[-2:], generator=torch.Generator().manual_seed(0)).to(noisy.device)
-    probe = noise * variance(_blurred(noisy)).sqrt()
+    probe = noise * variance(blurred(noisy)).sqrt()
     fine = with_pilot(noisy, probe, pilot, variance, stride=WIDE_STRIDE)
     yield fine.means
     means = _with_coarser_scales(noisy, probe, fine, variance).means
@@ -118,7 +118,7 @@ def _with_coarser_scales(noisy: Tensor, probe: Tensor, fine: Filtered, variance:
     def small_variance(means: Tensor) -> Tensor:
         return variance(means) / 4
 
-    first = first_estimate(small, small_variance(_blurred(small)), stride=WIDEST_STRIDE)
+    first = first_estimate(small, small_variance(blurred(small)), stride=WIDEST_STRIDE)
     coarse = with_pilot(small, small_probe, first, small_variance, stride=WIDE_STRIDE)
     coarse = _with_coarser_scales(small, small_probe, coarse, small_variance)
     return _mixed(noisy, probe, fine, coarse)
@@ -191,7 +191,7 @@ def _restored(coefficients: _Array, like: Tensor) -> Tensor:
     return torch.from_numpy(scipy.fft.idctn(coefficients, axes=(-2, -1), norm="ortho")).to(like)
 
 
-def _blurred(image: Tensor) -> Tensor:
+def blurred(image: Tensor) -> Tensor:
     """Return an image (1, C, *S) with its planes blurred by a Gaussian."""
     distance = torch.arange(-BLUR_REACH, BLUR_REACH + 1, dtype=image.dtype, device=image.device)
     profile = torch.exp(-((distance / BLUR) ** 2) / 2)
