@@ -45,6 +45,9 @@ VISIBLE = 0.006
 HARMFUL = 0.5
 """Share of noise in what makes an enlarged image agree with its measurement, from which on this does harm."""
 
+SMALL = 32
+"""Pixels along a side up to which noise that is estimated from an image is not believed: it has too few blocks."""
+
 SMOOTHEST, PLAUSIBLE = 0.75, 0.5
 """Variance of the fine detail of the smoothest blocks, in units of the noise, if that is known exactly; and the least
 of it with which noise of the misfit is believed."""
@@ -80,7 +83,8 @@ def _noise_of(problem: Problem, operator: Downsample) -> Misfit | None:
     expected = resliced(pixel_variance(problem, blurred(problem.measured)), IN_PLANE)
     believed = min(1.0, float(_quantile(_blocks(planes) / _mean_of_blocks(expected), SMOOTH)) / SMOOTHEST)
     deviation = (believed * float(expected.mean())) ** 0.5
-    if any(problem.noiseless) or deviation < VISIBLE * float(planes.amax() - planes.amin()):
+    small = min(planes.shape[-2:]) <= SMALL
+    if small or any(problem.noiseless) or deviation < VISIBLE * float(planes.amax() - planes.amin()):
         return None if found is None else _plausible_misfit(problem.misfit, problem.measured, found)
     if found is None and _share_of_noise(planes, deviation, operator) < HARMFUL:
         return None
