@@ -90,6 +90,14 @@ def test_the_code_of_a_network_that_enlarges_lies_on_the_enlarged_image(image: n
     assert code.pixels.shape[1:] == (20, 23)
 
 
+@pytest.mark.parametrize(
+    ("factor", "words"), [(1.0, "as wide as one of the image"), (0.25, "4 pixels of the image wide")]
+)
+def test_the_width_of_a_pixel_of_the_code_is_said(image: np.ndarray, factor: float, words: str) -> None:
+    code = encode(image, tiny_model())
+    assert words in dataclasses.replace(code, factors={"Y": factor, "X": factor}).in_words()
+
+
 def test_an_image_without_noise_is_encoded_by_a_network_for_noisy_ones() -> None:
     code = encode(cells((64, 64), seed=3), trained_model(enlarges=False), device="cpu")
     assert np.isfinite(code.pixels).all()

@@ -92,9 +92,11 @@ class Code:
         """Return a sentence on it."""
         channels, rows, columns = self.pixels.shape[-3:]
         shares = ", ".join(f"{share:.0%}" for share in self.shares)
+        width = 1 / self.factors["Y"]
+        wide = "as wide as one of the image" if width == 1 else f"{width:g} pixels of the image wide"
         return (
-            f"the code has {channels} channels of {rows} × {columns} pixels, each {1 / self.factors['Y']:g} pixels of "
-            f"the image wide; red, green and blue hold {shares} of its variance"
+            f"the code has {channels} channels of {rows} × {columns} pixels, each {wide}; red, green and blue hold "
+            f"{shares} of its variance"
         )
 
 
