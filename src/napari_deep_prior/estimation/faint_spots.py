@@ -113,7 +113,7 @@ def give_back_light(problem: Problem, image: Tensor) -> tuple[Tensor, Tensor]:
         return image, share
     image = image.clone()
     background = without_spots(image.flatten(0, -3)[:, None]).reshape(image.shape)
-    variance, dark = pixel_variance(problem, image), pixel_variance(problem, background)
+    variance, dark = problem.misfit.pixel_variance(image), problem.misfit.pixel_variance(background)
     gain, zero = _photons(problem)
     dark = torch.maximum(dark, DARKEST * gain.square())
     dark = dark.clamp(min=torch.finfo(image.dtype).tiny).sqrt()
@@ -133,16 +133,6 @@ def give_back_light(problem: Problem, image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def pixel_variance(problem: Problem, image: Tensor) -> Tensor:
-    """Return the variance of the noise of each pixel (1, C, *S), in canonical units.
-
-    It is that of its transform over the squared slope of that.
-    """
-    misfit, step = problem.misfit, 1e-3
-    slope = (misfit.expected(image + step) - misfit.expected(image - step)) / (2 * step)
-    return misfit.stabilised_variance(image) / slope.square()
-
-
 def without_spots(planes: Tensor) -> Tensor:
     """Return planes (N, 1, rows, columns) without what is brighter than its surroundings: their opening."""
     reach = SURROUNDINGS // 2
@@ -165,7 +155,7 @@ def _photons(problem: Problem) -> tuple[Tensor, Tensor]:
     light = problem.measured.amax(dim=spatial, keepdim=True)
     step = light - problem.measured.amin(dim=spatial, keepdim=True)
     # Above the brightest pixel: in the dark the variance of the model is not exact.
-    less, more = pixel_variance(problem, light), pixel_variance(problem, light + step)
+    less, more = problem.misfit.pixel_variance(light), problem.misfit.pixel_variance(light + step)
     gain = torch.where(more > (1 + LEAST_GROWTH) * less, (more - less) / step.clamp(min=1e-6), 0.0)
     return gain, light - less / gain.clamp(min=1e-12)
 

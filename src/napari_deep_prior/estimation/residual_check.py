@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..problem import Problem
-from .faint_spots import give_back_light, pixel_variance, strongest_within, without_spots
+from .faint_spots import give_back_light, strongest_within, without_spots
 from .noise_blocks import TO_DEVIATION
 
 SPLINE = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
@@ -141,7 +141,7 @@ def refit_spots(problem: Problem, image: Tensor) -> Tensor:
     """
     planes = image.flatten(0, -3)[:, None]
     spots = planes - without_spots(planes)
-    precision = (problem.weight / pixel_variance(problem, image)).flatten(0, -3)[:, None]
+    precision = (problem.weight / problem.misfit.pixel_variance(image)).flatten(0, -3)[:, None]
     difference = (problem.measured - image).flatten(0, -3)[:, None]
     signal = _window_sums(spots.square() * precision)
     factor = _window_sums(spots * difference * precision) / signal.clamp(min=1e-12)

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..estimation.faint_spots import pixel_variance
 from ..patches import similar_patches
 from ..patches.patch_denoising import denoise
 from ..patches.scales import blurred
@@ -40,7 +39,7 @@ EXAGGERATED = 1.5
 """How much stronger than the noise that was found the noise of the misfit may be to be used."""
 
 VISIBLE = 0.006
-"""Noise of the misfit counts from this share of the image's range on: what is weaker may be the grain of the sample."""
+"""Noise of the misfit counts from this share of the image's range on: what is weaker may be its texture."""
 
 HARMFUL = 0.5
 """Share of noise in what makes an enlarged image agree with its measurement, from which on this does harm."""
@@ -76,22 +75,31 @@ def _noise_of(problem: Problem, operator: Downsample) -> Misfit | None:
     """Return the misfit of the noise that is to be removed; None if the image is better enlarged as it is.
 
     Structure that becomes finer when it is reduced can hide noise from :func:`white_noise`: then the noise of the
-    problem's own misfit decides, unless the smoothest blocks have less fine detail than it would give them.
+    problem's own misfit decides.
     """
     planes = resliced(problem.measured, IN_PLANE)
     found = white_noise(planes, operator)
-    expected = resliced(pixel_variance(problem, blurred(problem.measured)), IN_PLANE)
-    believed = min(1.0, float(_quantile(_blocks(planes) / _mean_of_blocks(expected), SMOOTH)) / SMOOTHEST)
-    deviation = (believed * float(expected.mean())) ** 0.5
-    small = min(planes.shape[-2:]) <= SMALL
-    if small or any(problem.noiseless) or deviation < VISIBLE * float(planes.amax() - planes.amin()):
-        return None if found is None else _plausible_misfit(problem.misfit, problem.measured, found)
-    if found is None and _share_of_noise(planes, deviation, operator) < HARMFUL:
+    expected, believed = _expected_noise(problem, planes)
+    if expected <= VISIBLE * float(planes.amax() - planes.amin()):
+        return None if found is None else _plausible_misfit(problem, found, otherwise=found)
+    if found is None and _share_of_noise(planes, expected, operator) < HARMFUL:
         return None
-    found = found or deviation
-    if believed * SMOOTHEST >= PLAUSIBLE and found < EXAGGERATED * deviation:
+    found = found or expected
+    if believed and found < EXAGGERATED * expected:
         return problem.misfit
-    return _plausible_misfit(problem.misfit, problem.measured, found, expected=max(found, deviation))
+    return _plausible_misfit(problem, found, otherwise=math.sqrt(found * max(found, expected)))
+
+
+def _expected_noise(problem: Problem, planes: Tensor) -> tuple[float, bool]:
+    """Return the standard deviation of the noise of the misfit, and whether the smoothest blocks are as noisy as that.
+
+    If they have less fine detail it is smaller; it is 0 where nothing is known of the noise.
+    """
+    if min(planes.shape[-2:]) <= SMALL or any(problem.noiseless):
+        return 0.0, False
+    variance = resliced(problem.misfit.pixel_variance(blurred(problem.measured)), IN_PLANE)
+    smoothest = float(_quantile(_blocks(planes) / _mean_of_blocks(variance), SMOOTH))
+    return math.sqrt(min(1.0, smoothest / SMOOTHEST) * float(variance.mean())), smoothest >= PLAUSIBLE
 
 
 def _share_of_noise(planes: Tensor, deviation: float, operator: Downsample) -> float:
@@ -145,12 +153,10 @@ def _quantile(blocks: Tensor, quantile: float) -> Tensor:
     return values[int(quantile * (len(values) - 1))]
 
 
-def _plausible_misfit(misfit: Misfit, measured: Tensor, found: float, *, expected: float = 0.0) -> Misfit:
-    """Return the misfit if its noise is about as strong as the one that was found, else that of equal noise.
-
-    Of the standard deviation that was found; if another one was expected, of the geometric mean of the two.
-    """
+def _plausible_misfit(problem: Problem, found: float, *, otherwise: float) -> Misfit:
+    """Return the problem's misfit if its noise is about as strong as was found, else equal noise as strong as given."""
+    misfit, measured = problem.misfit, problem.measured
     slope = misfit.stabilise(measured + found) - misfit.stabilise(measured)
     usual = found / float(slope.median().clamp(min=1e-6))
     plausible = found / EXAGGERATED < usual < EXAGGERATED * found
-    return misfit if plausible else GaussianMisfit(math.sqrt(found * (expected or found)))
+    return misfit if plausible else GaussianMisfit(otherwise)

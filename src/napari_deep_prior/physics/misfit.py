@@ -13,6 +13,9 @@ from typing import final
 import torch
 from torch import Tensor
 
+STEP = 1e-3
+"""Half of the distance over which the slope of stabilised means is measured."""
+
 
 class Misfit(ABC):
     """How far a prediction is from the measurement, value by value."""
@@ -41,6 +44,15 @@ class Misfit(ABC):
     def variance_at(self, means: Tensor) -> Tensor:
         """Return the variance of stabilised values whose means are known (see :meth:`stabilised_variance`)."""
         return self.stabilised_variance(self.unstabilise(means))
+
+    @final
+    def pixel_variance(self, image: Tensor) -> Tensor:
+        """Return the variance of the noise of measurements of ``image``, pixel by pixel, in the tensors' units squared.
+
+        It is that of the stabilised values over the squared slope of their means.
+        """
+        slope = (self.expected(image + STEP) - self.expected(image - STEP)) / (2 * STEP)
+        return self.stabilised_variance(image) / slope.square()
 
 
 @final
