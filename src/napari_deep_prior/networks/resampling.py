@@ -41,6 +41,12 @@ class Downscaling(nn.Module):
         return image, None
 
 
+@torch.no_grad()
+def start_equal(weight: Tensor, pixels: int) -> None:
+    """Give all pixels of a block the first weights of its first one: ``weight`` is that of a layer before a shuffle."""
+    weight.copy_(weight[::pixels].repeat_interleave(pixels, dim=0))
+
+
 @final
 class Upscaling(nn.Module):
     """The way to the next finer scale and its channels."""
@@ -66,8 +72,7 @@ class Upscaling(nn.Module):
                 blocks = weight.flatten(2)
                 blocks.copy_(blocks[..., :1].clone().expand_as(blocks))
             elif self.upsampling == "pixel-shuffle":
-                pixels = math.prod(self.factors)
-                weight.copy_(weight[::pixels].repeat_interleave(pixels, dim=0))
+                start_equal(weight, math.prod(self.factors))
 
     def forward(self, image: Tensor, places: Tensor | None) -> Tensor:
         """Return the finer features; ``places`` is what the reduction that this one undoes has told."""

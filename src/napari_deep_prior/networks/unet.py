@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from .layers import LEAK, RESIDUAL_SCALE, Convolution, cropped, pad_to_multiple
 from .network import CHANNELS, ResidualNetwork
+from .resampling import start_equal
 
 BLOCK = 2
 """Pixels along a side that become channels at the entrance: all work is done at half resolution."""
@@ -64,8 +65,7 @@ class UNet(ResidualNetwork):
         """
         with torch.no_grad():
             module.get_parameter("head.bias").copy_((values / RESIDUAL_SCALE).repeat_interleave(BLOCK**2))
-            weight = module.get_parameter("head.weight")
-            weight.copy_(weight[:: BLOCK**2].repeat_interleave(BLOCK**2, dim=0))
+        start_equal(module.get_parameter("head.weight"), BLOCK**2)
 
     def _module(self, inputs: int, outputs: int, shape: tuple[int, ...]) -> nn.Module:
         return _UNetModule(self, inputs, outputs, volume=len(shape) == 3)
