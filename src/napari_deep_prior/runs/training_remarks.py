@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..networks import Autoencoder
 from ..networks.network import ResidualNetwork
 from ..tasks import Task
 from ..training.held_out_images import Measures
@@ -32,13 +33,14 @@ def about_crop(settings: TrainingSettings, images: Sequence[TrainingImage]) -> S
 
 def about_code(task: Task, network: ResidualNetwork) -> Sequence[str]:
     """Return a sentence on an autoencoder whose code is coarser than that of the one for the task; else none."""
-    suited = network_for(task, network)
-    if network.stride <= suited.stride:
+    usual = network_for(task, network)
+    if not isinstance(usual, Autoencoder) or network.stride <= usual.stride:
         return ()
+    channels = ", ".join(map(str, usual.channels))
     sentence = (
         f"a pixel of this autoencoder's code is {network.stride} pixels wide, and finer detail does not pass it: "
-        "better is one that halves the image once: channels 16, bottleneck 64, downsampling 'strided', upsampling "
-        "'pixel-shuffle'"
+        f"better is one that halves the image once: channels {channels}, bottleneck {usual.bottleneck}, downsampling "
+        f"{usual.downsampling!r}, upsampling {usual.upsampling!r}"
     )
     return (sentence,)
 
